@@ -1,0 +1,1 @@
+"""Windows, freezes and zones."""

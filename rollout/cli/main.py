@@ -1,0 +1,65 @@
+"""The command line's root: one table from command to module, each loaded when it is called."""
+
+import importlib
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from rollout.cli.console import report
+
+MAIN = "Main job"
+START = "Start"
+GROUPS = "Groups"
+
+COMMANDS: dict[str, tuple[str, str, str]] = {}
+"""Command → (module, panel, one line of help). The module's `app` is a Typer; with one command it stands alone."""
+
+
+class LazyGroup(TyperGroup):
+    """Knows every command from the table; loads the module of the one that is called, and none for `--help`."""
+
+    listing = False
+
+    def list_commands(self, _ctx: Any) -> list[str]:
+        """All commands, in the order of the table; those without a panel are hidden."""
+        return [name for name, (_, panel, _) in COMMANDS.items() if panel]
+
+    def get_command(self, _ctx: Any, cmd_name: str) -> Any:
+        """The command, its module loaded now; None for an unknown name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, panel, summary = COMMANDS[cmd_name]
+        if self.listing:
+            return TyperCommand(cmd_name, help=summary, rich_help_panel=panel)
+        command = get_command(importlib.import_module(module).app)
+        command.name = cmd_name
+        return command
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The list of commands, from the table alone."""
+        self.listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.listing = False
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Moves running services from the legacy runtime to v2, wave by wave, with a way back."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run one command and end the process with its exit code; errors come in three parts, never as a trace."""
+    sys.exit(report(lambda: app(args=args, prog_name="rollout")))

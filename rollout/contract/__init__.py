@@ -1,0 +1,1 @@
+"""Contract suites of the ports, importable by authors of adapters."""

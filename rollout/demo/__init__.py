@@ -1,0 +1,1 @@
+"""The demo: its story, its sample services, its load client."""

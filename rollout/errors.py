@@ -1,0 +1,93 @@
+"""Every error a user can meet.
+
+An error says what happened, what state things are in now, and the next command (DESIGN: three parts), whose fault it is,
+whether to try again, and the exit code of the command that it ends.
+"""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of the command line."""
+
+    DONE = 0
+    BROKEN = 1
+    USAGE = 2
+    PARTIAL = 3
+    STOPPED = 4
+    STALE = 5
+    LOCKED = 6
+    WAITING = 7
+    CHANGES = 10
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class RolloutError(Exception):
+    """Base of all errors that are meant for a person.
+
+    `what` happened, the `state` things are in now, and the `then`: the next command or action.
+    """
+
+    exit_code = Exit.BROKEN
+    retry = False
+
+    def __init__(self, what: str, *, state: str = "nothing was changed", then: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.state = state
+        self.then = then
+
+
+class BrokenError(RolloutError):
+    """The tool or its environment failed: disk, permission, a missing program."""
+
+
+class TransientError(RolloutError):
+    """The environment failed in a way that may pass: the same call may succeed later."""
+
+    retry = True
+
+
+class UsageError(RolloutError):
+    """The person asked for something that does not exist or does not fit."""
+
+    exit_code = Exit.USAGE
+
+
+class PartialError(RolloutError):
+    """Done, but some items failed or were left out."""
+
+    exit_code = Exit.PARTIAL
+
+
+class StoppedError(RolloutError):
+    """A wave stopped: budget exceeded, a gate failed, or a move is stuck."""
+
+    exit_code = Exit.STOPPED
+
+
+class StaleError(RolloutError):
+    """The plan is stale, superseded, expired or used up, or the verb cannot apply any more."""
+
+    exit_code = Exit.STALE
+
+
+class LockedError(RolloutError):
+    """Somebody else holds the lease."""
+
+    exit_code = Exit.LOCKED
+
+
+class FencedError(LockedError):
+    """A newer lease has taken this service over: this driver must leave it alone."""
+
+
+class WaitingError(RolloutError):
+    """It may not happen now: approval, window, freeze, pause, an earlier tier."""
+
+    exit_code = Exit.WAITING
+
+
+class HostGoneError(TransientError):
+    """The host part does not answer."""

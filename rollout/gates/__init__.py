@@ -1,0 +1,1 @@
+"""Checks that let a move go on or bring it back."""

@@ -1,0 +1,28 @@
+"""What a gate reads. The edge fulfils it structurally; neither imports the other."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from rollout.model.fleet import RuntimeName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Requests of one service on one runtime over a stated time. `errors`: status 500 and above, resets, time-outs.
+
+    `retried`: requests that needed more than one attempt. Latencies in milliseconds, unsorted.
+    """
+
+    runtime: RuntimeName
+    requests: int = 0
+    errors: int = 0
+    retried: int = 0
+    latencies_ms: tuple[float, ...] = ()
+
+
+class Samples(Protocol):
+    """The edge as an instrument. OSError or BrokenError when it cannot be read: the verdict is then `error`."""
+
+    def read(self, service: str, since: datetime) -> dict[RuntimeName, Sample]:
+        """What the edge saw since then, per runtime; a runtime without requests is there with zeros."""

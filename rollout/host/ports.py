@@ -1,0 +1,154 @@
+"""What the host part holds: doers of engines, edge, names and port detection. `wiring/host` hands them in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from rollout.model.fleet import RestartPolicy, RuntimeName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceSpec:
+    """One instance to keep: `token` plus `replica` name it. Times in seconds. `env` holds secrets: files are 0600.
+
+    `ports`: ports chosen by the host part and given to the program (PORT first). `port_declared` is the fixed number of
+    the service, None where it obeys PORT.
+    """
+
+    token: str
+    replica: int
+    service: str
+    host_name: str
+    runtime: RuntimeName
+    release: int
+    argv: tuple[str, ...]
+    directory: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    port: int = 0
+    port_declared: int | None = None
+    serves: bool = True
+    health_path: str | None = None
+    restart: RestartPolicy = RestartPolicy.ON_FAILURE
+    restart_max: int = 3
+    grace_s: float = 10.0
+
+    @property
+    def id(self) -> str:
+        """`token.replica`, unique on a host and safe as a file name."""
+        return f"{self.token}.{self.replica}"
+
+
+class Phase(StrEnum):
+    """What an instance does now."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    EXITED = "exited"
+    FAILED = "failed"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceFacts:
+    """What is known of an instance. `started` is psutil's create_time of `pid`: pid and it name a process for good.
+
+    `exit_code` is the last one (negative: signal). `failed`: the restart policy has given up.
+    """
+
+    id: str
+    phase: Phase
+    pid: int | None = None
+    started: float | None = None
+    restarts: int = 0
+    exit_code: int | None = None
+    log: str = ""
+
+
+class Engine(Protocol):
+    """Runs instances on this host. Idempotent by the id of the spec; typed errors, never a half state."""
+
+    def start(self, spec: InstanceSpec) -> InstanceFacts:
+        """The instance runs (or has ended by itself already); a second call changes nothing."""
+
+    def stop(self, instance: str, grace_s: float) -> None:
+        """No process of the instance lives: stop signal to its group, then kill after the grace. Idempotent."""
+
+    def facts(self, instance: str) -> InstanceFacts | None:
+        """What is known; None for an unknown instance."""
+
+    def pids(self, instance: str) -> Sequence[int]:
+        """Live processes of the instance, the leader first."""
+
+    def forget(self, instance: str) -> None:
+        """Files of a stopped instance are gone."""
+
+    def tail(self, instance: str, lines: int) -> Sequence[str]:
+        """The last lines of its log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What the edge knows of a service: addresses (`127.0.0.1:8081`) per side and v2's share in percent."""
+
+    host_name: str
+    legacy: tuple[str, ...]
+    v2: tuple[str, ...]
+    weight: int
+    environment: str = ""
+
+
+class EdgeWriter(Protocol):
+    """Makes the proxy do what a route says."""
+
+    def write(self, route: Route) -> None:
+        """From return on new requests follow the route. Atomic; survives a restart of the proxy."""
+
+    def remove(self, host_name: str) -> None:
+        """The proxy does not know the name. Idempotent."""
+
+    def in_flight(self, addresses: Sequence[str]) -> int:
+        """Requests and connections that are still open to these addresses."""
+
+    def address(self) -> str:
+        """`host:port` where the edge listens."""
+
+
+class Names(Protocol):
+    """The names that the DNS server answers."""
+
+    def publish(self, name: str, address: str, port: int) -> None:
+        """The name resolves: A/AAAA to `address`, SRV to `port`."""
+
+    def withdraw(self, name: str) -> None:
+        """The name is unknown. Idempotent."""
+
+    def address(self) -> str:
+        """`host:port` of the DNS server."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """A listening TCP socket of a process. `loopback`: only reachable on this host."""
+
+    pid: int
+    address: str
+    port: int
+    loopback: bool = False
+
+
+class Watch(Protocol):
+    """Finds what a process listens on."""
+
+    def listeners(self, pids: Sequence[int]) -> Sequence[Listener]:
+        """All listening TCP sockets of these processes, in the order of ports."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A process that the host part keeps for itself: the edge, the names, the scheduler."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)

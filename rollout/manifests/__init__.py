@@ -1,0 +1,1 @@
+"""Every file that people write: policies, fleet files, Railway manifests."""

@@ -1,0 +1,1 @@
+"""The words of the product as frozen values: no library, no clock, no disk."""

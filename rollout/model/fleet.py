@@ -1,0 +1,163 @@
+"""Services, releases and the runtime setting."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Tier(StrEnum):
+    """What a customer pays for; a policy gives the order of tiers."""
+
+    TRIAL = "trial"
+    HOBBY = "hobby"
+    PRO = "pro"
+    ENTERPRISE = "enterprise"
+
+
+class Kind(StrEnum):
+    """How a service is reached: by HTTP, by a TCP port, not at all, or by the clock."""
+
+    HTTP = "http"
+    TCP = "tcp"
+    WORKER = "worker"
+    CRON = "cron"
+
+
+class RuntimeName(StrEnum):
+    """The two sides of the migration."""
+
+    LEGACY = "legacy"
+    V2 = "v2"
+
+    @property
+    def other(self) -> "RuntimeName":
+        """The other side."""
+        return RuntimeName.V2 if self is RuntimeName.LEGACY else RuntimeName.LEGACY
+
+
+class Origin(StrEnum):
+    """Who chose the runtime of a service."""
+
+    DEFAULT = "default"
+    OWNER = "owner"
+    ROLLOUT = "rollout"
+
+
+class EngineName(StrEnum):
+    """What runs an instance."""
+
+    PROCESS = "process"
+    DOCKER = "docker"
+    PODMAN = "podman"
+    MEMORY = "memory"
+
+
+class RestartPolicy(StrEnum):
+    """When an instance that ended is started again."""
+
+    ALWAYS = "always"
+    ON_FAILURE = "on_failure"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """The runtime choice of a service and its origin."""
+
+    runtime: RuntimeName = RuntimeName.LEGACY
+    origin: Origin = Origin.DEFAULT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One workload as its owner describes it. `id` is `environment/name`; both are DNS labels.
+
+    `port` None means that the program obeys the environment variable PORT. A `command` string is run by `/bin/sh -c`, a
+    tuple is argv. Values of `env` are secrets: they leave this object only into an instance.
+    """
+
+    name: str
+    environment: str
+    customer: str
+    tier: Tier
+    kind: Kind = Kind.HTTP
+    command: str | tuple[str, ...] | None = None
+    image: str | None = None
+    directory: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    env_file: str | None = None
+    port: int | None = None
+    health_path: str | None = None
+    health_timeout_s: float = 30.0
+    replicas: int = 1
+    volumes: tuple[str, ...] = ()
+    region: str | None = None
+    restart: RestartPolicy = RestartPolicy.ON_FAILURE
+    restart_max: int = 3
+    draining_s: float = 10.0
+    cron: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    engine: EngineName | None = None
+
+    @property
+    def id(self) -> str:
+        """`environment/name`, unique in a fleet."""
+        return f"{self.environment}/{self.name}"
+
+    @property
+    def host_name(self) -> str:
+        """The name by which the edge and the private network know the service."""
+        return f"{self.name}.{self.environment}.internal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What a service runs: made by a deploy, numbered from 1 within its service, never changed afterwards."""
+
+    service: str
+    number: int
+    created: datetime
+    created_by: str
+    spec: Service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """An owner stays on legacy."""
+
+    service: str
+    reason: str
+    owner: str
+    created: datetime
+    expires: datetime | None = None
+    blocker: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A service that fell back or was reverted: not planned again until release or health settings change, or a retry.
+
+    `fingerprint` is the hash of release and health settings at the time of the block.
+    """
+
+    service: str
+    reason: str
+    created: datetime
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where a release of a service runs, and the share of traffic (0..100 %) that it gets there.
+
+    `token` names the launch that made it: instances of it are found again by this token.
+    """
+
+    service: str
+    runtime: RuntimeName
+    release: int
+    token: str
+    replicas: int
+    weight: int
+    since: datetime

@@ -1,0 +1,128 @@
+"""A plan: an immutable, hashed, ordered list of waves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from rollout.model.fleet import Kind, RuntimeName, Setting, Tier
+from rollout.model.policy import Policy
+
+FORMAT_VERSION = 1
+
+
+class Strategy(StrEnum):
+    """`overlap`: both copies serve for a while. `recreate`: one closed gap."""
+
+    OVERLAP = "overlap"
+    RECREATE = "recreate"
+
+
+class Reason(StrEnum):
+    """Why a service is not in the plan ("why not" is data)."""
+
+    NOT_RUNNING = "not_running"
+    PINNED = "pinned"
+    BLOCKED = "blocked"
+    NO_COMMAND = "no_command"
+    CRON = "cron"
+    ON_V2 = "on_v2"
+    MOVING = "moving"
+    OTHER_TIER = "other_tier"
+    NOT_ASKED = "not_asked"
+    TIER_UNKNOWN = "tier_unknown"
+    NO_ENGINE = "no_engine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """What the planner knows of a service. `settings_hash` is keyed (HMAC): it tells changes, never values."""
+
+    id: str
+    customer: str
+    environment: str
+    tier: Tier
+    kind: Kind
+    setting: Setting
+    settings_hash: str
+    fingerprint: str
+    release: int | None = None
+    runs_on: tuple[RuntimeName, ...] = ()
+    has_command: bool = True
+    fixed_port: bool = False
+    has_volume: bool = False
+    replicas: int = 1
+    draining_s: float = 10.0
+    health_timeout_s: float = 30.0
+    pinned: str | None = None
+    blocked: str | None = None
+    moving: str | None = None
+    asked_for_v2: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Precondition:
+    """What must still hold when a move begins; otherwise the row is stale and waits for the next plan."""
+
+    settings_hash: str
+    tier: Tier
+    runtime: RuntimeName
+    pinned: bool
+    release: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedMove:
+    """One service going legacy → v2 inside a wave. Times in seconds."""
+
+    service: str
+    customer: str
+    environment: str
+    kind: Kind
+    strategy: Strategy
+    expected_s: float
+    downtime_s: float
+    precondition: Precondition
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """A set of moves of one tier. `number` is given once and never reused; the name is `wave-N`."""
+
+    number: int
+    tier: Tier
+    moves: tuple[PlannedMove, ...]
+
+    @property
+    def name(self) -> str:
+        """`wave-N`."""
+        return f"wave-{self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exclusion:
+    """A service that is not in the plan, with the reason and the facts behind it."""
+
+    service: str
+    tier: Tier
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What will be done, and with which policy. `sha256` covers the canonical JSON of everything but itself and `id`."""
+
+    created: datetime
+    expires: datetime
+    fleet_revision: int
+    policy: Policy
+    policy_hash: str
+    tiers: tuple[Tier, ...]
+    waves: tuple[Wave, ...]
+    excluded: tuple[Exclusion, ...]
+    format_version: int = FORMAT_VERSION
+    facts: Mapping[str, str] = field(default_factory=dict)
+    id: str = ""
+    sha256: str = ""

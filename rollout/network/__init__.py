@@ -1,0 +1,1 @@
+"""Names, DNS and the detection of listening ports."""

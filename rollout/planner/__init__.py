@@ -1,0 +1,1 @@
+"""From fleet, policy and time to a plan: pure functions."""

@@ -1,0 +1,1 @@
+"""The scheduler: finishes what is warm, fires deadlines, drives what nobody drives."""

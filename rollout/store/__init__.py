@@ -1,0 +1,1 @@
+"""The store: tables, journal, leases, audit."""

@@ -1,0 +1,1 @@
+"""Branch main: every table that stays."""

@@ -1,0 +1,158 @@
+"""First tables of the branch main."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "main_0002"
+down_revision = "main_0001"
+branch_labels = None
+depends_on = None
+
+TABLES = ("audit", "control", "journal", "lease", "move", "plan", "wave")
+
+
+def _audit() -> None:
+    op.create_table(
+        "audit",
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("at", sa.String(), nullable=False),
+        sa.Column("who", sa.String(), nullable=False),
+        sa.Column("what", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.Column("before", sa.JSON(), nullable=False),
+        sa.Column("after", sa.JSON(), nullable=False),
+        sa.Column("previous", sa.String(), nullable=False),
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("seq"),
+    )
+    op.create_index(op.f("ix_audit_at"), "audit", ["at"], unique=False)
+    op.create_index(op.f("ix_audit_subject"), "audit", ["subject"], unique=False)
+
+
+def _control() -> None:
+    op.create_table(
+        "control",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("at", sa.String(), nullable=False),
+        sa.Column("until", sa.String(), nullable=True),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.Column("ended", sa.String(), nullable=True),
+        sa.Column("ended_by", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_control_subject"), "control", ["subject"], unique=False)
+
+
+def _journal() -> None:
+    op.create_table(
+        "journal",
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("move", sa.String(), nullable=False),
+        sa.Column("at", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("step", sa.String(), nullable=True),
+        sa.Column("event", sa.String(), nullable=True),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("evidence", sa.JSON(), nullable=False),
+        sa.Column("changes", sa.JSON(), nullable=False),
+        sa.Column("lease", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("seq"),
+    )
+    op.create_index(op.f("ix_journal_at"), "journal", ["at"], unique=False)
+    op.create_index(op.f("ix_journal_move"), "journal", ["move"], unique=False)
+
+
+def _lease() -> None:
+    op.create_table(
+        "lease",
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("holder", sa.JSON(), nullable=False),
+        sa.Column("heartbeat", sa.String(), nullable=False),
+        sa.Column("expires", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("subject"),
+    )
+
+
+def _move() -> None:
+    op.create_table(
+        "move",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("service", sa.String(), nullable=False),
+        sa.Column("wave", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("live", sa.Integer(), nullable=False),
+        sa.Column("due", sa.String(), nullable=True),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_move_wave"), "move", ["wave"], unique=False)
+    op.create_index("move_by_due", "move", ["wave", "due"], unique=False)
+    op.create_index("move_by_service", "move", ["service"], unique=False)
+    op.create_index(
+        "one_live_move", "move", ["service"], unique=True, sqlite_where=sa.text("live = 1"), postgresql_where=sa.text("live = 1")
+    )
+
+
+def _plan() -> None:
+    op.create_table(
+        "plan",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("content", sa.String(), nullable=False),
+        sa.Column("created", sa.String(), nullable=False),
+        sa.Column("expires", sa.String(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("stored", sa.String(), nullable=False),
+        sa.Column("stored_by", sa.String(), nullable=False),
+        sa.Column("superseded_by", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_plan_content"), "plan", ["content"], unique=False)
+
+
+def _wave() -> None:
+    op.create_table(
+        "wave",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("plan", sa.String(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("tier", sa.String(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("began", sa.String(), nullable=True),
+        sa.Column("ended", sa.String(), nullable=True),
+        sa.Column("driver", sa.String(), nullable=True),
+        sa.Column("detached", sa.Boolean(), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["plan"],
+            ["plan.id"],
+        ),
+        sa.PrimaryKeyConstraint("number"),
+    )
+    op.create_index(op.f("ix_wave_plan"), "wave", ["plan"], unique=False)
+
+
+def upgrade() -> None:
+    """All tables are there."""
+    _audit()
+    _control()
+    _journal()
+    _lease()
+    _move()
+    _plan()
+    _wave()
+
+
+def downgrade() -> None:
+    """All tables are gone."""
+    for table in reversed(TABLES):
+        op.drop_table(table)

@@ -1,0 +1,1 @@
+"""Branch setting: the table that finalize removes."""

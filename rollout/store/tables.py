@@ -1,0 +1,240 @@
+"""Tables of the main branch. Rows are not the model: the modules beside this one translate.
+
+Times are ISO 8601 text in UTC with microseconds, so that they sort, and mean the same on every database.
+"""
+
+from typing import Any
+
+from sqlalchemy import JSON, Column, ForeignKey, Index, MetaData, String, Text, text
+from sqlmodel import Field, SQLModel
+
+MAIN = MetaData()
+
+
+class MainTable(SQLModel):
+    """Base of all tables that stay."""
+
+    metadata = MAIN
+
+
+def _json() -> Any:
+    return Field(sa_column=Column(JSON, nullable=False))
+
+
+def _service_key(*, primary: bool = False) -> Any:
+    key = ForeignKey("service.id", ondelete="CASCADE")
+    return Field(sa_column=Column("service", String, key, primary_key=primary, nullable=False))
+
+
+class ServiceRow(MainTable, table=True):
+    """A service as its owner describes it. `spec`: all of it but `env`, which stands apart because it is secret."""
+
+    __tablename__ = "service"
+    __table_args__ = (Index("service_by_tier", "tier", "customer", "name"),)
+    id: str = Field(primary_key=True)
+    environment: str
+    name: str = Field(index=True)
+    customer: str
+    tier: str
+    kind: str
+    spec: dict[str, Any] = _json()
+    env: dict[str, str] = _json()
+    settings_hash: str
+    fingerprint: str
+    created: str
+    revision: int
+    asked_for_v2: bool = False
+
+
+class ReleaseRow(MainTable, table=True):
+    """A release; `spec` and `env` as in the service at the time of the deploy."""
+
+    __tablename__ = "release"
+    service: str = _service_key(primary=True)
+    number: int = Field(primary_key=True)
+    created: str
+    created_by: str
+    spec: dict[str, Any] = _json()
+    env: dict[str, str] = _json()
+
+
+class PlacementRow(MainTable, table=True):
+    """What should run where, and its share of traffic."""
+
+    __tablename__ = "placement"
+    service: str = _service_key(primary=True)
+    runtime: str = Field(primary_key=True)
+    release: int
+    token: str
+    replicas: int
+    weight: int
+    since: str
+
+
+class PinRow(MainTable, table=True):
+    """An owner stays on legacy."""
+
+    __tablename__ = "pin"
+    service: str = _service_key(primary=True)
+    reason: str
+    owner: str
+    created: str
+    expires: str | None = None
+    blocker: str | None = None
+
+
+class BlockRow(MainTable, table=True):
+    """Not planned again until its fingerprint changes or a person retries it."""
+
+    __tablename__ = "block"
+    service: str = _service_key(primary=True)
+    reason: str
+    created: str
+    fingerprint: str
+
+
+class PolicyRow(MainTable, table=True):
+    """A stored policy, by the hash of its content."""
+
+    __tablename__ = "policy"
+    hash: str = Field(primary_key=True)
+    name: str
+    source: str = Field(sa_column=Column(Text, nullable=False))
+    body: dict[str, Any] = _json()
+    stored: str
+    stored_by: str
+
+
+class ActivePolicyRow(MainTable, table=True):
+    """The one policy in force; `id` is always 1."""
+
+    __tablename__ = "active_policy"
+    id: int = Field(primary_key=True)
+    hash: str = Field(foreign_key="policy.hash")
+    since: str
+    by: str
+
+
+class CounterRow(MainTable, table=True):
+    """Sequences of the store: fleet revision, wave numbers, lease numbers, back moves."""
+
+    __tablename__ = "counter"
+    name: str = Field(primary_key=True)
+    value: int
+
+
+class PlanRow(MainTable, table=True):
+    """A stored plan. `body` is its canonical JSON; `content` is the hash of its moves and preconditions alone."""
+
+    __tablename__ = "plan"
+    id: str = Field(primary_key=True)
+    sha256: str
+    content: str = Field(index=True)
+    created: str
+    expires: str
+    body: str = Field(sa_column=Column(Text, nullable=False))
+    stored: str
+    stored_by: str
+    superseded_by: str | None = None
+
+
+class WaveRow(MainTable, table=True):
+    """A wave: `planned`, `running`, `stopped`, `ended`, `superseded`, `expired`."""
+
+    __tablename__ = "wave"
+    number: int = Field(primary_key=True)
+    plan: str = Field(foreign_key="plan.id", index=True)
+    position: int
+    tier: str
+    size: int
+    state: str
+    began: str | None = None
+    ended: str | None = None
+    driver: str | None = None
+    detached: bool = False
+    body: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+
+
+class MoveRow(MainTable, table=True):
+    """The current row of a move: its journal added up. One live move per service is an invariant of the database."""
+
+    __tablename__ = "move"
+    __table_args__ = (
+        Index("move_by_due", "wave", "due"),
+        Index("move_by_service", "service"),
+        Index(
+            "one_live_move",
+            "service",
+            unique=True,
+            sqlite_where=text("live = 1"),
+            postgresql_where=text("live = 1"),
+        ),
+    )
+    id: str = Field(primary_key=True)
+    service: str
+    wave: int = Field(index=True)
+    state: str
+    live: int
+    due: str | None = None
+    seq: int
+    body: dict[str, Any] = _json()
+
+
+class JournalRow(MainTable, table=True):
+    """Intent before an effect, outcome after it, events of the table. Never changed, never deleted."""
+
+    __tablename__ = "journal"
+    seq: int | None = Field(default=None, primary_key=True)
+    move: str = Field(index=True)
+    at: str = Field(index=True)
+    kind: str
+    step: str | None = None
+    event: str | None = None
+    actor: str
+    reason: str
+    evidence: dict[str, Any] = _json()
+    changes: dict[str, Any] = _json()
+    lease: int
+
+
+class AuditRow(MainTable, table=True):
+    """Who did what and why, hash-chained from the first row."""
+
+    __tablename__ = "audit"
+    seq: int | None = Field(default=None, primary_key=True)
+    at: str = Field(index=True)
+    who: str
+    what: str
+    subject: str = Field(index=True)
+    why: str
+    before: dict[str, Any] = _json()
+    after: dict[str, Any] = _json()
+    previous: str
+    hash: str
+
+
+class LeaseRow(MainTable, table=True):
+    """Who drives; one live lease per subject."""
+
+    __tablename__ = "lease"
+    subject: str = Field(primary_key=True)
+    number: int
+    holder: dict[str, Any] = _json()
+    heartbeat: str
+    expires: str
+
+
+class ControlRow(MainTable, table=True):
+    """What a person asked for; `ended` when it no longer holds or has been obeyed."""
+
+    __tablename__ = "control"
+    id: int | None = Field(default=None, primary_key=True)
+    kind: str
+    subject: str = Field(index=True)
+    actor: str
+    reason: str
+    at: str
+    until: str | None = None
+    value: str = ""
+    ended: str | None = None
+    ended_by: str | None = None
