@@ -152,3 +152,72 @@ class Kept:
     name: str
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attached:
+    """An instance as the host part knows it: its spec without env, its facts, and where its names and the edge lead.
+
+    `address` is `127.0.0.1:PORT`, empty while it is not attached. `note` says how the port was found.
+    """
+
+    id: str
+    token: str
+    replica: int
+    service: str
+    runtime: RuntimeName
+    release: int
+    facts: InstanceFacts
+    address: str = ""
+    note: str = ""
+
+
+class HostPart(Protocol):
+    """What callers (runtimes, edge, operations) may ask of the host part; one method is one request on its socket.
+
+    `host/desk.py` does it with the doers above; `host/client.py` asks it over the socket; both fulfil this port. Every
+    change compares `fence` with the highest number seen for the service, under that service's lock, and raises FencedError
+    for a lower one. All changes are idempotent.
+    """
+
+    def hello(self) -> Mapping[str, str]:
+        """`version`, `pid`, `boot`, `edge` (host:port), `dns` (host:port)."""
+
+    def reserve(self, spec: InstanceSpec, fence: int) -> int:
+        """A port for the instance is kept; the same one for the same id. Nothing runs."""
+
+    def start(self, spec: InstanceSpec, fence: int) -> Attached:
+        """The process runs under its reserved port (or has ended by itself already)."""
+
+    def attach(self, instance: str, port: int, note: str, fence: int) -> None:
+        """Its names resolve to this port (`runtime.name.environment.internal` and `token`), the edge counts it as a copy."""
+
+    def detach(self, instance: str, fence: int) -> None:
+        """Its names are unknown, the edge sends nothing new to it; the process is untouched."""
+
+    def follow(self, instance: str, fence: int) -> None:
+        """From now on the host part itself attaches the instance again within 1 s when its listening port changes."""
+
+    def stop(self, instance: str, grace_s: float, fence: int) -> None:
+        """Detached; no process of it lives; its files are kept for `tail` until `forget`."""
+
+    def forget(self, instance: str, fence: int) -> None:
+        """A stopped instance is unknown."""
+
+    def instances(self, service: str | None = None) -> Sequence[Attached]:
+        """All instances of a service, or all on this host."""
+
+    def listeners(self, instance: str) -> Sequence[Listener]:
+        """What its processes listen on."""
+
+    def tail(self, instance: str, lines: int) -> Sequence[str]:
+        """The last lines of its log."""
+
+    def weigh(self, service: str, host_name: str, v2_percent: int, fence: int) -> None:
+        """New requests are shared by this weight; kept on disk, also without any instance."""
+
+    def in_flight(self, service: str, runtime: RuntimeName) -> int:
+        """Open requests and connections to the copies of that side."""
+
+    def withdraw(self, service: str, fence: int) -> None:
+        """The edge does not know the service; its weight is forgotten."""
