@@ -1,0 +1,55 @@
+"""What all tests share: a home of their own, no skips, and the one list of what a platform cannot run."""
+
+import os
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+def _cannot_run() -> dict[str, str]:
+    """Node id prefixes that this platform cannot run, with the reason, from tests/platforms.toml."""
+    listed = tomllib.loads((HERE / "platforms.toml").read_text())
+    facts = {
+        "linux": sys.platform.startswith("linux"),
+        "root": hasattr(os, "geteuid") and os.geteuid() == 0,
+        "debian": Path("/etc/debian_version").exists() and "ROLLOUT_TESTS_WITHOUT" not in os.environ,
+    }
+    return {
+        prefix: f"needs {need}"
+        for need, prefixes in listed.get("needs", {}).items()
+        if not facts[need]
+        for prefix in prefixes
+    }
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    cannot = _cannot_run()
+    left_out = [item for item in items if item.nodeid.startswith(tuple(cannot) or ("\0",))]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """A skipped test is a failed test: what a platform cannot run stands in tests/platforms.toml."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped; list it in tests/platforms.toml instead"
+
+
+@pytest.fixture()
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh home that every command of the test finds."""
+    path = tmp_path / ".rollout"
+    path.mkdir(mode=0o700)
+    monkeypatch.setenv("ROLLOUT_HOME", str(path))
+    monkeypatch.chdir(tmp_path)
+    return path
