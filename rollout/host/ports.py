@@ -1,6 +1,6 @@
 """What the host part holds: doers of engines, edge, names and port detection. `wiring/host` hands them in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -143,6 +143,16 @@ class Watch(Protocol):
 
     def listeners(self, pids: Sequence[int]) -> Sequence[Listener]:
         """All listening TCP sockets of these processes, in the order of ports."""
+
+
+class Ports(Protocol):
+    """TCP ports of this host."""
+
+    def free(self, taken: Collection[int]) -> int:
+        """A port that nobody listens on and that is not among `taken`."""
+
+    def holder(self, port: int) -> str:
+        """Who listens on the port (`pid 4711 (nginx)`); empty when it is free."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,193 @@
+"""The host part's desk: does what callers ask, with the doers that it was handed, under each service's lock and fence.
+
+Every change goes the same way: lock, compare the fence, write the intent to the ledger, act, write the outcome. Each half
+can be done again, so that a host part that was killed in between loses nothing.
+"""
+
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from rollout.errors import BrokenError
+from rollout.host import views
+from rollout.host.fence import admit
+from rollout.host.ledger import Held, Ledger, Record
+from rollout.host.ports import Attached, EdgeWriter, Engine, InstanceSpec, Listener, Names, Phase, Ports, Watch
+from rollout.model.fleet import RuntimeName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doers:
+    """What acts for the desk. `wiring/host` builds them; `host/memory` has them for tests."""
+
+    engine: Engine
+    edge: EdgeWriter
+    names: Names
+    watch: Watch
+    ports: Ports
+
+
+class Desk:
+    """Fulfils `HostPart`. Safe to call from many threads: one change per service at a time, readers never wait."""
+
+    def __init__(self, ledger: Ledger, doers: Doers, *, version: str = "", boot: str = "") -> None:
+        self.ledger = ledger
+        self.doers = doers
+        self._identity = {"version": version, "boot": boot}
+        self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
+        self._port_lock = threading.Lock()
+
+    def hello(self) -> Mapping[str, str]:
+        """Who answers, and where edge and names listen."""
+        places = {"edge": self.doers.edge.address(), "dns": self.doers.names.address()}
+        return {**self._identity, **places, "pid": str(os.getpid())}
+
+    def reserve(self, spec: InstanceSpec, fence: int) -> int:
+        """The instance is known and has its port; nothing runs."""
+        with self._change(spec.service, fence) as record:
+            return self._known(record, spec).spec.port
+
+    def start(self, spec: InstanceSpec, fence: int) -> Attached:
+        """The instance runs under its port, or has ended by itself already."""
+        with self._change(spec.service, fence) as record:
+            held = self._known(record, spec)
+            self._run(held)
+            return self._seen(held)
+
+    def attach(self, instance: str, port: int, note: str, fence: int) -> None:
+        """Names and edge lead to this port of the instance."""
+        service, _ = self._find(instance)
+        with self._change(service, fence) as record:
+            held = record.held[instance]
+            order = held.order if held.attached else views.order(record, held)
+            self._lead(record.with_held(replace(held, attached=True, port=port, note=note, order=order)))
+
+    def detach(self, instance: str, fence: int) -> None:
+        """Neither names nor edge lead to the instance; it runs on."""
+        found = self.ledger.find(instance)
+        if found is None:
+            return
+        with self._change(found[0], fence) as record:
+            self._lead(record.with_held(replace(record.held[instance], attached=False, follows=False)))
+
+    def follow(self, instance: str, fence: int) -> None:
+        """`look` attaches the instance again when its port changes."""
+        service, _ = self._find(instance)
+        with self._change(service, fence) as record:
+            self.ledger.save(record.with_held(replace(record.held[instance], follows=True)))
+
+    def stop(self, instance: str, grace_s: float, fence: int) -> None:
+        """Detached, and no process of it lives."""
+        found = self.ledger.find(instance)
+        if found is None:
+            return
+        with self._change(found[0], fence) as record:
+            held = replace(record.held[instance], wanted=False, attached=False, follows=False)
+            self._lead(record.with_held(held))
+            self.doers.engine.stop(instance, grace_s)
+
+    def forget(self, instance: str, fence: int) -> None:
+        """The instance is unknown here and to its engine, its port is free."""
+        found = self.ledger.find(instance)
+        if found is None:
+            return
+        with self._change(found[0], fence) as record:
+            if record.held[instance].wanted:
+                raise BrokenError(f"{instance} is not stopped", then="stop it first")
+            self.doers.engine.forget(instance)
+            self.ledger.save(record.without(instance))
+
+    def instances(self, service: str | None = None) -> Sequence[Attached]:
+        """All instances of a service, or all on this host, as they are now."""
+        records = self.ledger.records() if service is None else [self.ledger.record(service)]
+        return [self._seen(held) for record in records for held in record.held.values()]
+
+    def listeners(self, instance: str) -> Sequence[Listener]:
+        """What the processes of the instance listen on."""
+        return self.doers.watch.listeners(self.doers.engine.pids(instance))
+
+    def tail(self, instance: str, lines: int) -> Sequence[str]:
+        """The last lines of its log."""
+        return self.doers.engine.tail(instance, lines)
+
+    def weigh(self, service: str, host_name: str, v2_percent: int, fence: int) -> None:
+        """New requests are shared by this weight."""
+        with self._change(service, fence) as record:
+            self._lead(replace(record, host_name=host_name, weight=v2_percent))
+
+    def in_flight(self, service: str, runtime: RuntimeName) -> int:
+        """What the copies of that side still work on, attached or just detached."""
+        held = self.ledger.record(service).held.values()
+        return self.doers.edge.in_flight([views.address(h) for h in held if h.spec.runtime is runtime])
+
+    def withdraw(self, service: str, fence: int) -> None:
+        """The edge does not know the service, its weight is forgotten."""
+        with self._change(service, fence) as record:
+            self._lead(replace(record, weight=None))
+            if record.host_name:
+                self.doers.edge.remove(record.host_name)
+
+    @contextmanager
+    def _change(self, service: str, fence: int) -> Iterator[Record]:
+        with self._locks[service]:
+            before = self.ledger.record(service)
+            record = admit(before, fence)
+            if record is not before:
+                self.ledger.save(record)
+            yield record
+
+    def _find(self, instance: str) -> tuple[str, Held]:
+        found = self.ledger.find(instance)
+        if found is None:
+            raise BrokenError(f"the host part knows no instance {instance}", then="rollout status")
+        return found
+
+    def _known(self, record: Record, spec: InstanceSpec) -> Held:
+        """The instance with its port, in the ledger from now on; one that is known keeps the spec that it has."""
+        if spec.id in record.held:
+            return record.held[spec.id]
+        with self._port_lock:
+            taken = {held.spec.port for other in self.ledger.records() for held in other.held.values()}
+            port = spec.port or spec.port_declared or self.doers.ports.free(taken)
+            held = Held(spec=replace(spec, port=port))
+            self.ledger.save(record.with_held(held))
+        return held
+
+    def _run(self, held: Held) -> None:
+        facts = self.doers.engine.facts(held.spec.id)
+        if facts is None or facts.phase is Phase.GONE:
+            self._check_port(held)
+        record = self.ledger.record(held.spec.service)
+        if not held.wanted:
+            self.ledger.save(record.with_held(replace(held, wanted=True)))
+        places = {"ROLLOUT_EDGE": self.doers.edge.address(), "ROLLOUT_DNS": self.doers.names.address()}
+        self.doers.engine.start(views.complete(held.spec, places))
+
+    def _check_port(self, held: Held) -> None:
+        port = held.spec.port_declared
+        if port is not None and (holder := self.doers.ports.holder(port)):
+            raise BrokenError(
+                f"{held.spec.service}: port {port} is in use by {holder}",
+                state="the instance was not started",
+                then=f"end {holder}, or give the service another port: rollout service set {held.spec.service} --port N",
+            )
+
+    def _seen(self, held: Held) -> Attached:
+        return views.attached(held, self.doers.engine.facts(held.spec.id))
+
+    def _lead(self, record: Record) -> None:
+        """Ledger, names and edge all say what this record says."""
+        before = self.ledger.record(record.service)
+        self.ledger.save(record)
+        self._publish(views.names(before, self.doers.edge.address()), views.names(record, self.doers.edge.address()))
+        if route := views.route(record):
+            self.doers.edge.write(route)
+
+    def _publish(self, before: Mapping[str, tuple[str, int]], now: Mapping[str, tuple[str, int]]) -> None:
+        for name in before.keys() - now.keys():
+            self.doers.names.withdraw(name)
+        for name, (address, port) in now.items():
+            self.doers.names.publish(name, address, port)
