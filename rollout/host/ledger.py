@@ -21,7 +21,8 @@ SUFFIX = ".json"
 class Held:
     """One instance that is kept. `wanted`: it should run. `attached`: names and edge lead to it, on `port`.
 
-    `port` is the last that it was attached on, also when detached since: it may still have requests to finish. `follows`: attached again by the host part itself when its port changes. `order` grows with every attachment.
+    `port` is the last that it was attached on, also when detached since: it may still have requests to finish.
+    `follows`: attached again by the host part itself when its port changes. `order` grows with every attachment.
     """
 
     spec: InstanceSpec
