@@ -1,0 +1,168 @@
+"""The demo's sample services: small real programs. Run as a script; standard library only, knows nothing of rollout.
+
+    python sample.py http [--fault crash|errors] [--port N] [--calls NAME --report FILE]
+    python sample.py worker
+
+A fault shows on v2 alone: `crash` ends at once, as a program does that needs something which only legacy had; `errors`
+answers 500 from the 30th request on, while its health path stays good. On TERM it ends with exit code 0.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+GOOD_REQUESTS = 29
+"""How many requests the fault `errors` answers well on v2."""
+
+RUNTIME = os.environ.get("ROLLOUT_RUNTIME", "legacy")
+
+
+def say(line: str) -> None:
+    """One line into the log, at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+class Counter:
+    """Counts requests over all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._value = 0
+
+    def next(self) -> int:
+        """1 for the first call, then one more each time."""
+        with self._lock:
+            self._value += 1
+            return self._value
+
+
+class Answer(BaseHTTPRequestHandler):
+    """Answers every path; `/health` is not counted."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    counter = Counter()
+    fails_after: int | None = None
+
+    def do_GET(self) -> None:
+        """200 with the runtime that answers, or the planted 500."""
+        if self.path == "/health":
+            self._reply(200, {"healthy": True})
+            return
+        number = self.counter.next()
+        if self.fails_after is not None and number > self.fails_after:
+            say(f"request {number}: the driver of v2 has no free connection")
+            self._reply(500, {"planted": True, "request": number})
+            return
+        self._reply(200, {"runtime": RUNTIME, "request": number})
+
+    def do_POST(self) -> None:
+        """Like GET, after reading what was sent."""
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.do_GET()
+
+    def _reply(self, status: int, body: dict[str, object]) -> None:
+        content = json.dumps(body).encode() + b"\n"
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Requests are not logged one by one."""
+
+
+class Server(ThreadingHTTPServer):
+    """Ends without waiting for idle keep-alive connections."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+
+def call_neighbour(name: str, report: str, stopped: threading.Event) -> None:
+    """Call `name` through the edge until stopped, 20 times a second on one connection; one JSON line for each call."""
+    host, _, port = os.environ["ROLLOUT_EDGE"].rpartition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=5)
+    with open(report, "a", encoding="utf-8", buffering=1) as lines:
+        while not stopped.wait(0.05):
+            identity, began, status, error = f"neighbour-{uuid.uuid4()}", time.time(), 0, ""
+            try:
+                connection.request("GET", "/", headers={"host": name, "x-request-id": identity})
+                answer = connection.getresponse()
+                answer.read()
+                status = answer.status
+            except (OSError, http.client.HTTPException) as problem:
+                error = repr(problem)
+                connection.close()
+            shot = {"id": identity, "began": began, "ended": time.time(), "status": status, "error": error}
+            lines.write(json.dumps(shot) + "\n")
+
+
+def serve(options: argparse.Namespace, stopped: threading.Event) -> None:
+    """Answer until stopped."""
+    if options.fault == "errors" and RUNTIME == "v2":
+        Answer.fails_after = GOOD_REQUESTS
+    port = options.port or int(os.environ["PORT"])
+    server = Server((os.environ.get("HOST", "127.0.0.1"), port), Answer)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    say(f"{RUNTIME}: listening on {port}")
+    caller = threading.Thread(target=call_neighbour, args=(options.calls, options.report, stopped))
+    if options.calls:
+        caller.start()
+    stopped.wait()
+    server.shutdown()
+    if options.calls:
+        caller.join()
+    say(f"{RUNTIME}: stopped after {Answer.counter.next() - 1} requests")
+
+
+def work(_options: argparse.Namespace, stopped: threading.Event) -> None:
+    """Do one piece of work after the other until stopped."""
+    number = 0
+    while not stopped.wait(0.25):
+        number += 1
+        if number % 20 == 1:
+            say(f"{RUNTIME}: finished piece {number}")
+    say(f"{RUNTIME}: stopped after {number} pieces")
+
+
+def die(problem: threading.ExceptHookArgs) -> None:
+    """A thread that fails ends the program: a service that does not serve must not look alive."""
+    say(f"fatal: {problem.exc_value!r}")
+    os._exit(1)
+
+
+def main() -> None:
+    """Be the service that the arguments name."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kind", choices=["http", "worker"])
+    parser.add_argument("--fault", choices=["crash", "errors"])
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--calls")
+    parser.add_argument("--report")
+    options = parser.parse_args()
+    if options.fault == "crash" and RUNTIME == "v2":
+        sys.exit("fatal: /run/legacy/session.sock is not there: this program was built for legacy")
+    threading.excepthook = die
+    stopped = threading.Event()
+    ending = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+    job = threading.Thread(target=work if options.kind == "worker" else serve, args=(options, stopped))
+    job.start()
+    signal.sigwait(ending)
+    stopped.set()
+    job.join()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""The sample services do what the story tells of them: as real programs, called by the real load client."""
+
+import http.client
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rollout.demo import leftovers
+from rollout.demo.load import Load, one_request
+from rollout.demo.services import Fault, command, free_port, parts
+from rollout.model.fleet import Kind, Tier
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    running: list[subprocess.Popen[str]] = []
+
+    def begin(*options: str, **env: str) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            command(*options), env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        running.append(process)
+        return process
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def until(condition: Callable[[], bool], limit_s: float = 10.0) -> None:
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come true"
+        time.sleep(0.02)
+
+
+def connected(port: int) -> http.client.HTTPConnection:
+    until(lambda: leftovers.answers(f"127.0.0.1:{port}"))
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+
+
+def test_the_fault_errors_shows_from_the_30th_request_on_v2_while_health_stays_good(start: Start) -> None:
+    port = free_port()
+    start("http", "--fault", "errors", PORT=str(port), ROLLOUT_RUNTIME="v2")
+    connection = connected(port)
+    for _ in range(3):
+        connection.request("GET", "/health")
+        assert connection.getresponse().read()
+    statuses = [one_request(connection, "shop/search", "search", post=n % 2 == 0).status for n in range(32)]
+    assert statuses == [200] * 29 + [500] * 3
+    connection.request("GET", "/health")
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+def test_the_fault_errors_does_not_show_on_legacy(start: Start) -> None:
+    port = free_port()
+    start("http", "--fault", "errors", PORT=str(port), ROLLOUT_RUNTIME="legacy")
+    connection = connected(port)
+    assert {one_request(connection, "shop/search", "search").status for _ in range(35)} == {200}
+    connection.close()
+
+
+@pytest.mark.parametrize(("runtime", "code"), [("v2", 1), ("legacy", None)])
+def test_the_fault_crash_ends_on_v2_alone_and_says_why(start: Start, runtime: str, code: int | None) -> None:
+    port = free_port()
+    process = start("http", "--fault", "crash", PORT=str(port), ROLLOUT_RUNTIME=runtime)
+    if code is None:
+        connected(port).close()
+        assert process.poll() is None
+        return
+    output, _ = process.communicate(timeout=10)
+    assert (process.returncode, output.startswith("fatal: ")) == (code, True)
+
+
+@pytest.mark.parametrize("options", [("worker",), ("http",)])
+def test_term_ends_a_sample_with_exit_code_0(start: Start, options: tuple[str, ...]) -> None:
+    port = free_port()
+    process = start(*options, PORT=str(port))
+    if options == ("http",):
+        connected(port).close()
+    else:
+        assert process.stdout is not None
+        assert "finished piece 1" in process.stdout.readline()
+    process.terminate()
+    output, _ = process.communicate(timeout=10)
+    assert (process.returncode, "stopped after" in output) == (0, True)
+
+
+def test_a_sample_that_cannot_listen_ends(start: Start) -> None:
+    port = free_port()
+    start("http", PORT=str(port))
+    connected(port).close()
+    second = start("http", "--port", str(port))
+    second.communicate(timeout=10)
+    assert second.returncode == 1
+
+
+def test_the_neighbour_reports_every_call_and_the_load_client_counts_per_service(start: Start, tmp_path: Path) -> None:
+    port, report = free_port(), tmp_path / "calls.jsonl"
+    start("http", PORT=str(port))
+    connected(port).close()
+    start(
+        "http", "--calls", "api.shop.internal", "--report", str(report), PORT=str(free_port()), ROLLOUT_EDGE=f"127.0.0.1:{port}"
+    )
+    load = Load(f"127.0.0.1:{port}", {"shop/api": "api.shop.internal", "shop/orders": "orders.shop.internal"})
+    load.start()
+    until(lambda: len({shot.service for shot in load.shots()}) == 2 and report.exists() and len(report.read_text()) > 300)
+    load.stop()
+    shots = load.shots()
+    assert {shot.status for shot in shots} == {200}
+    assert len({shot.id for shot in shots}) == len(shots)
+    first = json.loads(report.read_text().splitlines()[0])
+    assert (first["status"], first["error"]) == (200, "")
+    load.stop()
+    assert len(load.shots()) == len(shots)
+
+
+def test_a_request_without_an_answer_is_an_outcome_not_an_exception() -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", free_port(), timeout=5)
+    shot = one_request(connection, "shop/api", "api.shop.internal")
+    assert (shot.status, "refused" in shot.error, shot.good) == (0, True, False)
+
+
+def test_leftovers_are_found_by_marker_socket_and_file_and_swept(start: Start, tmp_path: Path) -> None:
+    port, marker = free_port(), f"test-{os.getpid()}"
+    process = start("http", PORT=str(port), **{leftovers.MARKER: marker})
+    connected(port).close()
+    found = leftovers.look(marker, [f"127.0.0.1:{port}"], [tmp_path, tmp_path / "absent"])
+    assert [line.split()[0] for line in found] == ["process", "socket", "file"]
+    assert str(process.pid) in found[0]
+    leftovers.sweep(marker)
+    assert not psutil.pid_exists(process.pid) or psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
+    assert leftovers.look_until_gone(lambda: leftovers.look(marker, [f"127.0.0.1:{port}"], []), time.sleep) == []
+
+
+def test_the_fleet_of_the_story_has_four_tiers_two_environments_and_the_promised_parts(tmp_path: Path) -> None:
+    fleet = parts(tmp_path)
+    services = [part.service for part in fleet]
+    assert len({service.id for service in services}) == len(services) >= 8
+    assert {service.tier for service in services} == set(Tier)
+    assert len({service.environment for service in services}) == 2
+    assert sorted(part.fault for part in fleet if part.fault) == [Fault.CRASH, Fault.ERRORS]
+    assert [service.kind for service in services].count(Kind.WORKER) == 1
+    calling = [service for service in services if service.command and "--calls" in service.command]
+    assert len(calling) == 1
+    assert calling[0].command
+    assert calling[0].command[calling[0].command.index("--calls") + 1] in {s.host_name for s in services}
