@@ -48,13 +48,13 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session that sees one moment of the store."""
-        with _translated(self.where), Session(self.engine, expire_on_commit=False) as session:
+        with translated(self.where), Session(self.engine, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """A session whose changes are durable on return, or none of them happened."""
-        with _translated(self.where), Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with translated(self.where), Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
 
     def close(self) -> None:
@@ -63,7 +63,8 @@ class Database:
 
 
 @contextmanager
-def _translated(where: str) -> Iterator[None]:
+def translated(where: str) -> Iterator[None]:
+    """Errors of the database become errors for people; `where` names the file."""
     try:
         yield
     except OperationalError as error:
