@@ -1,13 +1,26 @@
-"""The runtime setting: one table on a migration branch of its own, so that removing it is a clean cut."""
+"""The runtime setting: one table on a migration branch of its own, so that removing it is a clean cut.
 
-from sqlalchemy import MetaData
-from sqlmodel import Field, SQLModel
+No row means `legacy`/`default`. A service that was created after the flip got a row `v2`/`default` then, so that changing
+the policy later changes no service's setting. Once written off, the table is not read any more: every service is on v2.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from sqlalchemy import MetaData, delete, insert, select
+from sqlmodel import Field, Session, SQLModel, col
+
+from rollout.errors import UsageError
+from rollout.model.fleet import Origin, RuntimeName, Setting
+from rollout.store import audit, counters
 
 SETTING = MetaData()
+WRITTEN_OFF = "setting_written_off"
+AFTER = Setting(runtime=RuntimeName.V2, origin=Origin.DEFAULT)
 
 
 class SettingRow(SQLModel, table=True):
-    """The runtime choice of a service and its origin; a service without a row has the default of the policy."""
+    """The runtime choice of a service and its origin; a service without a row is `legacy`/`default`."""
 
     __tablename__ = "setting"
     metadata = SETTING
@@ -16,3 +29,96 @@ class SettingRow(SQLModel, table=True):
     origin: str
     at: str
     by: str
+
+
+def written_off(session: Session) -> bool:
+    """Whether `finalize` has ended the choice."""
+    return counters.current(session, WRITTEN_OFF) > 0
+
+
+def write_off(session: Session, *, who: str, at: datetime) -> None:
+    """From now on there is no choice: every service is on v2. Idempotent. The rows stay until the home is sealed."""
+    if written_off(session):
+        return
+    counters.next(session, WRITTEN_OFF)
+    counters.next(session, counters.FLEET_REVISION)
+    audit.append(session, audit.Line(who=who, what="setting written off", subject="setting"), at)
+
+
+def get(session: Session, service: str) -> Setting:
+    """The setting of one service as it is now."""
+    if written_off(session):
+        return AFTER
+    row = session.get(SettingRow, service)
+    return _setting(row) if row else Setting()
+
+
+def every(session: Session) -> Mapping[str, Setting]:
+    """The settings that have a row, by service; of the others `default(session)` holds."""
+    if written_off(session):
+        return {}
+    return {row.service: _setting(row) for row in session.execute(select(SettingRow)).scalars()}
+
+
+def default(session: Session) -> Setting:
+    """The setting of a service without a row."""
+    return AFTER if written_off(session) else Setting()
+
+
+def put(session: Session, service: str, setting: Setting, *, who: str, at: datetime, why: str = "") -> bool:
+    """The service has this setting; False where it had it already. UsageError once the setting is written off."""
+    _require(session, service)
+    before = get(session, service)
+    if before == setting:
+        return False
+    session.execute(delete(SettingRow).where(col(SettingRow.service) == service))
+    _insert(session, {service: setting}, who, at)
+    counters.next(session, counters.FLEET_REVISION)
+    audit.append(session, _line(service, before, setting, who=who, why=why), at)
+    return True
+
+
+def put_new(session: Session, services: Iterable[str], setting: Setting, *, who: str, at: datetime) -> None:
+    """Services just created in this transaction have this setting. Bulk; their creation is what the audit tells."""
+    names = list(services)
+    if names and setting != default(session):
+        _require(session, names[0])
+        _insert(session, dict.fromkeys(names, setting), who, at)
+
+
+def unset(session: Session, service: str) -> None:
+    """The service has no row. Idempotent; for a service that is removed in this transaction, so not audited apart."""
+    if not written_off(session):
+        session.execute(delete(SettingRow).where(col(SettingRow.service) == service))
+
+
+def _insert(session: Session, settings: Mapping[str, Setting], who: str, at: datetime) -> None:
+    moment = at.isoformat(timespec="microseconds")
+    rows = [
+        {"service": service, "runtime": s.runtime.value, "origin": s.origin.value, "at": moment, "by": who}
+        for service, s in settings.items()
+    ]
+    session.connection().execute(insert(SETTING.tables["setting"]), rows)
+
+
+def _require(session: Session, service: str) -> None:
+    if written_off(session):
+        raise UsageError(
+            f"{service}: the runtime setting is written off: every service is on v2",
+            then="leave the runtime out of the command or file",
+        )
+
+
+def _setting(row: SettingRow) -> Setting:
+    return Setting(runtime=RuntimeName(row.runtime), origin=Origin(row.origin))
+
+
+def _line(service: str, before: Setting, after: Setting, *, who: str, why: str) -> audit.Line:
+    return audit.Line(
+        who=who,
+        what="setting",
+        subject=service,
+        why=why,
+        before={"runtime": before.runtime.value, "origin": before.origin.value},
+        after={"runtime": after.runtime.value, "origin": after.origin.value},
+    )

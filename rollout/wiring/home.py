@@ -18,6 +18,7 @@ class Home:
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
+        self._key = b""
 
     def database(self) -> Database:
         """The store, its schema that of this program."""
@@ -26,13 +27,16 @@ class Home:
         return Database(engine, str(self.path / FILE))
 
     def key(self) -> bytes:
-        """The key of keyed hashes (32 bytes, 0600), made on first use."""
+        """The key of keyed hashes (32 bytes, 0600), made on first use; read once, since a fleet is hashed in bulk."""
+        if self._key:
+            return self._key
         path = self.path / "key"
         if not path.exists():
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(secrets.token_bytes(32))
-        return path.read_bytes()
+        self._key = path.read_bytes()
+        return self._key
 
     def keyed_hash(self, content: bytes) -> str:
         """HMAC-SHA-256 in hex: tells that a value changed, and never what it is."""

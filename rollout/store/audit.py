@@ -1,0 +1,87 @@
+"""Who did what and why: one row per change, written in the change's own transaction, each hashed over the one before.
+
+Values of env never stand here: names only.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import insert, select
+from sqlmodel import Session, col
+
+from rollout.errors import BrokenError
+from rollout.model.plain import canonical
+from rollout.store.tables import MAIN, AuditRow
+
+TABLE = MAIN.tables["audit"]
+FIRST = "0" * 64
+_CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One change. `before` and `after` are plain JSON values; secrets do not belong here."""
+
+    who: str
+    what: str
+    subject: str
+    why: str = ""
+    before: Mapping[str, object] = field(default_factory=dict)
+    after: Mapping[str, object] = field(default_factory=dict)
+
+
+def append(session: Session, line: Line, at: datetime) -> None:
+    """The line stands at the end of the chain, if the transaction of `session` commits."""
+    append_many(session, (line,), at)
+
+
+def append_many(session: Session, lines: Iterable[Line], at: datetime) -> None:
+    """All lines stand at the end of the chain, in order. Bulk: one look at the chain's end, one statement."""
+    last = select(col(AuditRow.hash)).order_by(col(AuditRow.seq).desc()).limit(1)
+    previous = session.execute(last).scalar_one_or_none() or FIRST
+    moment = at.isoformat(timespec="microseconds")
+    rows = []
+    for line in lines:
+        row: dict[str, object] = {
+            "at": moment,
+            "who": line.who,
+            "what": line.what,
+            "subject": line.subject,
+            "why": line.why,
+            "before": line.before,
+            "after": line.after,
+            "previous": previous,
+        }
+        row["hash"] = previous = _hash(row)
+        rows.append(row)
+    if rows:
+        session.connection().execute(insert(TABLE), rows)
+
+
+def read(session: Session, *, subject: str | None = None, limit: int = 100) -> Sequence[AuditRow]:
+    """The newest rows, oldest of them first; of one subject where it is given."""
+    query = select(AuditRow).order_by(col(AuditRow.seq).desc()).limit(limit)
+    if subject is not None:
+        query = query.where(col(AuditRow.subject) == subject)
+    return list(reversed(session.execute(query).scalars().all()))
+
+
+def verify(session: Session) -> int:
+    """How many rows the chain has, all of them as they were written. BrokenError names the first that is not."""
+    previous, count = FIRST, 0
+    for row in session.execute(select(AuditRow).order_by(col(AuditRow.seq)).execution_options(yield_per=_CHUNK)).scalars():
+        content = row.model_dump(exclude={"seq", "hash"})
+        if row.previous != previous or _hash(content) != row.hash:
+            told = f"row {row.seq} ({row.at} {row.who} {row.what} {row.subject})"
+            raise BrokenError(
+                f"the audit was changed: {told} does not follow from the one before",
+                then="compare it with a backup of the store",
+            )
+        previous, count = row.hash, count + 1
+    return count
+
+
+def _hash(row: Mapping[str, object]) -> str:
+    return hashlib.sha256(canonical(row)).hexdigest()

@@ -1,0 +1,57 @@
+"""Blocks: services that fell back or were reverted. One with another fingerprint than the service's holds no longer."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from rollout.model.fleet import Block
+from rollout.store import audit, counters
+from rollout.store.tables import BlockRow, ServiceRow
+
+
+def get(session: Session, service: str) -> Block | None:
+    """The block of a service that still holds: its release and health settings are those of the time of the block."""
+    query = select(BlockRow).join(ServiceRow, col(ServiceRow.id) == col(BlockRow.service))
+    same = col(ServiceRow.fingerprint) == col(BlockRow.fingerprint)
+    row = session.execute(query.where(col(BlockRow.service) == service, same)).scalar_one_or_none()
+    return _block(row) if row else None
+
+
+def every(session: Session) -> Mapping[str, Block]:
+    """All blocks that still hold, by service."""
+    query = select(BlockRow).join(ServiceRow, col(ServiceRow.id) == col(BlockRow.service))
+    rows = session.execute(query.where(col(ServiceRow.fingerprint) == col(BlockRow.fingerprint))).scalars()
+    return {row.service: _block(row) for row in rows}
+
+
+def put(session: Session, service: str, reason: str, *, who: str, at: datetime) -> None:
+    """The service is blocked as it is now: its present fingerprint is stored. Nothing happens where it is unknown."""
+    known = session.get(ServiceRow, service)
+    if known is None:
+        return
+    moment = at.isoformat(timespec="microseconds")
+    session.merge(BlockRow(service=service, reason=reason, created=moment, fingerprint=known.fingerprint))
+    counters.next(session, counters.FLEET_REVISION)
+    audit.append(session, audit.Line(who=who, what="block", subject=service, why=reason), at)
+
+
+def remove(session: Session, service: str, *, who: str, at: datetime, why: str = "") -> bool:
+    """The service is not blocked; False where it had no block."""
+    row = session.get(BlockRow, service)
+    if row is None:
+        return False
+    session.delete(row)
+    counters.next(session, counters.FLEET_REVISION)
+    audit.append(session, audit.Line(who=who, what="unblock", subject=service, why=why, before={"reason": row.reason}), at)
+    return True
+
+
+def _block(row: BlockRow) -> Block:
+    return Block(
+        service=row.service,
+        reason=row.reason,
+        created=datetime.fromisoformat(row.created),
+        fingerprint=row.fingerprint,
+    )

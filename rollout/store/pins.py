@@ -1,0 +1,82 @@
+"""Pins: owners who stay on legacy for a while."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlmodel import Session, select
+
+from rollout.model.fleet import Pin
+from rollout.store import audit, counters
+from rollout.store.tables import PinRow
+
+
+def get(session: Session, service: str) -> Pin | None:
+    """The pin of a service, expired or not."""
+    row = session.get(PinRow, service)
+    return _pin(row) if row else None
+
+
+def every(session: Session) -> Mapping[str, Pin]:
+    """All pins by service, expired or not."""
+    return {row.service: _pin(row) for row in session.exec(select(PinRow))}
+
+
+def put(session: Session, pin: Pin, *, who: str, at: datetime) -> bool:
+    """The service has this pin; False where it had one with the same reason, owner and blocker, which then stays."""
+    before = get(session, pin.service)
+    if before and (before.reason, before.owner, before.blocker) == (pin.reason, pin.owner, pin.blocker) and holds(before, at):
+        return False
+    session.merge(
+        PinRow(
+            service=pin.service,
+            reason=pin.reason,
+            owner=pin.owner,
+            created=_text(pin.created) or "",
+            expires=_text(pin.expires),
+            blocker=pin.blocker,
+        )
+    )
+    line = audit.Line(who=who, what="pin", subject=pin.service, why=pin.reason, before=_audited(before), after=_audited(pin))
+    _record(session, line, at)
+    return True
+
+
+def remove(session: Session, service: str, *, who: str, at: datetime, why: str = "") -> bool:
+    """The service has no pin; False where it had none."""
+    row = session.get(PinRow, service)
+    if row is None:
+        return False
+    session.delete(row)
+    _record(session, audit.Line(who=who, what="unpin", subject=service, why=why, before=_audited(_pin(row))), at)
+    return True
+
+
+def holds(pin: Pin, now: datetime) -> bool:
+    """Whether the pin has not expired."""
+    return pin.expires is None or now < pin.expires
+
+
+def _record(session: Session, line: audit.Line, at: datetime) -> None:
+    counters.next(session, counters.FLEET_REVISION)
+    audit.append(session, line, at)
+
+
+def _audited(pin: Pin | None) -> dict[str, object]:
+    if pin is None:
+        return {}
+    return {"reason": pin.reason, "owner": pin.owner, "expires": _text(pin.expires), "blocker": pin.blocker}
+
+
+def _pin(row: PinRow) -> Pin:
+    return Pin(
+        service=row.service,
+        reason=row.reason,
+        owner=row.owner,
+        created=datetime.fromisoformat(row.created),
+        expires=datetime.fromisoformat(row.expires) if row.expires else None,
+        blocker=row.blocker,
+    )
+
+
+def _text(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="microseconds") if moment else None

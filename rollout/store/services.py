@@ -1,0 +1,229 @@
+"""The fleet in the store: services by id, put in bulk, found by the names that people type."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+
+from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlmodel import Session, col
+
+from rollout.errors import UsageError
+from rollout.model.fleet import Service, Tier
+from rollout.model.plain import canonical
+from rollout.store import audit, counters, setting
+from rollout.store.database import Database
+from rollout.store.spec import fingerprinted, from_spec, to_spec
+from rollout.store.tables import MAIN, ReleaseRow
+
+TABLE = MAIN.tables["service"]
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A service before (None: it is new) and after. `fields` names what differs; of env, `env.NAME`."""
+
+    before: Service | None
+    after: Service
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What putting services would do to the store."""
+
+    added: tuple[Change, ...]
+    changed: tuple[Change, ...]
+    unchanged: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services of one home. `keyed_hash` is the home's HMAC: hashes in the store never tell a secret.
+
+    Methods that take a session are part of the caller's transaction; the others are one of their own.
+    """
+
+    database: Database
+    keyed_hash: Callable[[bytes], str]
+    now: Callable[[], datetime]
+
+    def put(self, services: Sequence[Service], *, who: str, why: str = "") -> Comparison:
+        """The store has exactly these services under their ids; what else is there stays. One transaction."""
+        with self.database.writing() as session:
+            return self.put_in(session, services, who=who, why=why)
+
+    def put_in(self, session: Session, services: Sequence[Service], *, who: str, why: str = "") -> Comparison:
+        """As `put`, in the caller's transaction."""
+        comparison = self.compare(session, services)
+        changes = (*comparison.added, *comparison.changed)
+        if changes:
+            at, revision = self.now(), counters.next(session, counters.FLEET_REVISION)
+            self._insert(session, comparison.added, at, revision)
+            self._update(session, comparison.changed, revision)
+            audit.append_many(session, (_line(change, who, why) for change in changes), at)
+        return comparison
+
+    def compare(self, session: Session, services: Sequence[Service]) -> Comparison:
+        """What `put` would do; changes nothing."""
+        known = _known(session, [service.id for service in services])
+        added, changed, unchanged = [], [], []
+        for service in services:
+            row = known.get(service.id)
+            if row is None:
+                added.append(Change(before=None, after=service))
+            elif row.settings_hash == self.settings_hash(service):
+                unchanged.append(service.id)
+            else:
+                before = from_spec(row.spec, row.env)
+                changed.append(Change(before=before, after=service, fields=differing(before, service)))
+        return Comparison(added=tuple(added), changed=tuple(changed), unchanged=tuple(unchanged))
+
+    def settings_hash(self, service: Service) -> str:
+        """Tells that anything of the service changed, env included, and never what it is."""
+        return self._hash({**to_spec(service), "env": dict(service.env)})
+
+    def get(self, service: str) -> Service | None:
+        """The service of this id; None where there is none."""
+        with self.database.reading() as session:
+            row = session.execute(select(TABLE.c.spec, TABLE.c.env).where(TABLE.c.id == service)).first()
+        return from_spec(row.spec, row.env) if row else None
+
+    def find(self, name: str) -> Service:
+        """The service that a person means by NAME or ENVIRONMENT/NAME.
+
+        UsageError where there is none (with the nearest names) or where several environments have the name (names them).
+        """
+        with self.database.reading() as session:
+            column = TABLE.c.id if "/" in name else TABLE.c.name
+            rows = session.execute(select(TABLE.c.id, TABLE.c.spec, TABLE.c.env).where(column == name)).all()
+            if not rows:
+                raise _unknown(session, name)
+        if len(rows) > 1:
+            ids = sorted(row.id for row in rows)
+            raise UsageError(f"several services are named {name}: {', '.join(ids)}", then=f"name one of them, e.g. {ids[0]}")
+        return from_spec(rows[0].spec, rows[0].env)
+
+    def list(
+        self, *, tiers: Iterable[Tier] = (), environment: str | None = None, customer: str | None = None
+    ) -> Sequence[Service]:
+        """Services in the order of their ids; only those of the tiers, environment and customer given."""
+        query = select(TABLE.c.spec, TABLE.c.env).order_by(TABLE.c.id)
+        if chosen := [tier.value for tier in tiers]:
+            query = query.where(TABLE.c.tier.in_(chosen))
+        if environment is not None:
+            query = query.where(TABLE.c.environment == environment)
+        if customer is not None:
+            query = query.where(TABLE.c.customer == customer)
+        with self.database.reading() as session:
+            return [from_spec(spec, env) for spec, env in session.execute(query)]
+
+    def remove(self, session: Session, service: str, *, who: str, why: str = "") -> bool:
+        """The service, its releases, placements, pin, block and setting are gone; False where it was unknown."""
+        known = _known(session, [service]).get(service)
+        if known is None:
+            return False
+        setting.unset(session, service)
+        session.execute(delete(TABLE).where(TABLE.c.id == service))
+        counters.next(session, counters.FLEET_REVISION)
+        before = _audited(from_spec(known.spec, known.env))
+        audit.append(session, audit.Line(who=who, what="remove", subject=service, why=why, before=before), self.now())
+        return True
+
+    def secrets(self, service: str) -> frozenset[str]:
+        """Every value of env that the service or one of its releases has: what must be masked. Empty ones are not."""
+        releases = select(col(ReleaseRow.env)).where(col(ReleaseRow.service) == service)
+        with self.database.reading() as session:
+            present = session.execute(select(TABLE.c.env).where(TABLE.c.id == service)).scalars().all()
+            past = session.execute(releases).scalars().all()
+        return frozenset(value for env in (*present, *past) for value in env.values() if value)
+
+    def _hash(self, content: Mapping[str, object]) -> str:
+        return self.keyed_hash(canonical(content))
+
+    def _row(self, service: Service, revision: int) -> dict[str, object]:
+        spec, env = to_spec(service), dict(service.env)
+        return {
+            **{key: spec[key] for key in ("environment", "name", "customer", "tier", "kind")},
+            "id": service.id,
+            "spec": spec,
+            "env": env,
+            "settings_hash": self._hash({**spec, "env": env}),
+            "fingerprint": self._hash(fingerprinted(spec, env)),
+            "revision": revision,
+        }
+
+    def _insert(self, session: Session, changes: Sequence[Change], at: datetime, revision: int) -> None:
+        created = {"created": at.isoformat(timespec="microseconds"), "asked_for_v2": False}
+        rows = [{**self._row(change.after, revision), **created} for change in changes]
+        if rows:
+            session.connection().execute(insert(TABLE), rows)
+
+    def _update(self, session: Session, changes: Sequence[Change], revision: int) -> None:
+        rows = [self._row(change.after, revision) for change in changes]
+        if rows:
+            wanted = [{("key" if k == "id" else k): v for k, v in row.items()} for row in rows]
+            session.connection().execute(update(TABLE).where(TABLE.c.id == bindparam("key")), wanted)
+
+
+def ask_for_v2(session: Session, service: str, asked: bool) -> None:
+    """Whether the owner asks for the next wave. The caller audits: it is a part of writing the setting."""
+    session.execute(update(TABLE).where(TABLE.c.id == service).values(asked_for_v2=asked))
+
+
+def created(session: Session, service: str) -> datetime | None:
+    """When the service was added; None where it is unknown."""
+    text = session.execute(select(TABLE.c.created).where(TABLE.c.id == service)).scalar_one_or_none()
+    return datetime.fromisoformat(text) if text else None
+
+
+def asking_for_v2(session: Session) -> frozenset[str]:
+    """Ids of the services whose owner asks for the next wave."""
+    return frozenset(session.execute(select(TABLE.c.id).where(TABLE.c.asked_for_v2)).scalars())
+
+
+def differing(before: Service, after: Service) -> tuple[str, ...]:
+    """Names of the fields that differ; of env `env.NAME`, so that no value is told."""
+    old, new = to_spec(before), to_spec(after)
+    fields = [key for key in old if old[key] != new[key]]
+    names = sorted({*before.env, *after.env})
+    return (*fields, *(f"env.{name}" for name in names if before.env.get(name) != after.env.get(name)))
+
+
+def _known(session: Session, ids: Sequence[str]) -> Mapping[str, Row[tuple[str, str, dict[str, object], dict[str, str]]]]:
+    known = {}
+    for start in range(0, len(ids), _CHUNK):
+        query = select(TABLE.c.id, TABLE.c.settings_hash, TABLE.c.spec, TABLE.c.env)
+        for row in session.execute(query.where(TABLE.c.id.in_(ids[start : start + _CHUNK]))):
+            known[row.id] = row
+    return known
+
+
+def _unknown(session: Session, name: str) -> UsageError:
+    column = TABLE.c.id if "/" in name else TABLE.c.name
+    names = sorted(set(session.execute(select(column)).scalars()))
+    if not names:
+        return UsageError(f"no service {name}: the fleet is empty", then="rollout service add, or rollout service import")
+    near = get_close_matches(name, names, n=3, cutoff=0.6)
+    return UsageError(
+        f"no service {name}" + (f"; did you mean {', '.join(near)}?" if near else ""),
+        then=f"rollout service show {near[0]}" if len(near) == 1 else "rollout service list",
+    )
+
+
+def _audited(service: Service) -> dict[str, object]:
+    return {**{k: v for k, v in to_spec(service).items() if v not in (None, [], {})}, "env": sorted(service.env)}
+
+
+def _line(change: Change, who: str, why: str) -> audit.Line:
+    if change.before is None:
+        return audit.Line(who=who, what="add", subject=change.after.id, why=why, after=_audited(change.after))
+    old, new = to_spec(change.before), to_spec(change.after)
+    plain = [name for name in change.fields if name in old]
+    before: dict[str, object] = {name: old[name] for name in plain}
+    after: dict[str, object] = {name: new[name] for name in plain}
+    if names := [name.removeprefix("env.") for name in change.fields if name not in old]:
+        before["env"] = [name for name in names if name in change.before.env]
+        after["env"] = [name for name in names if name in change.after.env]
+    return audit.Line(who=who, what="set", subject=change.after.id, why=why, before=before, after=after)
