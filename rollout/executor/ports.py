@@ -28,7 +28,10 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a runtime is asked to run: a release under a token, on behalf of a fence number. Times in seconds."""
+    """What a runtime is asked to run: a release under a token, on behalf of a fence number. Times in seconds.
+
+    Without `traffic` the edge does not count the copies until they are launched again, under the same token, with it.
+    """
 
     release: Release
     runtime: RuntimeName
@@ -36,6 +39,7 @@ class Order:
     fence: int
     replicas: int = 1
     deadline_s: float = 120.0
+    traffic: bool = True
 
     @property
     def service(self) -> str:

@@ -13,7 +13,8 @@ class InstanceSpec:
     """One instance to keep: `token` plus `replica` name it. Times in seconds. `env` holds secrets: files are 0600.
 
     `ports`: ports chosen by the host part and given to the program (PORT first). `port_declared` is the fixed number of
-    the service, None where it obeys PORT.
+    the service, None where it obeys PORT. `direct`: the service's own name leads to the copy itself and not to the edge
+    (kind tcp, until the edge speaks it).
     """
 
     token: str
@@ -28,6 +29,7 @@ class InstanceSpec:
     port: int = 0
     port_declared: int | None = None
     serves: bool = True
+    direct: bool = False
     health_path: str | None = None
     restart: RestartPolicy = RestartPolicy.ON_FAILURE
     restart_max: int = 3
@@ -168,7 +170,8 @@ class Kept:
 class Attached:
     """An instance as the host part knows it: its spec without env, its facts, and where its names and the edge lead.
 
-    `address` is `127.0.0.1:PORT`, empty while it is not attached. `note` says how the port was found.
+    `address` is `127.0.0.1:PORT`, empty while it is not attached. `note` says how the port was found. `wanted`: it should
+    run; False from `stop` on.
     """
 
     id: str
@@ -180,6 +183,7 @@ class Attached:
     facts: InstanceFacts
     address: str = ""
     note: str = ""
+    wanted: bool = True
 
 
 class HostPart(Protocol):
@@ -199,8 +203,11 @@ class HostPart(Protocol):
     def start(self, spec: InstanceSpec, fence: int) -> Attached:
         """The process runs under its reserved port (or has ended by itself already)."""
 
-    def attach(self, instance: str, port: int, note: str, fence: int) -> None:
-        """Its names resolve to this port (`runtime.name.environment.internal` and `token`), the edge counts it as a copy."""
+    def attach(self, instance: str, port: int, note: str, fence: int, *, traffic: bool = True) -> None:
+        """Its names resolve to this port (`runtime.name.environment.internal` and `token`), the edge counts it as a copy.
+
+        Without `traffic` the names alone: a deploy that replaces a copy on the same side proves the new one first.
+        """
 
     def detach(self, instance: str, fence: int) -> None:
         """Its names are unknown, the edge sends nothing new to it; the process is untouched."""
@@ -226,8 +233,8 @@ class HostPart(Protocol):
     def weigh(self, service: str, host_name: str, v2_percent: int, fence: int) -> None:
         """New requests are shared by this weight; kept on disk, also without any instance."""
 
-    def in_flight(self, service: str, runtime: RuntimeName) -> int:
-        """Open requests and connections to the copies of that side."""
+    def in_flight(self, service: str, runtime: RuntimeName, token: str = "") -> int:
+        """Open requests and connections to the copies of that side, or to those of one launch; detached ones count too."""
 
     def withdraw(self, service: str, fence: int) -> None:
         """The edge does not know the service; its weight is forgotten."""
