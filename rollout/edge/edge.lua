@@ -1,0 +1,163 @@
+-- The edge's own code, run by Envoy for every request. It reads the service's route file, chooses a side by weight and a copy
+-- of that side, and on the answer counts the failures of v2's copies: a copy that breaks loses its traffic, without us.
+--
+-- bootstrap.py replaces the words between @ signs. Route files are written by routes.py; see there for their one line.
+
+local ROUTES = @ROUTES@        -- folder: one file per service, named by its host name
+local TRIPS = @TRIPS@          -- folder: one file per address that failed; one line per failure, in ms since 1970
+local WIDE_RETRY = @WIDE_RETRY@  -- "" where retries are off
+local FAILURES = 3             -- so many in a row trip a copy
+local TRIPPED_MS = 30000       -- so long a tripped copy gets nothing, then the next request tries it again
+local READS = 3                -- looks at a route file that is not whole, before it counts as broken
+
+-- Envoy would obey these from a request; what a client sent is not for it to say.
+local NOT_FROM_CLIENTS = {
+  "x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-max-retries", "x-envoy-retriable-status-codes",
+  "x-envoy-retriable-header-names", "x-envoy-upstream-rq-timeout-ms", "x-envoy-upstream-rq-per-try-timeout-ms",
+  "x-envoy-hedge-on-per-try-timeout", "x-envoy-upstream-alt-stat-name", "x-envoy-expected-rq-timeout-ms",
+}
+local PLAIN = { GET = true, HEAD = true, OPTIONS = true }  -- methods that may be sent twice after any failure
+
+-- Failures that could not be written down (full disk): this worker remembers its own. address -> {count, last}
+local remembered = {}
+
+-- The host name without its port, in lower case. Anchored at both ends and without a slash: it names a file.
+local function service_of(authority)
+  return (authority or ""):lower():match("^([%w][%w%.%-]*):?%d*$")
+end
+
+-- legacy list, v2 list, weight of a service; nil where the file is missing; false where it is broken.
+-- A file that was replaced while it was read says another name or no end mark: it is read again.
+local function route_of(service)
+  for _ = 1, READS do
+    local file = io.open(ROUTES .. service, "r")
+    if not file then return nil end
+    local line = file:read("*l") or ""
+    file:close()
+    local name, legacy, v2, weight = line:match("^(%S+) (%S+) (%S+) (%d+) ;%s*$")
+    if name == service then return legacy, v2, tonumber(weight) end
+  end
+  return false
+end
+
+-- How often an address failed in a row, and when it did last (ms).
+local function failures_of(address)
+  local file = io.open(TRIPS .. address, "r")
+  local own = remembered[address]
+  if not file then return own and own.count or 0, own and own.last or 0 end
+  local text = file:read(512) or ""
+  file:close()
+  local count, last = 0, 0
+  for stamp in text:gmatch("(%d+)\n") do
+    count, last = count + 1, tonumber(stamp)
+  end
+  return count, last
+end
+
+local function tripped(address, now)
+  local count, last = failures_of(address)
+  return count >= FAILURES and now < last + TRIPPED_MS
+end
+
+-- One failure more. A copy that is tripped again after its rest keeps a file of the same length.
+local function note_failure(address, now)
+  local count, last = failures_of(address)
+  if count >= FAILURES and now < last + TRIPPED_MS then return end
+  local text = string.format("%d\n", now)
+  local file = io.open(TRIPS .. address, count >= FAILURES and "w" or "a")
+  if file then
+    local whole = file:write(count >= FAILURES and text:rep(FAILURES) or text)
+    if file:close() and whole then return end
+  end
+  remembered[address] = { count = math.min(count + 1, FAILURES), last = now }
+end
+
+-- A good answer ends the row of failures, unless it is a late one from before the trip.
+local function note_success(address, now)
+  local count, last = failures_of(address)
+  if count > 0 and not (count >= FAILURES and now < last + TRIPPED_MS) then
+    os.remove(TRIPS .. address)
+    remembered[address] = nil
+  end
+end
+
+-- One copy out of "a,b,c" by chance, rather one that is not tripped, never `other`. nil where there is none.
+-- Second value: whether it is a copy that works.
+local function choose(list, now, other)
+  local best, any, works = nil, nil, 0
+  for address in list:gmatch("[^,%-]+") do
+    if address ~= other then
+      any = any or address
+      if not tripped(address, now) then
+        works = works + 1
+        if math.random(works) == 1 then best = address end
+      end
+    end
+  end
+  return best or any, best ~= nil
+end
+
+-- Where a request goes. `second`: the copy for a second try, on another copy than the first wherever there is one.
+-- `shed`: it was v2's by weight, but all of v2's copies are tripped.
+local function pick(legacy, v2, weight, now)
+  local meant = v2 ~= "-" and (legacy == "-" or math.random(100) <= weight)
+  local new, works = nil, false
+  if v2 ~= "-" and weight > 0 or meant then new, works = choose(v2, now) end
+  if meant and (works or legacy == "-") then
+    local second = choose(v2, now, new)
+    if second then return { side = "v2", first = new, second = second, other = "v2", shed = "-" } end
+    local old = choose(legacy, now)
+    return { side = "v2", first = new, second = old or new, other = old and "legacy" or "v2", shed = "-" }
+  end
+  local old = choose(legacy, now)
+  local answer = { side = "legacy", first = old, second = choose(legacy, now, old), other = "legacy", shed = meant and "shed" or "-" }
+  if not answer.second and works then  -- a legacy copy that died: v2, where it has traffic anyway, helps out
+    answer.second, answer.other = new, "v2"
+  end
+  answer.second = answer.second or old
+  return answer
+end
+
+local function refuse(handle, status, text)
+  handle:respond({ [":status"] = status, ["content-type"] = "text/plain" }, text .. "\n")
+end
+
+local function may_be_sent_twice(headers)
+  return PLAIN[headers:get(":method")] and not headers:get("upgrade")
+    and not (headers:get("content-type") or ""):find("^application/grpc")
+end
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  for _, name in ipairs(NOT_FROM_CLIENTS) do headers:remove(name) end
+
+  local service = service_of(headers:get(":authority"))
+  local legacy, v2, weight
+  if service then legacy, v2, weight = route_of(service) end
+  if legacy == nil then return refuse(handle, "404", "the edge knows no service of this name") end
+  if legacy == false then return refuse(handle, "503", "the route of this service is broken") end
+
+  if legacy == "-" and v2 == "-" then return refuse(handle, "503", "no copy of this service runs") end
+
+  local notes = handle:streamInfo():dynamicMetadata()
+  notes:set("rollout", "service", service)
+  for word, value in pairs(pick(legacy, v2, weight, handle:timestamp())) do
+    notes:set("rollout", word, value)  -- `first` and `second` are read by the clusters of the first and second try
+  end
+  if WIDE_RETRY ~= "" and may_be_sent_twice(headers) then headers:replace("x-envoy-retry-on", WIDE_RETRY) end
+end
+
+function envoy_on_response(handle)
+  local notes = handle:streamInfo():dynamicMetadata():get("rollout")
+  if not notes then return end
+  local headers = handle:headers()
+  local status = tonumber(headers:get(":status")) or 0
+  local again = (tonumber(headers:get("x-envoy-attempt-count")) or 1) > 1
+  headers:remove("x-envoy-attempt-count")
+  headers:replace("x-rollout-runtime", again and notes.other or notes.side)
+  if again or status >= 500 then
+    note_failure(notes.first, handle:timestamp())
+  else
+    note_success(notes.first, handle:timestamp())
+  end
+end
