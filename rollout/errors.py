@@ -4,6 +4,7 @@ An error says what happened, what state things are in now, and the next command 
 whether to try again, and the exit code of the command that it ends.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 
@@ -81,6 +82,24 @@ class LockedError(RolloutError):
 
 class FencedError(LockedError):
     """A newer lease has taken this service over: this driver must leave it alone."""
+
+
+class TakenError(FencedError):
+    """Other drivers have taken these services over; nothing of the batch was written. `services`: id to who has it."""
+
+    def __init__(self, services: Mapping[str, str]) -> None:
+        named = ", ".join(f"{service}: {by}" for service, by in services.items())
+        super().__init__(named, state="nothing was changed; the services go on with their new driver", then="rollout status")
+        self.services = services
+
+
+class ClashError(StaleError):
+    """These services have another live move; nothing of the batch was written. `services`: id to that move's id."""
+
+    def __init__(self, services: Mapping[str, str]) -> None:
+        named = ", ".join(f"{service} is moving in {move}" for service, move in services.items())
+        super().__init__(named, then="rollout status")
+        self.services = services
 
 
 class WaitingError(RolloutError):

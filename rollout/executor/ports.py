@@ -11,9 +11,14 @@ from enum import StrEnum
 from typing import Protocol
 
 from rollout.model.fleet import Placement, Release, RuntimeName, Setting
-from rollout.model.lease import Lease
-from rollout.model.state import Entry, Move, State
+from rollout.model.lease import Holder, Lease
+from rollout.model.move import Entry, Move
+from rollout.model.policy import Policy
+from rollout.model.state import State
 from rollout.model.verdict import Verdict
+
+LEASE_S = 15.0
+HEARTBEAT_S = 3.0
 
 
 class Clock(Protocol):
@@ -87,7 +92,11 @@ class Runtime(Protocol):
         """What runs under the token now; None where nothing does."""
 
     def stop(self, order: Order) -> None:
-        """Nothing runs under the token, names are withdrawn. Waits for the service's draining seconds, then kills."""
+        """Nothing runs under the token, names are withdrawn.
+
+        First nothing new reaches the copy, then what is in flight may end within the service's draining seconds, then it
+        is told to stop, then killed. Nothing to do where nothing runs under the token.
+        """
 
     def tail(self, service: str, token: str, lines: int = 50) -> Sequence[str]:
         """The last lines that the copy wrote."""
@@ -108,28 +117,49 @@ class Edge(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What a gate is shown: the move, what runs on each side, and since when this state holds."""
+    """What a gate is shown: a move, and the `side` of it that is looked at, with the token of its copy.
+
+    `since`: when the present state or traffic step began, for looks at v2; when falling back began, for looks at the
+    source. `weight`: v2's share of traffic in percent. `final`: no further look is granted, a gate that waits for more
+    data says so now.
+    """
 
     move: Move
     release: Release
-    source: Placement | None
-    target_token: str
+    side: RuntimeName
+    token: str
     since: datetime
     now: datetime
     weight: int
+    final: bool = False
 
 
 class Gate(Protocol):
-    """A check of one move at one time. It never raises for a bad service; a broken check is the verdict `error`."""
+    """A check of one copy at one time. It never raises for a bad service; a broken check is the verdict `error`.
+
+    `proves`: it can judge a copy by itself, without traffic from outside; such gates are asked before any traffic and of the
+    source before a fallback, the others only while traffic is shifted. Before traffic (`weight` 0), a copy that does not
+    answer yet is `inconclusive` until the service's health time limit; `fail` is final.
+    """
 
     name: str
+    proves: bool
+
+    def absent(self, release: Release) -> str | None:
+        """Why it cannot apply to such a service ("a worker has no port"); None where it applies."""
 
     def look(self, look: Look) -> Verdict:
-        """One look; it may take as long as its own time limit."""
+        """One short look. `inconclusive`: not enough seen yet, look again."""
 
 
 class ControlKind(StrEnum):
-    """Rows that a person writes and every tick reads again."""
+    """Rows that a person writes and every tick reads again.
+
+    Standing ones hold until they end: pause (`*`, wave or service), freeze, approval (one row each; of a wave), out_of_order,
+    limit (value `total=5,per_customer=1,per_environment=2`), resume_budget (failures before it no longer count).
+    Verbs are obeyed once by the driver, which marks them taken: abort (wave or service), fail, revert (service or wave),
+    owner (value `pin`, `deploy`, `stop` or `remove`), approve (service).
+    """
 
     PAUSE = "pause"
     FREEZE = "freeze"
@@ -166,36 +196,57 @@ class Effects:
     unplace: tuple[tuple[str, RuntimeName], ...] = ()
     setting: tuple[str, Setting] | None = None
     block: tuple[str, str] | None = None
-    unblock: str | None = None
-    taken: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """One entry, the row that it leads to, and its effects."""
+    """One entry, the row that it leads to, and its effects. `row.seq` is one more than that of the row before."""
 
     entry: Entry
     row: Move
     effects: Effects = field(default_factory=Effects)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one transaction writes: entries in order, verbs that are obeyed, and when rows are to be looked at again."""
+
+    writes: Sequence[Write] = ()
+    taken: Sequence[int] = ()
+    later: Mapping[str, datetime] = field(default_factory=dict)
+
+
 class Journal(Protocol):
-    """The store as the engine sees it. Every commit checks its lease in the same transaction (the fence)."""
+    """The store as the engine writes it. Every commit checks its lease in the same transaction (the fence)."""
 
     def moves(self, wave: int, states: Iterable[State] | None = None) -> Sequence[Move]:
-        """The current rows of a wave."""
+        """The current rows of a wave, by position."""
+
+    def planned(self, wave: int, after: int, limit: int) -> Sequence[Move]:
+        """Rows in `planned` whose position is greater than `after`, by position."""
 
     def due(self, wave: int, now: datetime, limit: int) -> Sequence[Move]:
-        """Rows that are not final and whose time has come, oldest first."""
+        """Rows that have begun, are not final, and whose time has come, oldest first."""
 
-    def next_due(self, wave: int) -> datetime | None:
-        """When the next row is due; None when none waits for a time."""
+    def next_due(self, wave: int, after: datetime) -> datetime | None:
+        """The next time later than `after` at which a row is due; None when none waits for a time."""
 
-    def commit(self, lease: Lease, writes: Sequence[Write]) -> None:
-        """All of them or none, durable on return. FencedError when the lease is no longer ours."""
+    def move(self, id: str) -> Move | None:
+        """One row."""
+
+    def commit(self, lease: Lease, batch: Batch) -> None:
+        """All of it or nothing, durable on return.
+
+        FencedError when the lease is no longer ours; TakenError with the services whose rows another driver has written,
+        or holds a newer lease on; ClashError with the services that have another live move.
+        """
+
+
+class Standing(Protocol):
+    """What the engine reads beside the rows."""
 
     def controls(self, wave: int) -> Sequence[Control]:
-        """Rows that bear on this wave and have not ended: of the fleet, of the wave, of its services."""
+        """Rows that bear on this wave and have not ended: of the fleet, of the wave, of its services; oldest first."""
 
     def release(self, service: str, number: int | None = None) -> Release | None:
         """A release, by default the newest."""
@@ -208,10 +259,13 @@ class Journal(Protocol):
 
 
 class Leases(Protocol):
-    """Who drives."""
+    """Who drives. Leases last LEASE_S seconds after a heartbeat."""
 
-    def take(self, subject: str, doing: str) -> Lease:
-        """A new lease with the next number; LockedError with all that is known of a live holder."""
+    def take(self, subject: str, holder: Holder) -> Lease:
+        """A new lease with the next number.
+
+        LockedError with all that is known of a live holder. One that expired or whose process is dead is taken over.
+        """
 
     def renew(self, lease: Lease) -> Lease:
         """Heartbeat; FencedError when somebody has taken it over."""
@@ -219,6 +273,48 @@ class Leases(Protocol):
     def give_back(self, lease: Lease) -> None:
         """The subject is free. Idempotent."""
 
+    def held(self) -> Sequence[Lease]:
+        """All leases that have not expired, by number."""
+
 
 Spawn = Callable[[Callable[[], object]], "Future[object]"]
 """Runs an effect: in a thread, or at once in virtual time."""
+
+
+def never() -> bool:
+    """No."""
+    return False
+
+
+def nothing(*_: object) -> None:
+    """No reason against it; nothing to tell."""
+
+
+def plainly(text: str) -> str:
+    """The text as it is."""
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """All that a driver acts on.
+
+    `tell`: called after each durable entry with it and its row. `stop_requested`: first Ctrl-C. `may_begin`: why a planned
+    row is stale, None where it may begin. `closed`: why a step that needs so many seconds may not happen now (window,
+    freeze), None where it may. `mask` keeps secrets out of the journal.
+    """
+
+    clock: Clock
+    journal: Journal
+    standing: Standing
+    leases: Leases
+    runtimes: Mapping[RuntimeName, Runtime]
+    edge: Edge
+    gates: Sequence[Gate]
+    policy: Policy
+    spawn: Spawn
+    tell: Callable[[Entry, Move], None] = nothing
+    stop_requested: Callable[[], bool] = never
+    may_begin: Callable[[Move], str | None] = nothing
+    closed: Callable[[datetime, float], str | None] = nothing
+    mask: Callable[[str], str] = plainly

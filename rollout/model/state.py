@@ -1,16 +1,14 @@
 """The one transition table of a move (DESIGN section 4), as data.
 
-A move goes from a `source` runtime to a `target` runtime: legacy to v2 when a wave drives it, v2 to legacy when a
-finished service is reverted. The table speaks of source and target, so that both directions share it.
+A move goes from a `source` runtime to a `target` runtime: legacy to v2 when a wave drives it, v2 to legacy when a finished
+service is reverted (a back move). The table speaks of source and target, so that both directions share it. What `ok` leads
+to depends on the kind of move and stands in `PATHS`; every other cell stands in `TABLE`, with the few cells that differ for
+a closed gap or a back move beside it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from enum import StrEnum
-
-from rollout.model.fleet import RuntimeName
-from rollout.model.plan import Strategy
 
 
 class State(StrEnum):
@@ -34,7 +32,12 @@ class State(StrEnum):
 
 
 class Event(StrEnum):
-    """What can happen to a move: the columns of the table."""
+    """What can happen to a move: the columns of the table.
+
+    `ok`: the state's work is done. `failed`: an effect or a gate failed, a deadline passed, the target's copy died.
+    `closed`: window's end or freeze. `hold_over`: traffic was held above 0 % for longer than `hold_limit`. `owner`: the
+    owner deploys or stops; `pin` and `remove` are owners' acts that differ from it in some cells.
+    """
 
     OK = "ok"
     FAILED = "failed"
@@ -47,7 +50,9 @@ class Event(StrEnum):
     ABORT = "abort"
     FAIL = "fail"
     REVERT = "revert"
+    PIN = "pin"
     OWNER = "owner"
+    REMOVE = "remove"
     APPROVE = "approve"
 
 
@@ -58,12 +63,45 @@ IN_FLIGHT = frozenset(
 MOVED = frozenset({State.WARM, State.FINISHING, State.FINISHED})
 
 
+class Path(StrEnum):
+    """The kinds of move that differ in their states: by strategy, and whether a finished service is brought back."""
+
+    OVERLAP = "overlap"
+    RECREATE = "recreate"
+    BACK_OVERLAP = "back_overlap"
+    BACK_RECREATE = "back_recreate"
+
+    @property
+    def back(self) -> bool:
+        """A finished service is brought back."""
+        return self in {Path.BACK_OVERLAP, Path.BACK_RECREATE}
+
+    @property
+    def gap(self) -> bool:
+        """The copies cannot overlap: one closed gap."""
+        return self in {Path.RECREATE, Path.BACK_RECREATE}
+
+
+def _path(*middle: State) -> tuple[State, ...]:
+    return (State.PLANNED, State.PUBLISHING, *middle, State.FINISHING, State.FINISHED)
+
+
+PATHS: Mapping[Path, tuple[State, ...]] = {
+    Path.OVERLAP: _path(State.LAUNCHING, State.PROVING, State.SHIFTING, State.BAKING, State.WARM),
+    Path.RECREATE: _path(State.GAP, State.PROVING, State.SHIFTING, State.BAKING),
+    Path.BACK_OVERLAP: _path(State.LAUNCHING, State.PROVING, State.SHIFTING),
+    Path.BACK_RECREATE: _path(State.GAP, State.PROVING, State.SHIFTING),
+}
+"""What `ok` leads to: the next state of the path. In `shifting` it does so at the last traffic step, else it stays."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One cell. `to` None: the state stays. `end`: where falling back will end. `counts`: in the failure budget.
 
-    `blocks`: the service is blocked afterwards. `refused`: the verb cannot apply any more (exit 5).
-    `queued`: the verb waits until the move has ended and is then carried out on the service.
+    `blocks`: the service is blocked when the move ends. `refused`: the verb cannot apply (exit 5). `queued`: the act waits
+    until the move has ended and is then carried out on the service. `approves`: a person's word stands for what is missing.
+    `onward`: the next state of the path.
     """
 
     to: State | None = None
@@ -72,33 +110,43 @@ class Cell:
     blocks: bool = False
     refused: bool = False
     queued: bool = False
+    approves: bool = False
+    onward: bool = False
 
 
 STAY = Cell()
+ONWARD = Cell(onward=True)
 BACK = Cell(State.FALLING_BACK, end=State.FELL_BACK, counts=True, blocks=True)
 BACK_ASKED = Cell(State.FALLING_BACK, end=State.FELL_BACK, blocks=True)
 BACK_FREE = Cell(State.FALLING_BACK, end=State.ABORTED)
-CALL = Cell(State.STUCK, counts=True)
+CALL = Cell(State.STUCK, end=State.FELL_BACK, counts=True, blocks=True)
+CALL_AGAIN = Cell(State.STUCK, counts=True)
+SKIP = Cell(State.SKIPPED)
 REFUSED = Cell(refused=True)
 QUEUED = Cell(queued=True)
+APPROVED = Cell(approves=True)
 
 
-def _row(ok: Cell, failed: Cell, **others: Cell) -> Mapping[Event, Cell]:
+def _row(**others: Cell) -> Mapping[Event, Cell]:
     """A row before finishing: what differs from the usual is named."""
     usual = {
+        Event.OK: ONWARD,
+        Event.FAILED: BACK,
         Event.SOURCE_LOST: STAY,
         Event.BOTH_LOST: CALL,
         Event.PAUSE: STAY,
         Event.CLOSED: STAY,
         Event.BUDGET: STAY,
-        Event.HOLD_OVER: BACK_FREE,
+        Event.HOLD_OVER: STAY,
         Event.ABORT: BACK_FREE,
         Event.FAIL: BACK,
         Event.REVERT: BACK_ASKED,
+        Event.PIN: BACK_FREE,
         Event.OWNER: BACK_FREE,
+        Event.REMOVE: BACK_FREE,
         Event.APPROVE: STAY,
     }
-    return {**usual, Event.OK: ok, Event.FAILED: failed, **{Event(k): v for k, v in others.items()}}
+    return {**usual, **{Event(k): v for k, v in others.items()}}
 
 
 def _settled(**others: Cell) -> Mapping[Event, Cell]:
@@ -106,116 +154,79 @@ def _settled(**others: Cell) -> Mapping[Event, Cell]:
     return {**dict.fromkeys(Event, STAY), **{Event(k): v for k, v in others.items()}}
 
 
-SKIP = Cell(State.SKIPPED)
+_ABOVE_ZERO = {"closed": Cell(State.PROVING), "hold_over": BACK_FREE, "approve": APPROVED}
+_ACT_AFTER_FINISHING = Cell(State.FINISHING, queued=True)
+
 TABLE: Mapping[State, Mapping[Event, Cell]] = {
     State.PLANNED: _row(
-        Cell(State.PUBLISHING),
-        SKIP,
+        failed=SKIP,
         source_lost=SKIP,
         both_lost=SKIP,
-        hold_over=STAY,
         abort=SKIP,
         fail=Cell(State.SKIPPED, counts=True, blocks=True),
         revert=STAY,
+        pin=SKIP,
         owner=SKIP,
+        remove=SKIP,
     ),
-    State.PUBLISHING: _row(Cell(State.LAUNCHING), BACK, budget=BACK_FREE),
-    State.LAUNCHING: _row(Cell(State.PROVING), BACK, budget=BACK_FREE),
-    State.GAP: _row(Cell(State.PROVING), BACK),
-    State.PROVING: _row(Cell(State.SHIFTING), BACK, budget=BACK_FREE, approve=Cell(State.SHIFTING)),
-    State.SHIFTING: _row(Cell(State.BAKING), BACK, closed=Cell(State.PROVING), approve=Cell(State.SHIFTING)),
-    State.BAKING: _row(Cell(State.WARM), BACK, closed=Cell(State.PROVING), approve=Cell(State.WARM)),
-    State.WARM: _row(
-        Cell(State.FINISHING),
-        BACK,
-        hold_over=STAY,
-        abort=STAY,
-        owner=BACK_FREE,
-    ),
-    State.FINISHING: _settled(ok=Cell(State.FINISHED), fail=REFUSED, revert=QUEUED, owner=QUEUED),
+    State.PUBLISHING: _row(budget=BACK_FREE),
+    State.LAUNCHING: _row(budget=BACK_FREE),
+    State.GAP: _row(),
+    State.PROVING: _row(budget=BACK_FREE),
+    State.SHIFTING: _row(**_ABOVE_ZERO),
+    State.BAKING: _row(**_ABOVE_ZERO),
+    State.WARM: _row(abort=STAY, owner=_ACT_AFTER_FINISHING, remove=_ACT_AFTER_FINISHING),
+    State.FINISHING: _settled(ok=ONWARD, fail=REFUSED, revert=QUEUED, pin=QUEUED, owner=QUEUED, remove=QUEUED),
     State.FINISHED: _settled(fail=REFUSED),
     State.FALLING_BACK: _settled(
-        failed=CALL,
-        source_lost=CALL,
-        both_lost=CALL,
-        ok=Cell(State.FELL_BACK),
-        revert=Cell(None, blocks=True),
+        ok=ONWARD,
+        failed=CALL_AGAIN,
+        source_lost=CALL_AGAIN,
+        both_lost=CALL_AGAIN,
+        revert=Cell(end=State.FELL_BACK, blocks=True),
+        pin=QUEUED,
         owner=QUEUED,
+        remove=QUEUED,
     ),
     State.STUCK: _settled(
         ok=Cell(State.FALLING_BACK),
         revert=Cell(State.FALLING_BACK, end=State.FELL_BACK, blocks=True),
-        owner=Cell(State.FALLING_BACK, end=State.ABORTED),
-        approve=Cell(State.SHIFTING),
+        pin=QUEUED,
+        owner=QUEUED,
+        remove=Cell(State.ABORTED),
+        approve=Cell(State.SHIFTING, approves=True),
     ),
     State.FELL_BACK: _settled(),
     State.ABORTED: _settled(),
     State.SKIPPED: _settled(),
 }
-"""`falling_back` on ok ends in `end` of the cell that began it. `planned` with recreate goes publishing → gap."""
+
+_NO_SAFE_POINT = {
+    (State.PROVING, Event.BUDGET): STAY,
+    (State.SHIFTING, Event.CLOSED): STAY,
+    (State.BAKING, Event.CLOSED): STAY,
+}
+"""In a closed gap there is no 0 % to go back to: everything waits for its end."""
+
+_BACK = Cell(State.FALLING_BACK, end=State.FELL_BACK)
+_BROUGHT_BACK = {
+    **{(state, event): _BACK for state in IN_FLIGHT - {State.FALLING_BACK} for event in (Event.FAILED, Event.FAIL)},
+    **{
+        (state, event): STAY
+        for state in IN_FLIGHT - {State.FALLING_BACK}
+        for event in (Event.REVERT, Event.PIN, Event.CLOSED, Event.BUDGET, Event.HOLD_OVER)
+    },
+}
+"""A back move is the way back: nothing stops it, and where it fails the service stays as it was, neither counted nor blocked."""
+
+EXCEPT: Mapping[Path, Mapping[tuple[State, Event], Cell]] = {
+    Path.OVERLAP: {},
+    Path.RECREATE: _NO_SAFE_POINT,
+    Path.BACK_OVERLAP: _BROUGHT_BACK,
+    Path.BACK_RECREATE: _BROUGHT_BACK,
+}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
-    """The current row of a move: nothing but its journal added up.
-
-    `id` is `wave-3/shop/api` (`back-17/shop/api` for a back move). `step` is an index into the policy's traffic steps.
-    `doing` is the stored name of a step whose intent is written and whose outcome is not. `begun` names, in order, the
-    steps that may have left something to undo. `held_s` is how long the clock has stood since `since` (seconds).
-    """
-
-    id: str
-    service: str
-    wave: int
-    source: RuntimeName
-    target: RuntimeName
-    strategy: Strategy
-    state: State = State.PLANNED
-    step: int = 0
-    attempt: int = 1
-    doing: str | None = None
-    begun: tuple[str, ...] = ()
-    since: datetime
-    due: datetime | None = None
-    deadline: datetime | None = None
-    held_s: float = 0.0
-    waits_for: str = ""
-    end: State | None = None
-    reason: str = ""
-    actor: str = ""
-    counts: bool = False
-    blocks: bool = False
-    queued: str | None = None
-    approved: bool = False
-    seq: int = 0
-
-    @property
-    def token(self) -> str:
-        """Names the launch of this attempt: an effect with the same token is the same effect."""
-        return f"{self.id}/{self.attempt}".replace("/", ".")
-
-
-class EntryKind(StrEnum):
-    """What a journal row records: an intent before an effect, its outcome after it, or an event of the table."""
-
-    INTENT = "intent"
-    OUTCOME = "outcome"
-    EVENT = "event"
-    NOTE = "note"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One row of the journal. `seq` is given by the store. `changes` are the fields of `Move` that this row sets."""
-
-    move: str
-    kind: EntryKind
-    at: datetime
-    actor: str
-    step: str | None = None
-    event: Event | None = None
-    reason: str = ""
-    evidence: Mapping[str, object] = field(default_factory=dict)
-    changes: Mapping[str, object] = field(default_factory=dict)
-    lease: int = 0
-    seq: int = 0
+def cell(path: Path, state: State, event: Event) -> Cell:
+    """The cell that holds for this kind of move."""
+    return EXCEPT[path].get((state, event)) or TABLE[state][event]
