@@ -138,7 +138,7 @@ class MemoryJournal:
         for write in batch.writes:
             self.entries.append(write.entry)
             self.rows[write.row.id] = replace(write.row, due=first_due(write.row, write.entry.at))
-            self._do(write.row, write.entry, write.effects)
+            self._do(write.effects)
         for id, due in batch.later.items():
             if self.rows[id].due is not None:
                 self.rows[id] = replace(self.rows[id], due=due)
@@ -172,7 +172,7 @@ class MemoryJournal:
         if clash:
             raise ClashError(clash)
 
-    def _do(self, row: Move, entry: Entry, effects: Effects) -> None:
+    def _do(self, effects: Effects) -> None:
         for placement in effects.place:
             self.placed[placement.service, placement.runtime] = placement
         for key in effects.unplace:
