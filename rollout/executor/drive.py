@@ -1,7 +1,7 @@
 """The loop that acts: claims due rows, decides, commits in groups, runs effects."""
 
-from rollout.executor.ports import World
 from rollout.executor.result import Until, WaveResult
+from rollout.executor.world import World
 from rollout.model.lease import Lease
 from rollout.model.plan import Wave
 

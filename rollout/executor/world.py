@@ -1,0 +1,49 @@
+"""The bundle that a driver is handed: ports, policy and a few questions."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rollout.executor.ports import Clock, Edge, Gate, Journal, Leases, Runtime, Spawn, Standing
+from rollout.model.fleet import RuntimeName
+from rollout.model.move import Entry, Move
+from rollout.model.policy import Policy
+
+
+def never() -> bool:
+    """No."""
+    return False
+
+
+def nothing(*_: object) -> None:
+    """No reason against it; nothing to tell."""
+
+
+def plainly(text: str) -> str:
+    """The text as it is."""
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """All that a driver acts on.
+
+    `tell`: called after each durable entry with it and its row. `stop_requested`: first Ctrl-C. `may_begin`: why a planned
+    row is stale, None where it may begin. `closed`: why a step that needs so many seconds may not happen now (window,
+    freeze), None where it may. `mask` keeps secrets out of the journal.
+    """
+
+    clock: Clock
+    journal: Journal
+    standing: Standing
+    leases: Leases
+    runtimes: Mapping[RuntimeName, Runtime]
+    edge: Edge
+    gates: Sequence[Gate]
+    policy: Policy
+    spawn: Spawn
+    tell: Callable[[Entry, Move], None] = nothing
+    stop_requested: Callable[[], bool] = never
+    may_begin: Callable[[Move], str | None] = nothing
+    closed: Callable[[datetime, float], str | None] = nothing
+    mask: Callable[[str], str] = plainly
