@@ -1,8 +1,9 @@
-"""The README is true: its first screen holds what a newcomer needs, every command in it exists, the first one really runs."""
+"""The README is true: its first screen holds what a newcomer needs, every command in it exists.
 
-import os
+That its first command really runs is shown by tests/demo/test_first_command.py, which takes longer.
+"""
+
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,30 +56,3 @@ def test_the_first_screen_tells_what_it_is_and_both_commands() -> None:
     assert "v2" in screen
     assert "pip install" in screen
     assert "tests/run" in screen
-
-
-def first_command() -> str:
-    return next(line for line in code_lines() if "pip install" in line)
-
-
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """The tree as a clone would have it, with what is not committed yet."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    target = tmp_path / "clone"
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            (target / name).write_bytes((ROOT / name).read_bytes())
-            (target / name).chmod((ROOT / name).stat().st_mode)
-    return target
-
-
-@pytest.mark.timeout(400)
-@pytest.mark.xdist_group("demo")
-def test_the_first_command_runs_as_it_stands_there(clone: Path) -> None:
-    clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV", "ROLLOUT_HOME")}
-    result = subprocess.run(["bash", "-c", first_command()], cwd=clone, env=clean, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
