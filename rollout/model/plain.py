@@ -72,9 +72,19 @@ def _build_union(args: tuple[Any, ...], value: Any) -> Any:
     return _build(chosen, value)
 
 
+def _not_plain(value: object) -> Any:
+    plain = to_plain(value)
+    if plain is value:
+        raise TypeError(f"{type(value).__name__} has no plain form")
+    return plain
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_not_plain)
+
+
 def canonical(value: object) -> bytes:
     """The one byte form of a value: sorted keys, no blanks, UTF-8."""
-    return json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def sha256(value: object) -> str:

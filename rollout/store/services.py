@@ -18,6 +18,8 @@ from rollout.store.tables import MAIN, ReleaseRow
 
 TABLE = MAIN.tables["service"]
 _CHUNK = 500
+_ASKED = ("name", "environment", "customer", "tier")
+_USUAL = {k: v for k, v in to_spec(Service(name="", environment="", customer="", tier=Tier.TRIAL)).items() if k not in _ASKED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +215,10 @@ def _unknown(session: Session, name: str) -> UsageError:
 
 
 def _audited(service: Service) -> dict[str, object]:
-    return {**{k: v for k, v in to_spec(service).items() if v not in (None, [], {})}, "env": sorted(service.env)}
+    told: dict[str, object] = {key: value for key, value in to_spec(service).items() if value != _USUAL.get(key)}
+    if service.env:
+        told["env"] = sorted(service.env)
+    return told
 
 
 def _line(change: Change, who: str, why: str) -> audit.Line:
