@@ -14,7 +14,9 @@ MAIN = "Main job"
 START = "Start"
 GROUPS = "Groups"
 
-COMMANDS: dict[str, tuple[str, str, str]] = {}
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "dns": ("rollout.cli.dns", "", "Answer names (kept by the host part)."),
+}
 """Command → (module, panel, one line of help). The module's `app` is a Typer; with one command it stands alone."""
 
 
