@@ -57,13 +57,14 @@ class Desk:
             self._run(held)
             return self._seen(held)
 
-    def attach(self, instance: str, port: int, note: str, fence: int) -> None:
-        """Names and edge lead to this port of the instance."""
+    def attach(self, instance: str, port: int, note: str, fence: int, *, traffic: bool = True) -> None:
+        """Names and, with `traffic`, the edge lead to this port of the instance."""
         service, _ = self._find(instance)
         with self._change(service, fence) as record:
             held = record.held[instance]
             order = held.order if held.attached else views.order(record, held)
-            self._lead(record.with_held(replace(held, attached=True, port=port, note=note, order=order)))
+            now = replace(held, attached=True, port=port, note=note, order=order, traffic=traffic)
+            self._lead(record.with_held(now))
 
     def detach(self, instance: str, fence: int) -> None:
         """Neither names nor edge lead to the instance; it runs on."""
@@ -118,10 +119,10 @@ class Desk:
         with self._change(service, fence) as record:
             self._lead(replace(record, host_name=host_name, weight=v2_percent))
 
-    def in_flight(self, service: str, runtime: RuntimeName) -> int:
-        """What the copies of that side still work on, attached or just detached."""
-        held = self.ledger.record(service).held.values()
-        return self.doers.edge.in_flight([views.address(h) for h in held if h.spec.runtime is runtime])
+    def in_flight(self, service: str, runtime: RuntimeName, token: str = "") -> int:
+        """What the copies of that side (or of one launch) still work on, attached or just detached."""
+        side = [h for h in self.ledger.record(service).held.values() if h.spec.runtime is runtime]
+        return self.doers.edge.in_flight([views.address(h) for h in side if token in {"", h.spec.token}])
 
     def withdraw(self, service: str, fence: int) -> None:
         """The edge does not know the service, its weight is forgotten."""

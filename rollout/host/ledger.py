@@ -22,12 +22,14 @@ class Held:
     """One instance that is kept. `wanted`: it should run. `attached`: names and edge lead to it, on `port`.
 
     `port` is the last that it was attached on, also when detached since: it may still have requests to finish.
-    `follows`: attached again by the host part itself when its port changes. `order` grows with every attachment.
+    `traffic`: the edge counts it while it is attached. `follows`: attached again by the host part itself when its port changes.
+    `order` grows with every attachment.
     """
 
     spec: InstanceSpec
     wanted: bool = False
     attached: bool = False
+    traffic: bool = True
     port: int = 0
     note: str = ""
     follows: bool = False

@@ -28,12 +28,13 @@ def attached(held: Held, facts: InstanceFacts | None) -> Attached:
         facts=facts or InstanceFacts(id=spec.id, phase=Phase.GONE),
         address=address(held) if held.attached else "",
         note=held.note,
+        wanted=held.wanted,
     )
 
 
 def route(record: Record) -> Route | None:
-    """What the edge should do; None as long as nobody has weighed the service."""
-    if record.weight is None:
+    """What the edge should do; None as long as nobody has weighed the service, and for one that the edge has no part in."""
+    if record.weight is None or not _through_edge(record):
         return None
     return Route(
         host_name=record.host_name,
@@ -44,8 +45,14 @@ def route(record: Record) -> Route | None:
     )
 
 
+def _through_edge(record: Record) -> bool:
+    """Does traffic of the service pass the edge? Not that of a worker, and not plain TCP."""
+    return not record.held or any(h.spec.serves and not h.spec.direct for h in record.held.values())
+
+
 def _side(record: Record, runtime: RuntimeName) -> tuple[str, ...]:
-    held = [h for h in record.held.values() if h.attached and h.spec.serves and h.spec.runtime is runtime]
+    mates = [h for h in record.held.values() if h.spec.runtime is runtime and h.spec.serves and not h.spec.direct]
+    held = [h for h in mates if h.attached and h.traffic]
     return tuple(address(h) for h in sorted(held, key=lambda h: (h.order, h.spec.replica)))
 
 
@@ -59,10 +66,10 @@ def names(record: Record, edge: str) -> dict[str, tuple[str, int]]:
     """Every name that should resolve. The service's own leads to the edge, so that a neighbour never notices a move.
 
     `runtime.` before it leads to the copy itself, the newest where two overlap; `N.runtime.` to replica N; the token of the
-    launch to its first replica.
+    launch to its first replica. Where the edge has no part (plain TCP), the service's name leads to the newest copy.
     """
     found: dict[str, tuple[str, int]] = {}
-    if record.weight is not None:
+    if record.weight is not None and _through_edge(record):
         host, _, port = edge.rpartition(":")
         found[record.host_name] = (host, int(port))
     newest_last = sorted((h for h in record.held.values() if h.attached), key=lambda h: (h.order, -h.spec.replica))
@@ -70,6 +77,8 @@ def names(record: Record, edge: str) -> dict[str, tuple[str, int]]:
         place = (LOOPBACK, held.port)
         side = f"{held.spec.runtime}.{held.spec.host_name}"
         found.update({side: place, held.spec.token: place, f"{held.spec.replica}.{side}": place})
+        if held.spec.direct and held.traffic:
+            found[held.spec.host_name] = place
     return found
 
 

@@ -176,3 +176,32 @@ def test_a_program_that_ends_at_once_is_told_truthfully(world: World) -> None:
     facts = world.desk.start(spec(), 1).facts
     assert (facts.phase, facts.exit_code) == (Phase.FAILED, 7)
     assert world.desk.tail("t1.0", 5) == ["boom"]
+
+
+def test_a_copy_that_is_only_named_gets_no_traffic_until_it_is_attached_with_it(world: World) -> None:
+    world.desk.weigh("shop/api", "api.shop.internal", 0, 1)
+    world.desk.start(spec(), 1)
+    world.desk.attach("t1.0", 5001, "", 1)
+    world.desk.start(spec("t2"), 1)
+    world.desk.attach("t2.0", 5002, "", 1, traffic=False)
+    assert world.edge.routes["api.shop.internal"].legacy == ("127.0.0.1:5001",)
+    assert world.names.known["legacy.api.shop.internal"] == ("127.0.0.1", 5002)
+    world.desk.attach("t2.0", 5002, "", 1)
+    assert world.edge.routes["api.shop.internal"].legacy == ("127.0.0.1:5001", "127.0.0.1:5002")
+    world.edge.busy = {"127.0.0.1:5001": 2, "127.0.0.1:5002": 5}
+    assert world.desk.in_flight("shop/api", RuntimeName.LEGACY, "t1") == 2
+
+
+def test_plain_tcp_is_led_to_the_copy_and_not_to_the_edge(world: World) -> None:
+    world.desk.start(spec(direct=True), 1)
+    world.desk.weigh("shop/api", "api.shop.internal", 0, 1)
+    world.desk.attach("t1.0", 6379, "", 1)
+    assert world.names.known["api.shop.internal"] == ("127.0.0.1", 6379)
+    assert world.edge.routes == {}
+
+
+def test_a_stopped_copy_is_told_from_a_crashed_one(world: World) -> None:
+    world.desk.start(spec(), 1)
+    assert world.desk.instances("shop/api")[0].wanted
+    world.desk.stop("t1.0", 1, 1)
+    assert not world.desk.instances("shop/api")[0].wanted
