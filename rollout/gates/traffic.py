@@ -1,0 +1,129 @@
+"""The traffic gate: error rate at the edge, v2 against legacy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rollout.errors import RolloutError
+from rollout.executor.ports import Look
+from rollout.gates.chance import at_least
+from rollout.gates.ports import Sample, Samples
+from rollout.model.fleet import RuntimeName
+from rollout.model.policy import TrafficGate
+from rollout.model.verdict import Outcome, Verdict
+
+BEFORE = timedelta(hours=1)
+DECISIVE = 1e-4
+"""So unlikely by chance that the gate does not wait for `min_requests`. Small, as the gate looks again and again: with
+`max_increase` 2 % and a legacy without errors it takes 3 failures of up to 5 requests, or 4 of up to 13."""
+CONVINCING = 0.05
+"""So unlikely by chance, once `min_requests` are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the numbers say."""
+
+    outcome: Outcome
+    reason: str
+    chance: float | None = None
+
+
+class Traffic:
+    """Fulfils executor.ports.Gate: v2 may fail more often than legacy by `max_increase`, not more.
+
+    **What counts.** v2's requests at the edge since the state began, with those that by weight were v2's and were given to
+    legacy because v2's copies had just failed (`shed`): the edge did not trust v2 with them. Failures: errors, requests that
+    ended well only at a second attempt, and shed ones.
+
+    **Against what.** Legacy's rate at the same time, if it had `min_requests`. Else (at 100 % legacy has next to nothing) its
+    rate over the hour before the state began and since, whatever that holds; if that is nothing, 0. The evidence says which.
+
+    **The rule**, with `allowed` = legacy's rate + `max_increase` and `chance` = the exact binomial probability of as many
+    failures or more, if v2 failed at the rate `allowed`:
+
+    1. chance < 0.0001: `fail`, however few requests there are;
+    2. fewer than `min_requests`: `inconclusive`;
+    3. v2's rate <= allowed: `pass`;
+    4. chance < 0.05: `fail`; else `inconclusive` (one failure of twenty is no proof; more requests decide).
+
+    Samples that cannot be read: `error`.
+    """
+
+    name = "traffic"
+
+    def __init__(self, samples: Samples, rules: TrafficGate) -> None:
+        self._samples = samples
+        self._rules = rules
+
+    def look(self, look: Look) -> Verdict:
+        """See Gate."""
+        try:
+            seen = self._samples.read(look.move.service, look.since)
+            v2, legacy, when = seen[RuntimeName.V2], seen[RuntimeName.LEGACY], "same time"
+            if asked(legacy) < self._rules.min_requests:
+                earlier = self._samples.read(look.move.service, look.since - BEFORE)
+                legacy, when = earlier[RuntimeName.LEGACY], "from an hour before"
+        except (OSError, RolloutError) as error:
+            return self._verdict(look.now, Finding(Outcome.ERROR, f"the edge's samples cannot be read: {error}"), {})
+        finding = judge(v2, legacy, self._rules)
+        return self._verdict(look.now, finding, self._evidence(look, v2, legacy, when, finding))
+
+    def _verdict(self, at: datetime, finding: Finding, evidence: Mapping[str, object]) -> Verdict:
+        return Verdict(gate=self.name, outcome=finding.outcome, reason=finding.reason, at=at, evidence=evidence)
+
+    def _evidence(self, look: Look, v2: Sample, legacy: Sample, when: str, finding: Finding) -> dict[str, object]:
+        return {
+            "since": look.since.isoformat(timespec="microseconds"),
+            "weight": look.weight,
+            "v2": _numbers(v2),
+            "legacy": {**_numbers(legacy), "when": when if asked(legacy) else "no requests, taken as 0"},
+            "rule": "v2's rate of failures <= legacy's + max_increase",
+            "max_increase": self._rules.max_increase,
+            "min_requests": self._rules.min_requests,
+            "chance": finding.chance,
+        }
+
+
+def judge(v2: Sample, legacy: Sample, rules: TrafficGate) -> Finding:
+    """The rule of `Traffic`, on numbers."""
+    n, failures = asked(v2), failed(v2)
+    allowed = min(1.0, rate(legacy) + rules.max_increase)
+    if n == 0:
+        return Finding(Outcome.INCONCLUSIVE, f"v2 has had no requests yet, of {rules.min_requests}")
+    numbers = f"v2 failed {failures} of {n} ({rate(v2):.1%}), legacy {rate(legacy):.1%}, allowed {allowed:.1%}"
+    chance = at_least(failures, n, allowed) if rate(v2) > allowed else 1.0
+    if chance < DECISIVE:
+        return Finding(Outcome.FAIL, numbers, chance)
+    if n < rules.min_requests:
+        return Finding(Outcome.INCONCLUSIVE, f"{n} of {rules.min_requests} requests: {numbers}", chance)
+    if rate(v2) <= allowed:
+        return Finding(Outcome.PASS, numbers, chance)
+    if chance < CONVINCING:
+        return Finding(Outcome.FAIL, numbers, chance)
+    return Finding(Outcome.INCONCLUSIVE, f"{numbers}: chance alone does that in {chance:.0%} of cases", chance)
+
+
+def asked(sample: Sample) -> int:
+    """Requests that were meant for this side."""
+    return sample.requests + sample.shed
+
+
+def failed(sample: Sample) -> int:
+    """Of those, the ones that this side did not answer well at once."""
+    return sample.errors + sample.retried + sample.shed
+
+
+def rate(sample: Sample) -> float:
+    """Share of failures, 0 to 1; 0 where nothing was asked."""
+    return failed(sample) / asked(sample) if asked(sample) else 0.0
+
+
+def _numbers(sample: Sample) -> dict[str, object]:
+    return {
+        "requests": sample.requests,
+        "errors": sample.errors,
+        "retried": sample.retried,
+        "shed": sample.shed,
+        "rate": round(rate(sample), 6),
+    }
