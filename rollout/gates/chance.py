@@ -10,10 +10,12 @@ def at_least(successes: int, trials: int, probability: float) -> float:
 
     Summed away from the mean, where terms fall off quickly: cheap for millions of trials too.
     """
-    if successes <= 0 or probability >= 1:
+    if successes <= 0:
         return 1.0
     if successes > trials or probability <= 0:
         return 0.0
+    if probability >= 1:
+        return 1.0
     odds = probability / (1 - probability)
     if successes > trials * probability:
         return _upward(successes, trials, odds) * _exactly(successes, trials, probability)

@@ -8,7 +8,7 @@ from rollout.errors import RolloutError
 from rollout.executor.ports import Look
 from rollout.gates.chance import at_least
 from rollout.gates.ports import Sample, Samples
-from rollout.model.fleet import RuntimeName
+from rollout.model.fleet import Kind, Release, RuntimeName
 from rollout.model.policy import TrafficGate
 from rollout.model.verdict import Outcome, Verdict
 
@@ -51,13 +51,19 @@ class Traffic:
     """
 
     name = "traffic"
+    proves = False
 
     def __init__(self, samples: Samples, rules: TrafficGate) -> None:
         self._samples = samples
         self._rules = rules
 
-    def look(self, look: Look) -> Verdict:
+    def absent(self, release: Release) -> str | None:
         """See Gate."""
+        kind = release.spec.kind
+        return None if kind is Kind.HTTP else f"the edge sees no requests of a {kind}"
+
+    def look(self, look: Look) -> Verdict:
+        """See Gate. It always looks at v2, against legacy; on the last look a lack of requests stays `inconclusive`."""
         try:
             seen = self._samples.read(look.move.service, look.since)
             v2, legacy, when = seen[RuntimeName.V2], seen[RuntimeName.LEGACY], "same time"

@@ -1,0 +1,144 @@
+"""The edge as an instrument: what clients sent is what is counted, per service and runtime."""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from rollout.contract.edge_rig import HttpCopy, RunningEdge, wait_for
+from rollout.edge.access_log import AccessLog
+from rollout.edge.samples import LogSamples
+from rollout.errors import BrokenError
+from rollout.host.ports import Route
+from rollout.model.fleet import RuntimeName
+
+MakeCopy = Callable[[str], HttpCopy]
+L, V = RuntimeName.LEGACY, RuntimeName.V2
+
+
+def host_of(service: str) -> str:
+    environment, _, name = service.partition("/")
+    return f"{name}.{environment}.internal"
+
+
+def test_samples_add_up_to_what_the_clients_sent(plain: RunningEdge, copies: MakeCopy) -> None:
+    services = ["adds-up/api", "adds-up/web"]
+    copy = {(service, side): copies(side) for service in services for side in ("legacy", "v2")}
+    for service in services:
+        legacy, v2 = copy[service, "legacy"].address, copy[service, "v2"].address
+        plain.edge.write(Route(host_name=host_of(service), legacy=(legacy,), v2=(v2,), weight=40))
+    began = datetime.now(UTC)
+    sent: Counter[tuple[str, str]] = Counter()
+
+    def client_of(service: str) -> Counter[tuple[str, str]]:
+        with plain.client(host_of(service)) as client:
+            return Counter((service, client.get("/").text) for _ in range(100))
+
+    with ThreadPoolExecutor(4) as pool:
+        for counted in pool.map(client_of, services * 2):
+            sent += counted
+    samples = LogSamples(AccessLog(plain.edge.places.log))
+
+    def seen() -> Counter[tuple[str, str]]:
+        return Counter(
+            {(service, side.value): samples.read(service, began)[side].requests for service in services for side in (L, V)}
+        )
+
+    wait_for(lambda: seen() == sent, f"samples are {sent}")
+    whole = samples.read(services[0], began)
+    assert len(whole[L].latencies_ms) == whole[L].requests
+    assert all(0 < latency < 60_000 for latency in whole[L].latencies_ms)
+    assert samples.read(services[0], datetime.now(UTC))[L].requests == 0
+
+
+def test_failures_are_counted_for_the_side_that_failed(plain: RunningEdge, copies: MakeCopy) -> None:
+    legacy, v2 = copies("legacy"), copies("v2")
+    plain.edge.write(Route(host_name="api.fails.internal", legacy=(legacy.address,), v2=(v2.address,), weight=100))
+    began = datetime.now(UTC)
+    samples = LogSamples(AccessLog(plain.edge.places.log))
+    with plain.client("api.fails.internal") as client:
+        client.get("/")
+        v2.status = 500
+        client.get("/")
+        v2.status = 0
+        assert client.get("/").status_code == 503
+        v2.status = 500
+        client.get("/")
+        assert client.get("/").text == "legacy"
+
+    def numbers() -> tuple[int, ...]:
+        found = samples.read("fails/api", began)
+        return (found[V].requests, found[V].errors, found[V].shed, found[L].requests, found[L].errors)
+
+    wait_for(lambda: numbers() == (4, 3, 1, 1, 0), "four to v2, three of them bad, one taken from it")
+
+
+def test_a_client_that_gave_up_waiting_is_an_error_of_the_copy(plain: RunningEdge, copies: MakeCopy) -> None:
+    copy = copies("legacy")
+    plain.edge.write(Route(host_name="api.waits.internal", legacy=(copy.address,), v2=(), weight=0))
+    began = datetime.now(UTC)
+    copy.let_go.clear()
+    with plain.client("api.waits.internal") as client, pytest.raises(httpx.ReadTimeout):
+        client.get("/", timeout=0.2)
+    samples = LogSamples(AccessLog(plain.edge.places.log))
+    wait_for(lambda: samples.read("waits/api", began)[L].errors == 1, "the request without an answer")
+
+
+def test_a_second_try_is_counted_apart_from_errors(running: RunningEdge, copies: MakeCopy) -> None:
+    legacy, v2 = copies("legacy"), copies("v2")
+    running.edge.write(Route(host_name="api.again.internal", legacy=(legacy.address,), v2=(v2.address,), weight=100))
+    began = datetime.now(UTC)
+    v2.status = 503
+    with running.client("api.again.internal") as client:
+        answer = client.get("/")
+    assert (answer.status_code, answer.headers["x-rollout-runtime"]) == (200, "legacy")
+    samples = LogSamples(AccessLog(running.edge.places.log))
+    wait_for(lambda: samples.read("again/api", began)[V].retried == 1, "the second try")
+    found = samples.read("again/api", began)[V]
+    assert (found.requests, found.errors) == (1, 0)
+
+
+def test_the_log_tells_each_request_by_the_clients_own_id(plain: RunningEdge, copies: MakeCopy) -> None:
+    copy = copies("legacy")
+    plain.edge.write(Route(host_name="api.ids.internal", legacy=(copy.address,), v2=(), weight=0))
+    log = AccessLog(plain.edge.places.log)
+    began = datetime.now(UTC).timestamp()
+    with plain.client("api.ids.internal") as client:
+        client.get("/", headers={"X-Request-Id": "mine-1"})
+        client.get("/", headers={"X-Request-Id": "tab\tapi.fails.internal\tv2"})
+        client.get("/")
+    wait_for(lambda: len(list(log.lines(began))) >= 3, "three lines")
+    ids = [line.request_id for line in log.lines(began) if line.host_name == "api.ids.internal"]
+    assert ids[:2] == ["mine-1", "tab\tapi.fails.internal\tv2"]
+    assert len(ids[2]) == 36
+    assert [headers.get("x-request-id") for _, _, headers, _ in copy.seen] == ids
+
+
+def test_nothing_is_lost_or_counted_twice_while_the_log_is_rotated(tmp_path: Path, copies: MakeCopy) -> None:
+    world = RunningEdge(tmp_path / "edge", log_bytes=800)
+    try:
+        world.start()
+        copy = copies("legacy")
+        world.edge.write(Route(host_name="api.rotates.internal", legacy=(copy.address,), v2=(), weight=0))
+        samples = LogSamples(AccessLog(world.edge.places.log))
+        began = datetime.now(UTC)
+        with world.client("api.rotates.internal") as client:
+            for number in range(1, 101):
+                client.get("/")
+                if number % 10 == 0:
+                    wait_for(lambda n=number: samples.read("rotates/api", began)[L].requests == n, f"{number} requests")
+                    world.edge.tend()
+        older = list(world.edge.folder.glob("access.log.*"))
+        assert len(older) == 3
+        assert sum(path.stat().st_size for path in older) < 3 * 2000
+    finally:
+        world.close()
+
+
+def test_without_a_log_the_instrument_says_so(tmp_path: Path) -> None:
+    with pytest.raises(BrokenError):
+        LogSamples(AccessLog(tmp_path / "access.log")).read("shop/api", datetime.now(UTC))
