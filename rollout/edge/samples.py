@@ -11,8 +11,8 @@ from datetime import datetime
 
 from rollout.edge.access_log import AccessLine, AccessLog, Place, parse
 from rollout.edge.host_edge import host_name
-from rollout.gates.ports import Sample
 from rollout.model.fleet import RuntimeName
+from rollout.model.sample import Sample
 
 LATENCIES = 20_000
 SUMS = 1_000

@@ -1,27 +1,10 @@
 """What a gate reads. The edge fulfils it structurally; neither imports the other."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from rollout.model.fleet import RuntimeName
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """Requests of one service on one runtime over a stated time. `errors`: status 500 and above, resets, time-outs.
-
-    `retried`: requests that ended well, but only at a second attempt. `shed`: requests that were v2's by weight and that the
-    edge gave to legacy, because v2's copies had just failed (they are counted in legacy's `requests`, and here for v2).
-    Latencies in milliseconds, unsorted; of very many only the newest.
-    """
-
-    runtime: RuntimeName
-    requests: int = 0
-    errors: int = 0
-    retried: int = 0
-    shed: int = 0
-    latencies_ms: tuple[float, ...] = ()
+from rollout.model.sample import Sample
 
 
 class Samples(Protocol):

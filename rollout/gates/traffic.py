@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from rollout.errors import RolloutError
 from rollout.executor.ports import Look
 from rollout.gates.chance import at_least
-from rollout.gates.ports import Sample, Samples
+from rollout.gates.ports import Samples
 from rollout.model.fleet import Kind, Release, RuntimeName
 from rollout.model.policy import TrafficGate
+from rollout.model.sample import Sample
 from rollout.model.verdict import Outcome, Verdict
 
 BEFORE = timedelta(hours=1)

@@ -6,12 +6,12 @@ import pytest
 
 from rollout.errors import BrokenError
 from rollout.executor.ports import Look
-from rollout.gates.ports import Sample
 from rollout.gates.traffic import Traffic, judge
 from rollout.model.fleet import Kind, Release, RuntimeName, Service, Tier
 from rollout.model.move import Move
 from rollout.model.plan import Strategy
 from rollout.model.policy import TrafficGate
+from rollout.model.sample import Sample
 from rollout.model.verdict import Outcome
 
 BEGAN = datetime(2026, 1, 5, 12, tzinfo=UTC)
