@@ -1,0 +1,91 @@
+"""Reading what happened: the journal of all moves and the audit lines, by time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session, col, or_, select
+
+from rollout.model.move import EntryKind
+from rollout.store.database import Database
+from rollout.store.tables import AuditRow, JournalRow, MoveRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """One line of history. `what` is the verb or the event; `subject` a service id, a wave, or `*`."""
+
+    at: datetime
+    who: str
+    what: str
+    subject: str
+    why: str
+    source: str
+    move: str = ""
+    facts: Mapping[str, object]
+
+
+class History:
+    """Reads of one store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def read(self, *, since: datetime | None, service: str | None, limit: int) -> Sequence[Happening]:
+        """Audit lines and transitions, oldest first; where there are more than `limit`, the newest ones."""
+        with self._database.reading() as session:
+            found = _journal(session, since, service, limit) + _audit(session, since, service, limit)
+        return sorted(found, key=lambda h: h.at)[-limit:]
+
+
+def _journal(session: Session, since: datetime | None, service: str | None, limit: int) -> list[Happening]:
+    kinds = [EntryKind.EVENT, EntryKind.NOTE]
+    query = select(JournalRow, MoveRow.service).join(MoveRow, col(MoveRow.id) == JournalRow.move)
+    query = query.where(col(JournalRow.kind).in_([str(k) for k in kinds]))
+    if since is not None:
+        query = query.where(JournalRow.at >= _text(since))
+    if service is not None:
+        query = query.where(MoveRow.service == service)
+    rows = session.exec(query.order_by(col(JournalRow.seq).desc()).limit(limit)).all()
+    return [_transition(row, subject) for row, subject in reversed(rows)]
+
+
+def _transition(row: JournalRow, service: str) -> Happening:
+    state = row.changes.get("state")
+    what = f"→ {state}" if state else (row.event or row.kind)
+    facts: dict[str, object] = {"event": row.event, "state": state, **({"evidence": row.evidence} if row.evidence else {})}
+    return Happening(
+        at=datetime.fromisoformat(row.at),
+        who=row.actor,
+        what=what,
+        subject=service,
+        why=row.reason,
+        source="journal",
+        move=row.move,
+        facts=facts,
+    )
+
+
+def _audit(session: Session, since: datetime | None, service: str | None, limit: int) -> list[Happening]:
+    query = select(AuditRow)
+    if since is not None:
+        query = query.where(AuditRow.at >= _text(since))
+    if service is not None:
+        query = query.where(or_(AuditRow.subject == service, AuditRow.subject == f"service:{service}"))
+    rows = session.exec(query.order_by(col(AuditRow.seq).desc()).limit(limit)).all()
+    return [
+        Happening(
+            at=datetime.fromisoformat(row.at),
+            who=row.who,
+            what=row.what,
+            subject=row.subject,
+            why=row.why,
+            source="audit",
+            facts={"before": row.before, "after": row.after},
+        )
+        for row in reversed(rows)
+    ]
+
+
+def _text(at: datetime) -> str:
+    return at.isoformat(timespec="microseconds")

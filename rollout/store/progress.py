@@ -1,0 +1,158 @@
+"""Reading where a rollout stands: waves, counts per state, moves, leases. One look is one moment of the store."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session, col, func, select
+
+from rollout.executor.fold import from_body
+from rollout.model.fleet import RuntimeName, Tier
+from rollout.model.lease import Holder, Lease
+from rollout.model.move import Move
+from rollout.model.plain import from_plain
+from rollout.model.state import State
+from rollout.store.database import Database
+from rollout.store.tables import LeaseRow, MoveRow, PlacementRow, PlanRow, WaveRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveFacts:
+    """A stored wave without its moves. `superseded_by` is the plan that took its place."""
+
+    number: int
+    plan: str
+    position: int
+    tier: Tier
+    size: int
+    state: str
+    began: datetime | None
+    ended: datetime | None
+    detached: bool
+    plan_expires: datetime
+    superseded_by: str | None
+
+    @property
+    def name(self) -> str:
+        """`wave-N`."""
+        return f"wave-{self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """Everything that `status` needs, of one moment."""
+
+    waves: Sequence[WaveFacts]
+    counts: Mapping[int, Mapping[State, int]]
+    moves: Sequence[Move]
+    leases: Sequence[Lease]
+    placed: Mapping[RuntimeName, int]
+
+
+class Progress:
+    """Reads of one store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def sight(self, *, states: Iterable[State], wave: int | None = None, limit: int = 1000) -> Sight:
+        """What stands now; `moves` are those in `states`, at most `limit`, the ones that changed last first."""
+        with self._database.reading() as session:
+            moves = _moves(session, states, wave, limit)
+            return Sight(
+                waves=_waves(session, wave),
+                counts=_counts(session, wave),
+                moves=moves,
+                leases=[to_lease(row) for row in session.exec(select(LeaseRow).order_by(col(LeaseRow.number))).all()],
+                placed=_placed(session),
+            )
+
+    def waves(self) -> Sequence[WaveFacts]:
+        """All waves, by number."""
+        with self._database.reading() as session:
+            return _waves(session, None)
+
+    def wave(self, number: int) -> WaveFacts | None:
+        """One wave; None for an unknown number."""
+        with self._database.reading() as session:
+            found = _waves(session, number)
+            return found[0] if found else None
+
+    def moves(self, wave: int) -> Sequence[Move]:
+        """All rows of a wave, by service."""
+        with self._database.reading() as session:
+            rows = session.exec(select(MoveRow).where(MoveRow.wave == wave).order_by(col(MoveRow.service))).all()
+            return [from_body(row.body) for row in rows]
+
+    def live_move(self, service: str) -> Move | None:
+        """The move of a service that has not ended."""
+        with self._database.reading() as session:
+            row = session.exec(select(MoveRow).where(MoveRow.service == service, MoveRow.live == 1)).first()
+            return from_body(row.body) if row else None
+
+    def last_move(self, service: str) -> Move | None:
+        """The newest move of a service, ended or not."""
+        with self._database.reading() as session:
+            rows = session.exec(select(MoveRow).where(MoveRow.service == service).order_by(col(MoveRow.seq).desc())).first()
+            return from_body(rows.body) if rows else None
+
+
+def to_lease(row: LeaseRow) -> Lease:
+    """The row as the model has it."""
+    return Lease(
+        number=row.number,
+        subject=row.subject,
+        holder=from_plain(Holder, row.holder),
+        heartbeat=datetime.fromisoformat(row.heartbeat),
+        expires=datetime.fromisoformat(row.expires),
+    )
+
+
+def _waves(session: Session, number: int | None) -> list[WaveFacts]:
+    query = select(WaveRow, PlanRow.expires, PlanRow.superseded_by).join(PlanRow, col(PlanRow.id) == WaveRow.plan)
+    if number is not None:
+        query = query.where(WaveRow.number == number)
+    return [_facts(*found) for found in session.exec(query.order_by(col(WaveRow.number))).all()]
+
+
+def _facts(row: WaveRow, expires: str, superseded_by: str | None) -> WaveFacts:
+    return WaveFacts(
+        number=row.number,
+        plan=row.plan,
+        position=row.position,
+        tier=Tier(row.tier),
+        size=row.size,
+        state=row.state,
+        began=_time(row.began),
+        ended=_time(row.ended),
+        detached=row.detached,
+        plan_expires=datetime.fromisoformat(expires),
+        superseded_by=superseded_by,
+    )
+
+
+def _counts(session: Session, wave: int | None) -> dict[int, dict[State, int]]:
+    query = select(MoveRow.wave, MoveRow.state, func.count()).group_by(col(MoveRow.wave), col(MoveRow.state))
+    if wave is not None:
+        query = query.where(MoveRow.wave == wave)
+    counted: dict[int, dict[State, int]] = {}
+    for number, state, count in session.exec(query).all():
+        counted.setdefault(number, {})[State(state)] = count
+    return counted
+
+
+def _moves(session: Session, states: Iterable[State], wave: int | None, limit: int) -> list[Move]:
+    query = select(MoveRow).where(col(MoveRow.state).in_([str(s) for s in states]))
+    if wave is not None:
+        query = query.where(MoveRow.wave == wave)
+    rows = session.exec(query.order_by(col(MoveRow.seq).desc()).limit(limit)).all()
+    return [from_body(row.body) for row in rows]
+
+
+def _placed(session: Session) -> dict[RuntimeName, int]:
+    query = select(PlacementRow.runtime, func.count()).where(PlacementRow.weight > 0).group_by(col(PlacementRow.runtime))
+    return {RuntimeName(runtime): count for runtime, count in session.exec(query).all()}
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
