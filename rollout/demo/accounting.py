@@ -30,10 +30,10 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the edge's own log says of a request."""
+    """What the edge's own log says of a request. `runtime` None: it was sent to no copy."""
 
     service: str
-    runtime: RuntimeName
+    runtime: RuntimeName | None
     status: int
     retried: bool = False
 

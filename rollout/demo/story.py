@@ -1,0 +1,209 @@
+"""The story of the demo, from the first deploy to the written-off setting. Yields events; the command line draws them.
+
+It runs in a thread of its own, so that a signal only asks it to end: it comes to a safe point, takes everything down that it
+started, and then its last event tells what is left.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from rollout.demo import leftovers
+from rollout.demo.document import Record, not_as_told
+from rollout.demo.events import (
+    Began,
+    Changed,
+    Closed,
+    Deployed,
+    Ended,
+    Event,
+    FellBack,
+    Finalized,
+    Finished,
+    Opened,
+    Planned,
+    Repaired,
+)
+from rollout.demo.services import Fault, Part, repaired
+from rollout.demo.stage import Stage
+from rollout.demo.traffic import Traffic
+from rollout.errors import RolloutError
+from rollout.model.move import Move
+from rollout.model.plan import Plan, Wave
+from rollout.model.state import State
+
+FAULTS = {Fault.CRASH: "crashes on v2", Fault.ERRORS: "answers 5xx on v2 from its 30th request there"}
+LAST_LINES = 3
+
+
+class Interrupted(Exception):
+    """Somebody asked the demo to end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast:
+    """Who plays: the stage, the services, the traffic on them; None where there is no edge to send it to."""
+
+    stage: Stage
+    parts: Sequence[Part]
+    traffic: Traffic | None
+    marker: str
+
+
+@dataclass(kw_only=True)
+class Story:
+    """One demo. `events` plays it; `record` is what has happened until now; `error` why it did not go as told."""
+
+    cast: Cast
+    clock: Callable[[], float] = time.monotonic
+    record: Record = field(default_factory=Record)
+    error: str = ""
+    _asked_to_end: threading.Event = field(default_factory=threading.Event)
+    _told: "queue.SimpleQueue[Event | None]" = field(default_factory=queue.SimpleQueue)
+    _states: dict[str, tuple[State, int]] = field(default_factory=dict)
+
+    def events(self) -> Iterator[Event]:
+        """Everything that happens, as it happens. After the last event nothing of the demo runs any more."""
+        thread = threading.Thread(target=self._play, name="demo")
+        thread.start()
+        while (event := self._next()) is not None:
+            yield event
+        thread.join()
+
+    def interrupt(self) -> None:
+        """The demo comes to a safe point, takes everything down and ends. From a signal handler, any number of times."""
+        self._asked_to_end.set()
+
+    def _next(self) -> Event | None:
+        """The next event; looks up often enough for signals to be handled."""
+        while True:
+            try:
+                return self._told.get(timeout=0.2)
+            except queue.Empty:
+                if self._asked_to_end.is_set():
+                    self.cast.stage.stop()
+
+    def _play(self) -> None:
+        began = self.clock()
+        try:
+            self._tell_all()
+        except Interrupted:
+            self.error = "interrupted"
+        except RolloutError as error:
+            self.error = error.what
+        except Exception as error:  # noqa: BLE001 (whatever it was, what was started must be taken down)
+            self.error = f"{type(error).__name__}: {error}"
+        finally:
+            self._take_down()
+            self.record.seconds = self.clock() - began
+            self._judge()
+            self._told.put(None)
+
+    def _tell_all(self) -> None:
+        """The story in order."""
+        stage, parts = self.cast.stage, self.cast.parts
+        self._tell(Opened(edge=(edge := stage.open()), example=parts[0].service.host_name))
+        for part in parts:
+            stage.deploy(part.service)
+            self._tell(Deployed(service=part.service.id, tier=part.service.tier, kind=part.service.kind, fault=_fault(part)))
+        if self.cast.traffic:
+            self.cast.traffic.start(edge)
+        self._waves(stage.plan())
+        self._repair()
+        self._waves(stage.plan())
+        stage.finish(self._move)
+        self._tell(Finished(services=stage.on().get("v2", 0)))
+        stage.finalize()
+        self.record.finalized = True
+        self._tell(Finalized())
+
+    def _waves(self, plan: Plan) -> None:
+        waves = tuple((wave.name, wave.tier, tuple(move.service for move in wave.moves)) for wave in plan.waves)
+        moves = sum(len(services) for _, _, services in waves)
+        self._tell(Planned(waves=waves, summary=f"Plan: {moves} to move, {len(plan.excluded)} excluded"))
+        for wave in plan.waves:
+            self._wave(wave)
+
+    def _wave(self, wave: Wave) -> None:
+        services = tuple(move.service for move in wave.moves)
+        self._tell(Began(wave=wave.name, tier=wave.tier, services=services))
+        began, before = self.clock(), len(self.record.fallbacks)
+        self.cast.stage.execute(wave, self._move)
+        fell = len(self.record.fallbacks) - before
+        moved = sum(self._states.get(service, (None, 0))[0] in _MOVED for service in services)
+        self.record.waves.append(Ended(wave=wave.name, tier=wave.tier, moved=moved, fell_back=fell, seconds=self.clock() - began))
+        self._tell(self.record.waves[-1])
+
+    def _repair(self) -> None:
+        """A new release without the fault for each service that fell back, and it may be planned again."""
+        fallen = {fallback.service for fallback in self.record.fallbacks}
+        for part in self.cast.parts:
+            if part.service.id in fallen:
+                release = self.cast.stage.deploy(repaired(part))
+                if self.cast.traffic:
+                    self.cast.traffic.repaired(part.service.id)
+                self.cast.stage.retry(part.service.id)
+                self._tell(Repaired(service=part.service.id, release=release))
+
+    def _move(self, move: Move) -> None:
+        """A move has changed: told where its state or weight is another one."""
+        known = self._states.get(move.service)
+        self._states[move.service] = (move.state, move.weight)
+        if known == (move.state, move.weight):
+            return
+        self._told.put(Changed(service=move.service, state=move.state, note=_note(move)))
+        if move.state is State.FELL_BACK:
+            lines = tuple(self.cast.stage.last_lines(move.service))[-LAST_LINES:]
+            self.record.fallbacks.append(FellBack(service=move.service, reason=move.reason, lines=lines))
+            self._told.put(self.record.fallbacks[-1])
+
+    def _take_down(self) -> None:
+        """Nothing runs any more; what is left is looked for, written down, and then ended by force."""
+        stage, traffic = self.cast.stage, self.cast.traffic
+        try:
+            if traffic:
+                self._count(traffic)
+            self.record.services = dict(stage.on())
+        except Exception as error:  # noqa: BLE001 (a stage that is broken cannot be counted, but must be closed)
+            self.error = self.error or f"it could not be counted: {error}"
+        try:
+            traces = stage.close()
+            self.record.leftovers = leftovers.look_until_gone(
+                lambda: leftovers.look(self.cast.marker, traces.addresses, traces.paths), time.sleep
+            )
+        except Exception as error:  # noqa: BLE001 (what follows ends every process all the same)
+            self.error = self.error or f"it could not be taken down: {error}"
+            self.record.leftovers = leftovers.look(self.cast.marker, (), ())
+        leftovers.sweep(self.cast.marker)
+        self._told.put(Closed(leftovers=tuple(self.record.leftovers)))
+
+    def _count(self, traffic: Traffic) -> None:
+        counted = traffic.end(self.cast.stage.lines, self.cast.stage.gaps())
+        self.record.requests, self.record.longest_gap_ms = counted.requests, counted.longest_gap_ms
+        self.record.unlogged, self.record.neighbour_calls = counted.unlogged, counted.neighbour_calls
+
+    def _judge(self) -> None:
+        """Where nothing went wrong by itself, the promises are looked at one by one."""
+        planted = [part.service.id for part in self.cast.parts if part.fault]
+        wrong = not_as_told(self.record, services=len(self.cast.parts), planted=planted, traffic=self.cast.traffic is not None)
+        self.error = self.error or "; ".join(wrong)
+
+    def _tell(self, event: Event) -> None:
+        self._told.put(event)
+        if self._asked_to_end.is_set():
+            raise Interrupted
+
+
+_MOVED = frozenset({State.WARM, State.FINISHING, State.FINISHED})
+
+
+def _fault(part: Part) -> str:
+    return FAULTS[part.fault] if part.fault else ""
+
+
+def _note(move: Move) -> str:
+    if move.state is State.SHIFTING:
+        return f"{move.weight} % on {move.target}"
+    return move.reason if move.state in {State.FALLING_BACK, State.STUCK, State.SKIPPED, State.ABORTED} else ""

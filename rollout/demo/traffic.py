@@ -1,0 +1,99 @@
+"""The load on the demo: sent by the built-in client and by the calling neighbour, then added up against the edge's log."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from rollout.demo.accounting import Downtime, Planted, Requests, Seen, Shot, account, longest_gap_ms
+from rollout.demo.load import Load
+from rollout.demo.services import Part
+from rollout.demo.stage import Gap
+from rollout.edge.access_log import AccessLine
+
+LOG_LIMIT_S = 3.0
+"""The edge writes its log a little later than it answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """What the traffic came to. `unlogged`: answered requests that the edge's log does not know."""
+
+    requests: Requests
+    longest_gap_ms: float
+    unlogged: int
+    neighbour_calls: int
+
+
+class Traffic:
+    """Continuous load on every service that takes it. `report`: where the neighbour that calls `called` writes."""
+
+    def __init__(self, parts: Sequence[Part], *, report: Path, called: str) -> None:
+        self._parts = parts
+        self._report = report
+        self._called = called
+        self._load: Load | None = None
+        self._repaired: dict[str, float] = {}
+
+    def start(self, edge: str) -> None:
+        """Requests are sent until `end`."""
+        self._load = Load(edge, {part.service.id: part.service.host_name for part in self._parts if part.takes_traffic})
+        self._load.start()
+
+    def repaired(self, service: str) -> None:
+        """From now on a failure of this service is not planted any more."""
+        self._repaired[service] = time.time()
+
+    def end(self, lines: Callable[[], Sequence[AccessLine]], gaps: Sequence[Gap]) -> Counted:
+        """Nothing is sent any more, and every request has its owner. `lines` reads the edge's log."""
+        if self._load is None:
+            return Counted(requests=account((), {}, planted={}, downtimes=()), longest_gap_ms=0.0, unlogged=0, neighbour_calls=0)
+        self._load.stop()
+        neighbour = calls_in(self._report, self._called)
+        shots = [*self._load.shots(), *neighbour]
+        seen = _read_until_whole(lines, {shot.id for shot in shots if shot.status})
+        downtimes = [downtime(gap) for gap in gaps]
+        planted = {
+            part.service.id: Planted(part.fault.statuses, self._repaired.get(part.service.id, float("inf")))
+            for part in self._parts
+            if part.fault
+        }
+        return Counted(
+            requests=account(shots, seen, planted=planted, downtimes=downtimes),
+            longest_gap_ms=longest_gap_ms(shots, downtimes),
+            unlogged=sum(1 for shot in shots if shot.status and shot.id not in seen),
+            neighbour_calls=len(neighbour),
+        )
+
+
+def downtime(gap: Gap) -> Downtime:
+    """The part of a gap that the plan declared: it begins with the gap and lasts no longer than was said."""
+    declared = gap.begin + timedelta(seconds=gap.declared_s)
+    end = declared if gap.end is None else min(gap.end, declared)
+    return Downtime(gap.service, gap.begin.timestamp(), end.timestamp())
+
+
+def calls_in(report: Path, called: str) -> list[Shot]:
+    """The calls of the neighbour, by its own report; a last line that it could not finish is none."""
+    if not report.exists():
+        return []
+    whole = report.read_text(encoding="utf-8").rpartition("\n")[0]
+    rows = [json.loads(line) for line in whole.splitlines()]
+    return [Shot(called, row["id"], row["began"], row["ended"], row["status"], row["error"]) for row in rows]
+
+
+def _seen(line: AccessLine) -> Seen:
+    name, _, rest = (line.host_name or "").partition(".")
+    return Seen(f"{rest.removesuffix('.internal')}/{name}", line.side, line.status, line.attempts > 1)
+
+
+def _read_until_whole(lines: Callable[[], Sequence[AccessLine]], wanted: set[str]) -> dict[str, Seen]:
+    """The edge's log by request id, read again until every answered request is in it, or the limit is over."""
+    end = time.monotonic() + LOG_LIMIT_S
+    while True:
+        seen = {line.request_id: _seen(line) for line in lines()}
+        if wanted <= seen.keys() or time.monotonic() > end:
+            return seen
+        time.sleep(0.1)

@@ -1,0 +1,210 @@
+"""The story from end to end on a stage of cardboard: what it tells, what it records, and that it always takes down."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from rollout.demo.events import Changed, Closed, Ended, Event, FellBack, Finalized, Opened, Planned, Repaired
+from rollout.demo.services import Part, parts
+from rollout.demo.stage import Gap, Told, Traces
+from rollout.demo.story import Cast, Story
+from rollout.edge.access_log import AccessLine
+from rollout.errors import BrokenError
+from rollout.model.fleet import RuntimeName, Service, Tier
+from rollout.model.move import Move
+from rollout.model.plan import Plan, PlannedMove, Precondition, Strategy, Wave
+from rollout.model.policy import Policy
+from rollout.model.state import State
+
+NOW = datetime(2024, 6, 4, tzinfo=UTC)
+
+
+def planned(service: Service) -> PlannedMove:
+    before = Precondition(settings_hash="", tier=service.tier, runtime=RuntimeName.LEGACY, pinned=False, release=1)
+    return PlannedMove(
+        service=service.id,
+        customer=service.customer,
+        environment=service.environment,
+        kind=service.kind,
+        strategy=Strategy.OVERLAP,
+        expected_s=1,
+        downtime_s=0,
+        precondition=before,
+        why="",
+    )
+
+
+@dataclass
+class Cardboard:
+    """A stage without a world: a service with a fault in its command falls back, others move."""
+
+    fails_at: str = ""
+    after: "dict[str, object]" = field(default_factory=dict)
+    fleet: dict[str, Service] = field(default_factory=dict)
+    where: dict[str, str] = field(default_factory=dict)
+    blocked: set[str] = field(default_factory=set)
+    called: list[str] = field(default_factory=list)
+    waves: int = 0
+
+    def _call(self, name: str) -> None:
+        self.called.append(name)
+        if callable(hook := self.after.get(name)):
+            hook()
+        if name == self.fails_at:
+            raise BrokenError(f"{name} is broken")
+
+    def open(self) -> str:
+        self._call("open")
+        return ""
+
+    def deploy(self, service: Service) -> int:
+        self._call("deploy")
+        known = service.id in self.fleet
+        self.fleet[service.id] = service
+        self.where.setdefault(service.id, "legacy")
+        return 2 if known else 1
+
+    def plan(self) -> Plan:
+        self._call("plan")
+        waves = []
+        for tier in Tier:
+            here = [
+                s for s in self.fleet.values() if s.tier is tier and self.where[s.id] == "legacy" and s.id not in self.blocked
+            ]
+            if here:
+                self.waves += 1
+                waves.append(Wave(number=self.waves, tier=tier, moves=tuple(planned(s) for s in here)))
+        policy = Policy(name="demo", tiers=())
+        return Plan(
+            created=NOW,
+            expires=NOW,
+            fleet_revision=1,
+            policy=policy,
+            policy_hash="",
+            tiers=tuple(Tier),
+            waves=tuple(waves),
+            excluded=(),
+        )
+
+    def execute(self, wave: Wave, told: Told) -> None:
+        self._call("execute")
+        for each in wave.moves:
+            move = Move(
+                id=f"{wave.name}/{each.service}",
+                service=each.service,
+                wave=wave.number,
+                source=RuntimeName.LEGACY,
+                target=RuntimeName.V2,
+                strategy=Strategy.OVERLAP,
+                since=NOW,
+            )
+            fault = "--fault" in (self.fleet[each.service].command or ())
+            path = [State.SHIFTING, State.FALLING_BACK, State.FELL_BACK] if fault else [State.SHIFTING, State.WARM]
+            for state in path:
+                told(replace(move, state=state, reason="planted" if fault else ""))
+                told(replace(move, state=state, reason="planted" if fault else "", seq=9))
+            self.where[each.service] = "legacy" if fault else "v2"
+            self.blocked |= {each.service} if fault else set()
+
+    def finish(self, told: Told) -> None:
+        self._call("finish")
+
+    def retry(self, service: str) -> None:
+        self._call("retry")
+        self.blocked.remove(service)
+
+    def last_lines(self, service: str) -> Sequence[str]:
+        return [f"line {n}" for n in range(50)]
+
+    def finalize(self) -> None:
+        self._call("finalize")
+
+    def on(self) -> Mapping[str, int]:
+        values = list(self.where.values())
+        return {name: values.count(name) for name in set(values)}
+
+    def gaps(self) -> Sequence[Gap]:
+        return []
+
+    def lines(self) -> Sequence[AccessLine]:
+        return []
+
+    def stop(self) -> None:
+        self.called.append("stop")
+
+    def close(self) -> Traces:
+        self._call("close")
+        return Traces()
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Sequence[Part]:
+    return parts(tmp_path)
+
+
+def play(stage: Cardboard, fleet: Sequence[Part]) -> tuple[Story, list[Event]]:
+    story = Story(cast=Cast(stage=stage, parts=fleet, traffic=None, marker="test-story"))
+    return story, list(story.events())
+
+
+def of(told: Sequence[Event], kind: type) -> list[Event]:
+    return [event for event in told if isinstance(event, kind)]
+
+
+def test_the_whole_story_is_told_in_order(fleet: Sequence[Part]) -> None:
+    story, told = play(Cardboard(), fleet)
+    assert story.error == ""
+    assert isinstance(told[0], Opened)
+    assert isinstance(told[-1], Closed)
+    assert len(of(told, Planned)) == 2
+    assert {e.service for e in of(told, FellBack)} == {"shop/coupons", "shop/search"}  # type: ignore[union-attr]
+    assert {e.service for e in of(told, Repaired)} == {"shop/coupons", "shop/search"}  # type: ignore[union-attr]
+    assert len(of(told, Finalized)) == 1
+    document = story.record.document(story.error)
+    assert document["services"] == {"legacy": 0, "v2": 9}
+    assert [(w.wave, w.moved, w.fell_back) for w in of(told, Ended)] == [  # type: ignore[union-attr]
+        ("wave-1", 1, 1),
+        ("wave-2", 2, 0),
+        ("wave-3", 2, 1),
+        ("wave-4", 2, 0),
+        ("wave-5", 1, 0),
+        ("wave-6", 1, 0),
+    ]
+
+
+def test_a_change_is_told_once_and_a_fallback_with_its_last_lines(fleet: Sequence[Part]) -> None:
+    _, told = play(Cardboard(), fleet)
+    changes = [(e.service, e.state) for e in of(told, Changed)]  # type: ignore[union-attr]
+    assert changes.count(("shop/coupons", State.FELL_BACK)) == 1
+    first = of(told, FellBack)[0]
+    assert (first.reason, first.lines) == ("planted", ("line 47", "line 48", "line 49"))  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["open", "deploy", "plan", "execute", "finish", "retry", "finalize", "close"])
+def test_whatever_breaks_is_the_error_and_all_is_taken_down(fleet: Sequence[Part], name: str) -> None:
+    stage = Cardboard(fails_at=name)
+    story, told = play(stage, fleet)
+    assert f"{name} is broken" in story.error
+    assert "close" in stage.called
+    assert isinstance(told[-1], Closed)
+    assert story.record.document(story.error)["error"] == story.error
+
+
+@pytest.mark.parametrize("name", ["open", "deploy", "plan", "execute", "finalize"])
+def test_asked_to_end_it_goes_no_further_and_takes_down(fleet: Sequence[Part], name: str) -> None:
+    stage = Cardboard()
+    story = Story(cast=Cast(stage=stage, parts=fleet, traffic=None, marker="test-story"))
+    stage.after[name] = story.interrupt
+    told = list(story.events())
+    assert story.error == "interrupted"
+    assert stage.called[stage.called.index(name) + 1 :][-1] == "close"
+    assert isinstance(told[-1], Closed)
+
+
+def test_a_story_that_differs_from_what_was_told_is_an_error(fleet: Sequence[Part]) -> None:
+    sound = [part if part.fault is None else replace(part, service=replace(part.service, command=("true",))) for part in fleet]
+    story, _ = play(Cardboard(), sound)
+    assert "should have fallen back" in story.error
