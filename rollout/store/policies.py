@@ -7,6 +7,7 @@ from sqlmodel import Session, col, select
 
 from rollout.model.plain import from_plain, sha256, to_plain
 from rollout.model.policy import Policy
+from rollout.store import audit
 from rollout.store.database import Database
 from rollout.store.tables import ActivePolicyRow, PolicyRow
 
@@ -43,10 +44,11 @@ class Policies:
             row.source = source
             session.add(row)
             session.flush()
-            active = session.get(ActivePolicyRow, THE_ONE) or ActivePolicyRow(id=THE_ONE, hash=key, since=at, by=who)
-            if active.hash != key:
-                active.hash, active.since, active.by = key, at, who
-            session.add(active)
+            active = session.get(ActivePolicyRow, THE_ONE)
+            before = active.hash if active else None
+            if before != key:
+                session.merge(ActivePolicyRow(id=THE_ONE, hash=key, since=at, by=who))
+                audit.append(session, _line(policy, who, before, key), now)
         return key
 
     def active(self) -> StoredPolicy | None:
@@ -74,6 +76,11 @@ def active_policy(session: Session) -> Policy | None:
     chosen = session.get(ActivePolicyRow, THE_ONE)
     row = session.get(PolicyRow, chosen.hash) if chosen else None
     return from_plain(Policy, row.body) if row else None
+
+
+def _line(policy: Policy, who: str, before: str | None, after: str) -> audit.Line:
+    old = {"hash": before} if before else {}
+    return audit.Line(who=who, what="policy use", subject=policy.name, before=old, after={"hash": after})
 
 
 def _stored(row: PolicyRow, chosen: ActivePolicyRow | None) -> StoredPolicy:

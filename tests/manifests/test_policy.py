@@ -95,7 +95,7 @@ name = "trial"
 REFUSED = [
     ("", ["mine.toml: tier: expected one [[tier]]"]),
     ("tier = 3\n", ["tier: expected one [[tier]]"]),
-    ("steps = [1\n", ["mine.toml is not TOML", "line"]),
+    ("steps = [1\n", ["mine.toml is not TOML: Unclosed array"]),
     ("expirs = '3d'\n" + TIERS, ["mine.toml:1: expirs: unknown key; did you mean expires?"]),
     ("[wave]\nx = 1\n" + TIERS, ["mine.toml:1: wave: unknown key; did you mean waves?"]),
     ("[traffic]\n\nbake = 'long'\n" + TIERS, ["mine.toml:3: traffic.bake", '"long"', "expected a duration such as 30s"]),

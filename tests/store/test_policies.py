@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from rollout.manifests import policy
+from rollout.store import audit
 from rollout.store.policies import Policies, active_policy
 from rollout.wiring.home import Home
 
@@ -36,6 +37,11 @@ def test_the_chosen_one_is_in_force_until_another_is(policies: Policies) -> None
     assert len(policies.listed()) == 2
     with policies._database.reading() as session:
         assert active_policy(session) == case
+        assert [(line.who, line.subject) for line in audit.read(session)] == [
+            ("ann", "runtime-v2"),
+            ("bob", "default"),
+            ("bob", "runtime-v2"),
+        ]
 
 
 def test_a_stored_one_is_found_by_name_or_hash(policies: Policies) -> None:
