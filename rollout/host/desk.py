@@ -159,7 +159,7 @@ class Desk:
 
     def _run(self, held: Held) -> None:
         facts = self.doers.engine.facts(held.spec.id)
-        if facts is None or facts.phase is Phase.GONE:
+        if facts is None or facts.phase in {Phase.GONE, Phase.LOST}:
             self._check_port(held)
         record = self.ledger.record(held.spec.service)
         if not held.wanted:

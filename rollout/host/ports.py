@@ -42,7 +42,11 @@ class InstanceSpec:
 
 
 class Phase(StrEnum):
-    """What an instance does now."""
+    """What an instance does now.
+
+    `exited` and `failed`: it ended by itself, for good. `gone`: it was stopped, or never ran. `lost`: what kept it was killed
+    or the host was started again; nothing of it is believed alive.
+    """
 
     STARTING = "starting"
     RUNNING = "running"
@@ -50,6 +54,7 @@ class Phase(StrEnum):
     EXITED = "exited"
     FAILED = "failed"
     GONE = "gone"
+    LOST = "lost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +77,7 @@ class Engine(Protocol):
     """Runs instances on this host. Idempotent by the id of the spec; typed errors, never a half state."""
 
     def start(self, spec: InstanceSpec) -> InstanceFacts:
-        """The instance runs (or has ended by itself already); a second call changes nothing."""
+        """The instance runs (or has ended by itself already); a second call changes nothing. `gone` and `lost` start anew."""
 
     def stop(self, instance: str, grace_s: float) -> None:
         """No process of the instance lives: stop signal to its group, then kill after the grace. Idempotent."""

@@ -46,7 +46,7 @@ class MemoryEngine:
         fault = self.faults.get((spec.service, spec.runtime), Fault())
         with self._lock:
             known = self._programs.get(spec.id)
-            if known and known.facts.phase is not Phase.GONE:
+            if known and known.facts.phase not in {Phase.GONE, Phase.LOST}:
                 return known.facts
             if fault.unstartable:
                 raise BrokenError(f"{spec.service} cannot be run: {fault.unstartable}", state="nothing of it runs")
@@ -76,6 +76,13 @@ class MemoryEngine:
         """The program ends with this code, as if by itself, and its restart policy has run out."""
         with self._lock:
             self._end(self._programs[instance], code)
+
+    def lose(self, instance: str) -> None:
+        """What kept the program was killed, and the program with it."""
+        with self._lock:
+            program = self._programs[instance]
+            program.facts = replace(program.facts, phase=Phase.LOST, pid=None, started=None)
+            program.ports = ()
 
     def listen(self, instance: str, *ports: int) -> None:
         """From now on the program listens on these ports alone."""
