@@ -1,0 +1,139 @@
+"""What both runtimes do alike on the host part. How a copy comes up is the difference, and stands in `legacy` and `v2`."""
+
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+from rollout.errors import BrokenError
+from rollout.executor.ports import Clock, Copy, Order
+from rollout.host.ports import Attached, HostPart, InstanceSpec, Phase
+from rollout.model.fleet import EngineName
+from rollout.model.masking import mask
+from rollout.network.choose import Choice
+from rollout.runtimes.specs import SHELL, instances
+
+LOOK_S = 0.03
+"""Between two looks at a copy that comes up."""
+LAST_LINES = 10
+ENDED = frozenset({Phase.EXITED, Phase.FAILED, Phase.GONE})
+
+
+class Keeping(ABC):
+    """Fulfils `executor.ports.Runtime` on the process engine, but for the order in which a copy and its world come up."""
+
+    def __init__(self, host: HostPart, clock: Clock) -> None:
+        self.host = host
+        self.clock = clock
+
+    @abstractmethod
+    def bring_up(self, order: Order) -> None:
+        """Every replica runs, and is attached where it serves. BrokenError when one of them ends or does not listen in time."""
+
+    def publish(self, order: Order) -> None:
+        """What the release needs is on the host: its working directory and its program."""
+        spec = order.release.spec
+        if spec.engine not in {None, EngineName.PROCESS}:
+            raise BrokenError(f"{spec.id}: engine {spec.engine} is not here yet", then=_set(spec.id, "--engine process"))
+        if spec.directory is not None and not os.path.isdir(spec.directory):
+            raise BrokenError(f"{spec.id}: working directory {spec.directory} is missing", then=_set(spec.id, "--directory PATH"))
+        program = instances(order)[0].argv[0]
+        if program != SHELL and not _found(program, spec.directory, spec.env.get("PATH")):
+            raise BrokenError(f"{spec.id}: program {program} is not on this host", then=_set(spec.id, "--command …"))
+
+    def unpublish(self, order: Order) -> None:
+        """The instances of this order and their logs are forgotten. They must have been stopped."""
+        for held in self._held(order.service, order.token):
+            self.host.forget(held.id, order.fence)
+
+    def launch(self, order: Order) -> Copy:
+        """All replicas run and can be reached by their own names. On BrokenError nothing of the order runs."""
+        try:
+            self.bring_up(order)
+        except BrokenError:
+            self.stop(order)
+            raise
+        copy = self.inspect(order.service, order.token)
+        if copy is None:
+            raise BrokenError(f"{order.service}: its copy on {order.runtime} was stopped while it came up", then="rollout log")
+        return copy
+
+    def inspect(self, service: str, token: str) -> Copy | None:
+        """What runs under the token now; a crashed copy is there with `running` 0, a stopped one is None."""
+        held = [one for one in self._held(service, token) if one.wanted]
+        if not held:
+            return None
+        codes = [one.facts.exit_code for one in held if one.facts.exit_code is not None]
+        return Copy(
+            service=service,
+            runtime=held[0].runtime,
+            token=token,
+            running=sum(one.facts.phase is Phase.RUNNING for one in held),
+            wanted=len(held),
+            restarts=sum(one.facts.restarts for one in held),
+            addresses=tuple(one.address for one in held if one.address),
+            ports_note="; ".join(dict.fromkeys(one.note for one in held if one.note)),
+            exit_code=codes[0] if codes else None,
+        )
+
+    def stop(self, order: Order) -> None:
+        """Nothing runs under the token. All copies leave names and edge before the first of them is stopped."""
+        held = self._held(order.service, order.token)
+        for one in held:
+            self.host.detach(one.id, order.fence)
+        for one in held:
+            self.host.stop(one.id, order.release.spec.draining_s, order.fence)
+
+    def tail(self, service: str, token: str, lines: int = 50) -> Sequence[str]:
+        """The last lines that the copy wrote; each with its replica where there are several."""
+        held = self._held(service, token)
+        if len(held) == 1:
+            return self.host.tail(held[0].id, lines)
+        return [f"{one.replica} | {line}" for one in held for line in self.host.tail(one.id, lines)]
+
+    def wait(self, order: Order, spec: InstanceSpec, look: Callable[[], Choice]) -> Choice:
+        """The first good choice, as soon as the program listens. BrokenError when it ends, or none came in the order's time."""
+        began = self.clock.now()
+        while True:
+            self.check_alive(order, spec)
+            choice = look()
+            if choice.port is not None:
+                return choice
+            if (self.clock.now() - began).total_seconds() >= order.deadline_s:
+                raise self._broken(order, spec, f"{choice.problem} after {order.deadline_s:g} s")
+            self.clock.sleep(LOOK_S)
+
+    def check_alive(self, order: Order, spec: InstanceSpec) -> None:
+        """BrokenError where the instance has ended, or has ended once and been started again."""
+        facts = next(one.facts for one in self._held(order.service, order.token) if one.id == spec.id)
+        if facts.phase in ENDED or facts.restarts:
+            raise self._broken(order, spec, f"it ended{_by(facts.exit_code)} while it came up")
+
+    def _held(self, service: str, token: str) -> list[Attached]:
+        held = (one for one in self.host.instances(service) if one.token == token)
+        return sorted(held, key=lambda one: one.replica)
+
+    def _broken(self, order: Order, spec: InstanceSpec, why: str) -> BrokenError:
+        lines = [mask(line, spec.env.values()) for line in self.host.tail(spec.id, LAST_LINES)]
+        said = "".join(f"\n  {line}" for line in lines) or " nothing"
+        return BrokenError(
+            f"{order.service} (release {order.release.number}) does not come up on {order.runtime}: {why}",
+            state=f"that copy is stopped; it said:{said}",
+            then=f"rollout service logs {order.service} --runtime {order.runtime}",
+        )
+
+
+def _by(code: int | None) -> str:
+    if code is None:
+        return ""
+    return f" by signal {-code}" if code < 0 else f" with exit code {code}"
+
+
+def _found(program: str, directory: str | None, path: str | None) -> bool:
+    if os.sep in program:
+        program = os.path.join(directory or os.curdir, program)
+    return shutil.which(program, path=path) is not None
+
+
+def _set(service: str, what: str) -> str:
+    return f"rollout service set {service} {what}, then rollout service deploy {service}"

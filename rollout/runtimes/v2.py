@@ -1,0 +1,71 @@
+"""The v2 runtime: network and name first, then start; it finds the listening port by itself and follows its changes."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from rollout.executor.ports import Clock, Order
+from rollout.host.ports import HostPart, InstanceSpec
+from rollout.network.ask import Asker, Question
+from rollout.network.choose import Answers, Choice, Wanted, choose
+from rollout.runtimes.keeping import Keeping
+from rollout.runtimes.specs import instances
+
+SETTLE_S = 0.3
+"""A port that nobody told us is taken once the same one has been chosen for so long: a program may open another first."""
+
+Ask = Callable[[str, Question], bool]
+"""Asks an address (`127.0.0.1:8081`); True for a good answer."""
+
+
+class V2(Keeping):
+    """A program has its name and its network before its first instruction, and may listen where it likes."""
+
+    def __init__(self, host: HostPart, clock: Clock, ask: Ask | None = None) -> None:
+        super().__init__(host, clock)
+        self._ask = ask or _asking(Asker())
+
+    def bring_up(self, order: Order) -> None:
+        """Reserve and name all replicas; start them; find where they listen, and follow that from now on."""
+        specs = instances(order)
+        named = {held.id for held in self._held(order.service, order.token) if held.address}
+        ports = {spec.id: self.host.reserve(spec, order.fence) for spec in specs}
+        for spec in specs:
+            if spec.serves and spec.id not in named:
+                self.host.attach(spec.id, ports[spec.id], "reserved", order.fence, traffic=False)
+        for spec in specs:
+            self.host.start(spec, order.fence)
+        for spec in specs:
+            if spec.serves:
+                found = self.wait(order, spec, self._detection(spec, ports[spec.id]))
+                self.host.attach(spec.id, found.port or ports[spec.id], found.note, order.fence, traffic=order.traffic)
+                self.host.follow(spec.id, order.fence)
+            self.check_alive(order, spec)
+
+    def _detection(self, spec: InstanceSpec, given: int) -> Callable[[], Choice]:
+        """Looks until a choice is certain, or has stood for `SETTLE_S`."""
+        wanted = Wanted(given=given, declared=spec.port_declared)
+        first: dict[int, datetime] = {}
+
+        def look() -> Choice:
+            choice = choose(self.host.listeners(spec.id), wanted, self._answers(spec))
+            if choice.port is None or choice.settled:
+                return choice
+            now = self.clock.now()
+            since = first.get(choice.port, now)
+            first.clear()
+            first[choice.port] = since
+            if (now - since).total_seconds() >= SETTLE_S:
+                return choice
+            return Choice(problem=f"port {choice.port} has only just appeared")
+
+        return look
+
+    def _answers(self, spec: InstanceSpec) -> Answers | None:
+        if spec.health_path is None:
+            return None
+        question = Question(path=spec.health_path, host_name=spec.host_name)
+        return lambda port: self._ask(f"127.0.0.1:{port}", question)
+
+
+def _asking(asker: Asker) -> Ask:
+    return lambda address, question: asker.ask(address, question).good
