@@ -97,7 +97,7 @@ class RuntimeContract:
     def test_without_traffic_it_is_named_and_not_counted_until_launched_with_it(self, world: World) -> None:
         world.runtime.launch(order(world, traffic=False))
         assert world.resolve(f"{world.name}.api.shop.internal") is not None
-        assert world.traffic() == []
+        assert list(world.traffic()) == []
         copy = world.runtime.launch(order(world))
         assert list(world.traffic()) == list(copy.addresses)
         assert world.processes("t.shop.api.1") == 1
@@ -113,7 +113,7 @@ class RuntimeContract:
         assert world.processes("t.shop.api.1") == 0
         assert world.runtime.inspect("shop/api", "t.shop.api.1") is None
         assert world.resolve(f"{world.name}.api.shop.internal") is None
-        assert world.traffic() == []
+        assert list(world.traffic()) == []
 
     def test_a_stopped_copy_can_be_launched_again(self, world: World) -> None:
         world.runtime.launch(order(world))
@@ -144,7 +144,7 @@ class RuntimeContract:
         copy = world.runtime.launch(order(world, Program.WORKS))
         assert (copy.alive, copy.addresses) == (True, ())
         assert world.resolve(f"{world.name}.api.shop.internal") is None
-        assert world.traffic() == []
+        assert list(world.traffic()) == []
 
     def test_a_lower_fence_changes_nothing(self, world: World) -> None:
         world.runtime.launch(order(world, fence=20))
