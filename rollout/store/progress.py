@@ -109,13 +109,13 @@ def to_lease(row: LeaseRow) -> Lease:
 
 
 def _waves(session: Session, number: int | None) -> list[WaveFacts]:
-    query = select(WaveRow, PlanRow.expires, PlanRow.superseded_by).join(PlanRow, col(PlanRow.id) == WaveRow.plan)
+    query = select(WaveRow, PlanRow.expires).join(PlanRow, col(PlanRow.id) == WaveRow.plan)
     if number is not None:
         query = query.where(WaveRow.number == number)
     return [_facts(*found) for found in session.exec(query.order_by(col(WaveRow.number))).all()]
 
 
-def _facts(row: WaveRow, expires: str, superseded_by: str | None) -> WaveFacts:
+def _facts(row: WaveRow, expires: str) -> WaveFacts:
     return WaveFacts(
         number=row.number,
         plan=row.plan,
@@ -127,7 +127,7 @@ def _facts(row: WaveRow, expires: str, superseded_by: str | None) -> WaveFacts:
         ended=_time(row.ended),
         detached=row.detached,
         plan_expires=datetime.fromisoformat(expires),
-        superseded_by=superseded_by,
+        superseded_by=row.superseded_by,
     )
 
 

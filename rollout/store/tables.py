@@ -139,7 +139,7 @@ class PlanRow(MainTable, table=True):
 
 
 class WaveRow(MainTable, table=True):
-    """A wave: `planned`, `running`, `stopped`, `ended`, `superseded`, `expired`."""
+    """A wave: `planned`, `running`, `stopped`, `ended`, `superseded`, `expired`. `superseded_by`: the plan that did it."""
 
     __tablename__ = "wave"
     number: int = Field(primary_key=True)
@@ -152,7 +152,18 @@ class WaveRow(MainTable, table=True):
     ended: str | None = None
     driver: str | None = None
     detached: bool = False
+    superseded_by: str | None = None
     body: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+
+
+class PlannedRow(MainTable, table=True):
+    """Which service stands in which wave, so that nobody has to read a whole plan for one. Moves get their row when they begin."""
+
+    __tablename__ = "planned"
+    __table_args__ = (Index("planned_by_service", "service"),)
+    wave: int = Field(primary_key=True)
+    position: int = Field(primary_key=True)
+    service: str
 
 
 class MoveRow(MainTable, table=True):

@@ -8,7 +8,7 @@ down_revision = "main_0001"
 branch_labels = None
 depends_on = None
 
-TABLES = ("audit", "control", "journal", "lease", "move", "plan", "wave")
+TABLES = ("audit", "control", "journal", "lease", "move", "plan", "planned", "wave")
 
 
 def _audit() -> None:
@@ -118,6 +118,17 @@ def _plan() -> None:
     op.create_index(op.f("ix_plan_content"), "plan", ["content"], unique=False)
 
 
+def _planned() -> None:
+    op.create_table(
+        "planned",
+        sa.Column("wave", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("service", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("wave", "position"),
+    )
+    op.create_index("planned_by_service", "planned", ["service"], unique=False)
+
+
 def _wave() -> None:
     op.create_table(
         "wave",
@@ -131,6 +142,7 @@ def _wave() -> None:
         sa.Column("ended", sa.String(), nullable=True),
         sa.Column("driver", sa.String(), nullable=True),
         sa.Column("detached", sa.Boolean(), nullable=False),
+        sa.Column("superseded_by", sa.String(), nullable=True),
         sa.Column("body", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(
             ["plan"],
@@ -149,6 +161,7 @@ def upgrade() -> None:
     _lease()
     _move()
     _plan()
+    _planned()
     _wave()
 
 
