@@ -157,7 +157,7 @@ class WaveRow(MainTable, table=True):
 
 
 class PlannedRow(MainTable, table=True):
-    """Which service stands in which wave, so that nobody has to read a whole plan for one. Moves get their row when they begin."""
+    """Which service stands in which wave, so that nobody reads a whole plan for one. Moves get their row when they begin."""
 
     __tablename__ = "planned"
     __table_args__ = (Index("planned_by_service", "service"),)
