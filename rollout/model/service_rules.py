@@ -1,0 +1,93 @@
+"""What a service must be, wherever it was written: one list of rules for command line, files and page."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+
+from rollout.model.fleet import Kind, Service
+from rollout.model.names import is_label
+
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+CRON_FIELDS = 5
+HIGHEST_PORT = 65535
+MOST_REPLICAS = 1000
+
+
+def problems(service: Service) -> list[tuple[str, str]]:
+    """Each rule that the service breaks: the field, and why. Empty: it is good."""
+    return [found for rule in (_named, _numbers, _health, _schedule, _env, _text) for found in rule(service)]
+
+
+def _named(service: Service) -> Iterator[tuple[str, str]]:
+    for field in ("name", "environment"):
+        value = getattr(service, field)
+        if not is_label(value):
+            yield field, f"{value!r} is not a DNS label: a-z, 0-9 and inner hyphens, at most 63"
+    if not service.customer.strip():
+        yield "customer", "must not be empty"
+    if service.command in ("", ()):
+        yield "command", "must not be empty; leave it out where there is none"
+
+
+def _numbers(service: Service) -> Iterator[tuple[str, str]]:
+    limits: dict[str, Callable[[float], bool]] = {
+        "port": lambda n: 1 <= n <= HIGHEST_PORT,
+        "replicas": lambda n: 1 <= n <= MOST_REPLICAS,
+        "health_timeout_s": lambda n: 0 < n < float("inf"),
+        "draining_s": lambda n: 0 <= n < float("inf"),
+        "restart_max": lambda n: n >= 0,
+    }
+    told = {
+        "port": f"is not a port from 1 to {HIGHEST_PORT}",
+        "replicas": f"is not from 1 to {MOST_REPLICAS}",
+        "health_timeout_s": "is not more than 0 seconds",
+        "draining_s": "is not 0 seconds or more",
+        "restart_max": "is not 0 or more",
+    }
+    for field, holds in limits.items():
+        value = getattr(service, field)
+        if value is not None and not holds(value):
+            yield field, f"{value} {told[field]}"
+
+
+def _health(service: Service) -> Iterator[tuple[str, str]]:
+    path = service.health_path
+    if path is None:
+        return
+    if not path.startswith("/") or any(c.isspace() for c in path):
+        yield "health_path", f"{path!r} does not begin with / or has blanks"
+    if service.kind is not Kind.HTTP and service.kind is not Kind.CRON:
+        yield "health_path", f"a {service.kind.value} service has no health path: it is watched by its port or process"
+
+
+def _schedule(service: Service) -> Iterator[tuple[str, str]]:
+    if service.kind is Kind.CRON and not service.cron:
+        yield "cron", "a cron service needs a schedule of five fields, e.g. '*/5 * * * *'"
+    if service.cron and service.kind is not Kind.CRON:
+        yield "cron", f"a schedule needs kind cron, not {service.kind.value}"
+    if service.cron and len(service.cron.split()) != CRON_FIELDS:
+        yield "cron", f"{service.cron!r} has not five fields"
+
+
+def _env(service: Service) -> Iterator[tuple[str, str]]:
+    for name in service.env:
+        if not _ENV_NAME.fullmatch(name):
+            yield "env", f"{name!r} is not a name of a variable"
+
+
+def _text(service: Service) -> Iterator[tuple[str, str]]:
+    """No NUL and no half characters: they can be in no file name, no argv and no UTF-8."""
+    for field in fields(service):
+        for text in _strings(getattr(service, field.name)):
+            if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
+                yield field.name, "holds a character that no program can be given (NUL or half a character)"
+                break
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple):
+        yield from (item for item in value if isinstance(item, str))
+    elif isinstance(value, dict):
+        yield from (item for pair in value.items() for item in pair)
