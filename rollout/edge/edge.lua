@@ -40,17 +40,18 @@ local function route_of(service)
   return false
 end
 
--- How often an address failed in a row, and when it did last (ms).
+-- How often an address failed in a row, and when it did last (ms): what all workers wrote down, or what this one remembers.
 local function failures_of(address)
+  local own = remembered[address] or { count = 0, last = 0 }
   local file = io.open(TRIPS .. address, "r")
-  local own = remembered[address]
-  if not file then return own and own.count or 0, own and own.last or 0 end
+  if not file then return own.count, own.last end
   local text = file:read(512) or ""
   file:close()
   local count, last = 0, 0
   for stamp in text:gmatch("(%d+)\n") do
     count, last = count + 1, tonumber(stamp)
   end
+  if own.count > count then return own.count, own.last end
   return count, last
 end
 
