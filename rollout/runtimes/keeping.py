@@ -4,8 +4,9 @@ import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
-from rollout.errors import BrokenError
+from rollout.errors import BrokenError, HostGoneError, TransientError
 from rollout.executor.ports import Clock, Copy, Order
 from rollout.host.ports import Attached, HostPart, InstanceSpec, Phase
 from rollout.model.fleet import EngineName
@@ -77,12 +78,28 @@ class Keeping(ABC):
         )
 
     def stop(self, order: Order) -> None:
-        """Nothing runs under the token. All copies leave names and edge before the first of them is stopped."""
+        """Nothing runs under the token. All copies leave names and edge, and end their requests, before the first is stopped."""
         held = self._held(order.service, order.token)
         for one in held:
             self.host.detach(one.id, order.fence)
+        if any(one.wanted for one in held):
+            self._drain(order)
         for one in held:
             self.host.stop(one.id, order.release.spec.draining_s, order.fence)
+
+    def _drain(self, order: Order) -> None:
+        """Nothing is in flight, or the draining seconds are over. Where the edge cannot tell, they are waited for in full."""
+        until = self.clock.now() + timedelta(seconds=order.release.spec.draining_s)
+        while self.clock.now() < until and self._in_flight(order) != 0:
+            self.clock.sleep(LOOK_S)
+
+    def _in_flight(self, order: Order) -> int | None:
+        try:
+            return self.host.in_flight(order.service, order.runtime, order.token)
+        except HostGoneError:
+            raise
+        except (BrokenError, TransientError):
+            return None
 
     def tail(self, service: str, token: str, lines: int = 50) -> Sequence[str]:
         """The last lines that the copy wrote; each with its replica where there are several."""

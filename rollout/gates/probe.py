@@ -1,0 +1,46 @@
+"""One look at the health of a copy: its processes live, and every replica answers at its own address."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rollout.executor.ports import Copy
+from rollout.model.fleet import Kind, Service
+from rollout.model.policy import HealthGate
+from rollout.network.ask import Answer, Question
+
+LONGEST_S = 2.0
+"""One replica may take so long to answer one look (seconds)."""
+
+Ask = Callable[[str, Question], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one look found. `dead`: a process of the copy has ended, so that waiting is no use."""
+
+    good: bool
+    said: str
+    dead: bool = False
+
+
+def probe(copy: Copy | None, spec: Service, rules: HealthGate, ask: Ask) -> Finding:
+    """Good when all replicas are. HTTP where there is a health path, else a TCP connection; a worker is asked nothing."""
+    if copy is None:
+        return Finding(False, "it does not run", dead=True)
+    if not copy.alive:
+        code = "" if copy.exit_code is None else f", exit code {copy.exit_code}"
+        return Finding(False, f"{copy.running} of {copy.wanted} replicas run{code}", dead=True)
+    if spec.kind in {Kind.WORKER, Kind.CRON}:
+        return Finding(True, "alive")
+    if len(copy.addresses) < copy.wanted:
+        return Finding(False, f"{len(copy.addresses)} of {copy.wanted} replicas can be reached")
+    question = Question(
+        path=spec.health_path,
+        host_name=spec.host_name,
+        timeout_s=min(LONGEST_S, spec.health_timeout_s),
+        status_max=rules.status_max,
+        body_contains=rules.body_contains if spec.health_path else None,
+    )
+    answers = [(address, ask(address, question)) for address in copy.addresses]
+    bad = [f"{address}: {answer.said}" for address, answer in answers if not answer.good]
+    return Finding(False, ", ".join(bad)) if bad else Finding(True, answers[0][1].said)
