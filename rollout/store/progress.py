@@ -82,13 +82,13 @@ class Progress:
         """All rows of a wave, by service."""
         with self._database.reading() as session:
             rows = session.exec(select(MoveRow).where(MoveRow.wave == wave).order_by(col(MoveRow.service))).all()
-            return [from_body(row.body) for row in rows]
+            return [from_body(row.body, _time(row.due)) for row in rows]
 
     def live_move(self, service: str) -> Move | None:
         """The move of a service that has not ended."""
         with self._database.reading() as session:
             row = session.exec(select(MoveRow).where(MoveRow.service == service, MoveRow.live == 1)).first()
-            return from_body(row.body) if row else None
+            return from_body(row.body, _time(row.due)) if row else None
 
     def last_move(self, service: str) -> Move | None:
         """The newest move of a service, ended or not."""
@@ -108,14 +108,8 @@ def to_lease(row: LeaseRow) -> Lease:
     )
 
 
-def _waves(session: Session, number: int | None) -> list[WaveFacts]:
-    query = select(WaveRow, PlanRow.expires).join(PlanRow, col(PlanRow.id) == WaveRow.plan)
-    if number is not None:
-        query = query.where(WaveRow.number == number)
-    return [_facts(*found) for found in session.exec(query.order_by(col(WaveRow.number))).all()]
-
-
-def _facts(row: WaveRow, expires: str) -> WaveFacts:
+def facts_of(row: WaveRow, expires: str) -> WaveFacts:
+    """The row as operations read it."""
     return WaveFacts(
         number=row.number,
         plan=row.plan,
@@ -129,6 +123,13 @@ def _facts(row: WaveRow, expires: str) -> WaveFacts:
         plan_expires=datetime.fromisoformat(expires),
         superseded_by=row.superseded_by,
     )
+
+
+def _waves(session: Session, number: int | None) -> list[WaveFacts]:
+    query = select(WaveRow, PlanRow.expires).join(PlanRow, col(PlanRow.id) == WaveRow.plan)
+    if number is not None:
+        query = query.where(WaveRow.number == number)
+    return [facts_of(*found) for found in session.exec(query.order_by(col(WaveRow.number))).all()]
 
 
 def _counts(session: Session, wave: int | None) -> dict[int, dict[State, int]]:
@@ -146,7 +147,7 @@ def _moves(session: Session, states: Iterable[State], wave: int | None, limit: i
     if wave is not None:
         query = query.where(MoveRow.wave == wave)
     rows = session.exec(query.order_by(col(MoveRow.seq).desc()).limit(limit)).all()
-    return [from_body(row.body) for row in rows]
+    return [from_body(row.body, _time(row.due)) for row in rows]
 
 
 def _placed(session: Session) -> dict[RuntimeName, int]:

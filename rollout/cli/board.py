@@ -1,0 +1,118 @@
+"""The status as lines of text: what needs a person first, then failures, waves, and what moves."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group
+from rich.text import Text
+
+from rollout.cli.when import clock, since, span
+from rollout.executor.ports import Control
+from rollout.model.fleet import RuntimeName
+from rollout.model.state import State
+from rollout.operations.status import Driver, Item, Status, Undriven, WaveLine
+
+MOST = 20
+_STYLE = {
+    State.STUCK: "bold red",
+    State.FELL_BACK: "red",
+    State.FALLING_BACK: "yellow",
+    State.WARM: "green",
+    State.FINISHED: "green",
+}
+_OVER = frozenset({"superseded", "expired"})
+
+
+def drawn(status: Status, *, most: int = MOST) -> Group:
+    """Everything, as lines."""
+    return Group(*lines(status, most=most))
+
+
+def lines(status: Status, *, most: int = MOST) -> Iterator[Text]:
+    """Line by line; at most `most` failures and `most` moving services, the rest counted."""
+    for undriven in status.undriven:
+        yield Text(nobody(undriven, status), style="bold red")
+    yield _head(status)
+    for control in status.halted:
+        yield Text(_halt(control, status), style="yellow")
+    if status.failures:
+        yield Text("failed", style="bold")
+        yield from _listed(status.failures, status, most)
+    waves = [wave for wave in status.waves if wave.state not in _OVER]
+    if waves:
+        yield Text("waves", style="bold")
+        yield from (_wave(wave, waves) for wave in waves)
+    if status.items:
+        yield Text("moving", style="bold")
+        yield from _listed(status.items, status, most)
+    yield Text(_services(status))
+
+
+def nobody(undriven: Undriven, status: Status) -> str:
+    """`nobody drives wave-3 since 02:14, 5 moves at 50 %; next: rollout execute wave-3`."""
+    verb = "finishes" if undriven.finishing_only else "drives"
+    weights = sorted(undriven.weights.items(), reverse=True)
+    moves = ", ".join(f"{count} {'move' if count == 1 else 'moves'} at {weight} %" for weight, count in weights)
+    told = f", {moves}" if moves else ""
+    return f"nobody {verb} {undriven.wave} since {since(undriven.since, status.at)}{told}; next: {undriven.then}"
+
+
+def _head(status: Status) -> Text:
+    drivers = "; ".join(_driver(d) for d in status.drivers) or "nobody drives"
+    return Text(f"home {status.home} · policy {status.policy} · {drivers}")
+
+
+def _driver(driver: Driver) -> str:
+    return f"{driver.user} drives {driver.subject} (process {driver.pid} on {driver.host}: {driver.doing})"
+
+
+def _halt(control: Control, status: Status) -> str:
+    what = "everything" if control.subject == "*" else control.subject
+    why = f": {control.reason}" if control.reason else ""
+    named = "" if control.subject == "*" else f" {control.subject}"
+    past = {"pause": "paused", "freeze": "frozen", "limit": f"limited to {control.value}"}[control.kind]
+    then = {"pause": f"; next: rollout resume{named}"}.get(control.kind, "")
+    return f"{what} {past} by {control.actor} since {since(control.at, status.at)}{why}{then}"
+
+
+def _listed(items: Sequence[Item], status: Status, most: int) -> Iterator[Text]:
+    shown = items[:most]
+    width = max(len(item.service) for item in shown)
+    yield from (_item(item, status, width) for item in shown)
+    if len(items) > most:
+        yield Text(f"  and {len(items) - most} more")
+
+
+def _item(item: Item, status: Status, width: int) -> Text:
+    state = str(item.state)
+    if item.state in {State.SHIFTING, State.FALLING_BACK, State.PROVING, State.BAKING}:
+        state += f" {item.weight} %"
+    if item.target is RuntimeName.LEGACY:
+        state += " (back to legacy)"
+    line = Text(f"  {item.service:<{width}}  ")
+    line.append(state, style=_STYLE.get(item.state, ""))
+    line.append(f"  {item.wave}, since {since(item.since, status.at)} ({span((status.at - item.since).total_seconds())})")
+    if item.waits_for:
+        line.append(f", waits for {item.waits_for}")
+    elif item.state is State.WARM and item.due:
+        line.append(f", legacy kept, looked at {clock(item.due)}")
+    if item.reason:
+        line.append(f": {item.reason}")
+    return line
+
+
+def _wave(wave: WaveLine, waves: Sequence[WaveLine]) -> Text:
+    width = max(len(w.name) for w in waves)
+    tiers = max(len(str(w.tier or "")) for w in waves)
+    states = max(len(w.state) for w in waves)
+    detail = [f"{wave.moved} of {wave.size} moved"]
+    detail += [f"{count} {state}" for state, count in wave.counts.items() if state not in _MOVED_OR_SO]
+    return Text(f"  {wave.name:<{width}}  {wave.tier or '':<{tiers}}  {wave.state:<{states}}  {', '.join(detail)}")
+
+
+_MOVED_OR_SO = frozenset({State.WARM, State.FINISHING, State.FINISHED})
+
+
+def _services(status: Status) -> str:
+    counts = {runtime: status.services.get(runtime, 0) for runtime in RuntimeName}
+    told = ", ".join(f"{count} on {runtime}" for runtime, count in counts.items())
+    return f"services: {told}" + ("; the runtime setting is written off" if status.written_off else "")

@@ -1,0 +1,225 @@
+"""Where everything stands: one value that the terminal, the web page and `--json` render."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rollout.executor.ports import Control, ControlKind
+from rollout.model.fleet import RuntimeName, Tier
+from rollout.model.lease import Holder, Lease
+from rollout.model.move import Move
+from rollout.model.state import FINAL, IN_FLIGHT, MOVED, State
+from rollout.operations.subject import wave_name
+from rollout.store.progress import Sight, WaveFacts
+
+SHOWN = (IN_FLIGHT | {State.WARM, State.FINISHING, State.STUCK, State.FELL_BACK}) - {State.PLANNED}
+HALTS = frozenset({ControlKind.PAUSE, ControlKind.FREEZE, ControlKind.LIMIT})
+LATE_S = 30.0
+ORDER = (
+    State.STUCK,
+    State.FALLING_BACK,
+    State.GAP,
+    State.SHIFTING,
+    State.BAKING,
+    State.PROVING,
+    State.LAUNCHING,
+    State.PUBLISHING,
+    State.FINISHING,
+    State.WARM,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driver:
+    """A process that drives a wave, or one service."""
+
+    subject: str
+    lease: int
+    user: str
+    host: str
+    pid: int
+    doing: str
+    heartbeat: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undriven:
+    """A wave with work to do that nobody drives. `weights`: how many of its moves have how much traffic on the target."""
+
+    wave: str
+    since: datetime
+    moves: int
+    weights: Mapping[int, int]
+    finishing_only: bool
+    then: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One service that is moving, or that failed. `weight`: the target's share of traffic in percent."""
+
+    service: str
+    wave: str
+    state: State
+    weight: int
+    target: RuntimeName
+    since: datetime
+    waits_for: str
+    reason: str
+    due: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveLine:
+    """One wave in numbers. `moved`: warm, finishing or finished."""
+
+    name: str
+    tier: Tier | None
+    state: str
+    size: int
+    moved: int
+    fell_back: int
+    counts: Mapping[State, int]
+    driven: bool
+    detached: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Everything that `rollout status` tells, of one moment. `services`: how many have traffic on each runtime."""
+
+    at: datetime
+    home: str
+    policy: str
+    drivers: tuple[Driver, ...]
+    undriven: tuple[Undriven, ...]
+    halted: tuple[Control, ...]
+    failures: tuple[Item, ...]
+    waves: tuple[WaveLine, ...]
+    items: tuple[Item, ...]
+    services: Mapping[RuntimeName, int]
+    written_off: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What the look needs beside the rows. `blocked`: services that may not be planned again, with the reason."""
+
+    home: str
+    policy: str
+    blocked: Mapping[str, str]
+    controls: Sequence[Control]
+    alive: Callable[[Holder], bool]
+    now: datetime
+    written_off: bool = False
+
+
+def look(sight: Sight, around: Around) -> Status:
+    """The status as of `around.now`."""
+    live = [lease for lease in sight.leases if lease.expires > around.now and around.alive(lease.holder)]
+    driven = {lease.subject for lease in live}
+    return Status(
+        at=around.now,
+        home=around.home,
+        policy=around.policy,
+        drivers=tuple(_driver(lease) for lease in live),
+        undriven=tuple(_undriven(sight, driven, around.now)),
+        halted=tuple(c for c in around.controls if c.kind in HALTS),
+        failures=tuple(_failures(sight.moves, around.blocked)),
+        waves=tuple(_line(wave, sight.counts.get(wave.number, {}), driven) for wave in sight.waves),
+        items=tuple(_items(sight.moves)),
+        services=sight.placed,
+        written_off=around.written_off,
+    )
+
+
+def _driver(lease: Lease) -> Driver:
+    holder = lease.holder
+    return Driver(
+        subject=lease.subject,
+        lease=lease.number,
+        user=holder.user,
+        host=holder.host,
+        pid=holder.pid,
+        doing=holder.doing,
+        heartbeat=lease.heartbeat,
+    )
+
+
+def _undriven(sight: Sight, driven: set[str], now: datetime) -> list[Undriven]:
+    running = {wave.number for wave in sight.waves if wave.state == "running"}
+    moving: dict[int, list[Move]] = {number: [] for number in running}
+    for move in sight.moves:
+        if move.live and move.state is not State.STUCK and f"service:{move.service}" not in driven:
+            moving.setdefault(move.wave, []).append(move)
+    found = []
+    for number, moves in sorted(moving.items()):
+        name = wave_name(number)
+        active = [m for m in moves if m.state is not State.WARM or _late(m, now)]
+        if name not in driven and (active or number in running):
+            found.append(_nobody(name, moves, number in running, _last_sign(sight, name, moves, now)))
+    return found
+
+
+def _nobody(name: str, moves: Sequence[Move], running: bool, since: datetime) -> Undriven:
+    weights: dict[int, int] = {}
+    for move in moves:
+        weights[move.weight] = weights.get(move.weight, 0) + 1
+    only_warm = not running and all(m.state in {State.WARM, State.FINISHING} for m in moves)
+    then = "rollout up" if only_warm or not name.startswith("wave-") else f"rollout execute {name}"
+    return Undriven(wave=name, since=since, moves=len(moves), weights=weights, finishing_only=only_warm, then=then)
+
+
+def _late(move: Move, now: datetime) -> bool:
+    return move.due is not None and move.due + timedelta(seconds=LATE_S) < now
+
+
+def _last_sign(sight: Sight, name: str, moves: Sequence[Move], now: datetime) -> datetime:
+    beats = [lease.heartbeat for lease in sight.leases if lease.subject == name]
+    began = [wave.began for wave in sight.waves if wave.name == name and wave.began]
+    return max([*beats, *(move.mark or move.since for move in moves)] or began or [now])
+
+
+def _failures(moves: Sequence[Move], blocked: Mapping[str, str]) -> list[Item]:
+    """Stuck ones first; a service that fell back counts until it is repaired, retried or moved."""
+    told: set[str] = set()
+    stuck = [m for m in moves if m.state is State.STUCK]
+    found = [_item(m) for m in stuck]
+    for move in moves:
+        if move.state is State.FELL_BACK and move.service in blocked and move.service not in told:
+            told.add(move.service)
+            found.append(_item(move))
+    return found
+
+
+def _items(moves: Sequence[Move]) -> list[Item]:
+    shown = [m for m in moves if m.state not in FINAL and m.state is not State.STUCK]
+    return [_item(m) for m in sorted(shown, key=lambda m: (ORDER.index(m.state), m.since, m.service))]
+
+
+def _item(move: Move) -> Item:
+    return Item(
+        service=move.service,
+        wave=wave_name(move.wave),
+        state=move.state,
+        weight=move.weight,
+        target=move.target,
+        since=move.since,
+        waits_for=move.waits_for,
+        reason=move.reason,
+        due=move.due,
+    )
+
+
+def _line(wave: WaveFacts, counts: Mapping[State, int], driven: set[str]) -> WaveLine:
+    return WaveLine(
+        name=wave.name,
+        tier=wave.tier,
+        state=wave.state,
+        size=wave.size,
+        moved=sum(counts.get(state, 0) for state in MOVED),
+        fell_back=counts.get(State.FELL_BACK, 0),
+        counts=counts,
+        driven=wave.name in driven,
+        detached=wave.detached,
+    )

@@ -1,0 +1,26 @@
+"""What a verb is said about: everything, one wave, or one service."""
+
+import re
+
+from rollout.errors import UsageError
+
+FLEET = "*"
+_WAVE = re.compile(r"(wave|back)-([1-9][0-9]*)")
+
+
+def is_wave(text: str) -> bool:
+    """Whether the text is the name of a wave. A service cannot be meant: ask for it as ENVIRONMENT/NAME."""
+    return _WAVE.fullmatch(text) is not None
+
+
+def wave_number(text: str) -> int:
+    """3 of `wave-3`; -17 of `back-17`, a wave of back moves. UsageError for anything else."""
+    found = _WAVE.fullmatch(text)
+    if found is None:
+        raise UsageError(f"{text} is not the name of a wave", then="name it like wave-3; rollout status lists them")
+    return int(found[2]) if found[1] == "wave" else -int(found[2])
+
+
+def wave_name(number: int) -> str:
+    """`wave-3`; `back-17` for a wave of back moves."""
+    return f"wave-{number}" if number > 0 else f"back-{-number}"

@@ -1,0 +1,98 @@
+"""The life of a stored wave: planned, running, stopped, ended; each change with its audit line."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session
+
+from rollout.errors import StaleError, UsageError
+from rollout.model.plain import from_plain, sha256
+from rollout.model.plan import Wave
+from rollout.model.policy import Policy
+from rollout.store import audit
+from rollout.store.database import Database
+from rollout.store.progress import WaveFacts, facts_of
+from rollout.store.tables import PlanRow, WaveRow
+
+RUNNING = "running"
+STOPPED = "stopped"
+ENDED = "ended"
+PLANNED = "planned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredWave:
+    """A wave with the moves and the policy of its plan."""
+
+    facts: WaveFacts
+    wave: Wave
+    policy: Policy
+
+
+class Waves:
+    """The waves of one home."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, number: int) -> StoredWave:
+        """The wave as it was planned. UsageError for an unknown number, StaleError where its plan was changed by hand."""
+        with self._database.reading() as session:
+            row, plan = _rows(session, number)
+            body = json.loads(plan.body)
+            _check_hash(plan, body)
+            wave = next(w for w in body["waves"] if w["number"] == number)
+            return StoredWave(
+                facts=facts_of(row, plan.expires),
+                wave=from_plain(Wave, wave),
+                policy=from_plain(Policy, body["policy"]),
+            )
+
+    def begin(self, number: int, *, who: str, why: str, detached: bool, now: datetime) -> None:
+        """The wave runs. Beginning one that runs, or that had stopped, goes on with it."""
+        with self._database.writing() as session:
+            row, _ = _rows(session, number)
+            before = row.state
+            row.detached = detached
+            row.state = RUNNING
+            row.began = row.began or _text(now)
+            row.ended = None
+            session.add(row)
+            what = "execute" if before == PLANNED else "resume execute"
+            change = {"state": RUNNING, **({"detached": True} if detached else {})}
+            line = audit.Line(who=who, what=what, subject=f"wave-{number}", why=why, before={"state": before}, after=change)
+            audit.append(session, line, now)
+
+    def settle(self, number: int, state: str, *, who: str, now: datetime) -> None:
+        """The wave has ended or has stopped. Idempotent."""
+        with self._database.writing() as session:
+            row, _ = _rows(session, number)
+            if row.state == state:
+                return
+            before, row.state = row.state, state
+            row.ended = _text(now) if state == ENDED else None
+            session.add(row)
+            line = audit.Line(
+                who=who, what=state, subject=f"wave-{number}", before={"state": before}, after={"state": state}
+            )
+            audit.append(session, line, now)
+
+
+def _rows(session: Session, number: int) -> tuple[WaveRow, PlanRow]:
+    row = session.get(WaveRow, number)
+    plan = session.get(PlanRow, row.plan) if row else None
+    if row is None or plan is None:
+        raise UsageError(f"there is no wave-{number}", then="rollout status")
+    return row, plan
+
+
+def _check_hash(plan: PlanRow, body: dict[str, Any]) -> None:
+    content = {key: value for key, value in body.items() if key not in {"id", "sha256"}}
+    if sha256(content) != plan.sha256:
+        raise StaleError(f"plan {plan.id} is not what was stored: its hash does not match", then="rollout plan")
+
+
+def _text(at: datetime) -> str:
+    return at.isoformat(timespec="microseconds")

@@ -1,0 +1,61 @@
+"""What `status` and `log` read: the home's store, the policy in force, the processes behind leases."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from rollout.errors import UsageError
+from rollout.operations.status import SHOWN, Around, Status, look
+from rollout.operations.subject import wave_number
+from rollout.store import blocks, setting
+from rollout.store.controls import Controls
+from rollout.store.database import Database
+from rollout.store.history import Happening, History
+from rollout.store.policies import Policies
+from rollout.store.progress import Progress
+from rollout.store.services import Services
+from rollout.wiring import actor
+from rollout.wiring.home import Home, find
+
+LOG_LIMIT = 10_000
+
+
+class Board:
+    """An open home for reading; one database for as long as a watch lasts."""
+
+    def __init__(self, home: Home | None = None) -> None:
+        self.home = home or find()
+        self.database: Database = self.home.database()
+
+    def status(self, wave: str | None = None) -> Status:
+        """Where everything stands now, or one wave. UsageError for an unknown wave."""
+        number = wave_number(wave) if wave else None
+        progress, now = Progress(self.database), actor.now()
+        if number is not None and number > 0 and progress.wave(number) is None:
+            raise UsageError(f"there is no {wave}", then="rollout status")
+        sight = progress.sight(states=SHOWN, wave=number)
+        with self.database.reading() as session:
+            blocked = {service: block.reason for service, block in blocks.every(session).items()}
+            written_off = setting.written_off(session)
+        active = Policies(self.database).active()
+        around = Around(
+            home=str(self.home.path),
+            policy=f"{active.policy.name} {active.hash[:8]}" if active else "default",
+            blocked=blocked,
+            controls=Controls(self.database).standing(now=now),
+            alive=actor.alive,
+            now=now,
+            written_off=written_off,
+        )
+        return look(sight, around)
+
+    def log(self, *, since: timedelta | None, service: str | None, limit: int = LOG_LIMIT) -> Sequence[Happening]:
+        """Who did what and every transition, newest last. UsageError for an unknown or ambiguous service."""
+        subject = None
+        if service is not None:
+            subject = Services(self.database, self.home.keyed_hash, actor.now).find(service).id
+        start = actor.now() - since if since is not None else None
+        return History(self.database).read(since=start, service=subject, limit=limit)
+
+    def close(self) -> None:
+        """The store is closed."""
+        self.database.close()
