@@ -1,0 +1,77 @@
+"""Placements: what should run where, and its share of traffic."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Row, delete, insert, select, update
+from sqlmodel import Session
+
+from rollout.model.fleet import Placement, RuntimeName
+from rollout.store import counters
+from rollout.store.tables import MAIN
+
+TABLE = MAIN.tables["placement"]
+
+
+def of(session: Session, service: str) -> Sequence[Placement]:
+    """Where a service should run: none, one side, or both while it moves (legacy first)."""
+    rows = session.execute(select(TABLE).where(TABLE.c.service == service).order_by(TABLE.c.runtime))
+    return [_placement(row) for row in rows]
+
+
+def every(session: Session) -> Mapping[str, Sequence[Placement]]:
+    """All placements, by service."""
+    found: defaultdict[str, list[Placement]] = defaultdict(list)
+    for row in session.execute(select(TABLE).order_by(TABLE.c.service, TABLE.c.runtime)):
+        found[row.service].append(_placement(row))
+    return found
+
+
+def put(session: Session, placements: Sequence[Placement]) -> None:
+    """Each stands for its service and runtime, in the place of what stood there. The fleet has a new revision."""
+    for placement in placements:
+        _drop(session, placement.service, placement.runtime)
+    rows = [
+        {
+            "service": placement.service,
+            "runtime": placement.runtime.value,
+            "release": placement.release,
+            "token": placement.token,
+            "replicas": placement.replicas,
+            "weight": placement.weight,
+            "since": placement.since.isoformat(timespec="microseconds"),
+        }
+        for placement in placements
+    ]
+    if rows:
+        session.connection().execute(insert(TABLE), rows)
+        counters.next(session, counters.FLEET_REVISION)
+
+
+def weigh(session: Session, service: str, runtime: RuntimeName, weight: int) -> None:
+    """The placement has this share of traffic (percent); nothing where there is none."""
+    here = (TABLE.c.service == service) & (TABLE.c.runtime == runtime.value)
+    session.execute(update(TABLE).where(here).values(weight=weight))
+
+
+def remove(session: Session, service: str, runtime: RuntimeName) -> None:
+    """The service should not run there. Idempotent."""
+    _drop(session, service, runtime)
+    counters.next(session, counters.FLEET_REVISION)
+
+
+def _drop(session: Session, service: str, runtime: RuntimeName) -> None:
+    session.execute(delete(TABLE).where((TABLE.c.service == service) & (TABLE.c.runtime == runtime.value)))
+
+
+def _placement(row: Row[tuple[object, ...]]) -> Placement:
+    return Placement(
+        service=row.service,
+        runtime=RuntimeName(row.runtime),
+        release=row.release,
+        token=row.token,
+        replicas=row.replicas,
+        weight=row.weight,
+        since=datetime.fromisoformat(row.since),
+    )
