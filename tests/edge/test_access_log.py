@@ -48,13 +48,13 @@ def test_a_line_that_is_not_whole_is_no_request(broken: bytes) -> None:
 
 def test_a_place_by_time_misses_nothing_and_spares_the_rest(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
-    began = [round(1000 + i * 0.01, 6) for i in range(50_000)]
+    began = [round(1000 + i * 0.01, 6) for i in range(20_000)]
     path.write_bytes(b"".join(line(t) for t in began))
     log = AccessLog(path)
     seed = random.Random(7)
-    for since in [0.0, 999.0, 1000.0, *(seed.uniform(1000, 1500) for _ in range(20)), 1499.99, 2000.0]:
+    for since in [0.0, 999.0, 1000.0, *(seed.uniform(1000, 1200) for _ in range(8)), 1199.99, 2000.0]:
         assert [found.began for found in log.lines(since)] == [t for t in began if t >= since]
-    behind = path.stat().st_size - log.place_of(1400.0).offset
+    behind = path.stat().st_size - log.place_of(1170.0).offset
     assert behind < path.stat().st_size * 0.25
 
 
