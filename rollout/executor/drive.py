@@ -1,16 +1,291 @@
 """The loop that acts: claims due rows, decides, commits in groups, runs effects."""
 
+from collections import Counter
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from rollout.errors import BrokenError
+from rollout.executor.actions import Case, Do, Fire, Look, Remind, Seen, Wait, worst
+from rollout.executor.decide import decide
+from rollout.executor.enrol import enrol, planned_row
+from rollout.executor.entries import Scribe
+from rollout.executor.flights import Done, Failed, Flights, Hindered, Landing, Lost, look, run
+from rollout.executor.ledger import Ledger, patient
+from rollout.executor.observe import observe
+from rollout.executor.ports import HEARTBEAT_S, Control
 from rollout.executor.result import Until, WaveResult
+from rollout.executor.standing import Orders, read
+from rollout.executor.steps import Task
+from rollout.executor.verbs import answer, asked, changes_something, needs_healthy_target
 from rollout.executor.world import World
 from rollout.model.lease import Lease
+from rollout.model.move import Move
 from rollout.model.plan import Wave
+from rollout.model.state import Event, State, cell
+from rollout.model.verdict import Outcome
+
+BATCH = 500
+RETRY_S = 2.0
+ABSENT_S = 10.0
+GRACE_S = 5.0
 
 
 def drive(world: World, wave: Wave, lease: Lease, *, until: Until = Until.WARM) -> WaveResult:
-    """Drive every move of the wave until it is warm (or final) or stuck, whatever is forbidden being waited for.
+    """Drive every move of the wave until it is warm (or final) or stuck; whatever is forbidden is waited for.
 
     Planned moves without a row are enrolled first. A wave of back moves has a negative number and no planned moves: its rows
     were enrolled by `enrol.enrol`. Returns early when `stop_requested`; all can be resumed by a new driver from the journal.
-    Raises FencedError when another driver has taken the lease over; what it holds then is no longer ours.
+    Raises FencedError when another driver has taken the lease over; what it drives then is no longer ours.
     """
-    raise RuntimeError(f"{world} {wave} {lease} {until}")
+    driver = Driver(world, wave, lease)
+    while not driver.ended(until):
+        driver.tick()
+    return driver.result()
+
+
+class Driver:
+    """Drives one wave. Holds the rows of moves whose effects are in flight, and sums over the rest."""
+
+    def __init__(self, world: World, wave: Wave, lease: Lease) -> None:
+        self._world = world
+        self._wave = wave
+        self._lease = lease
+        self._flights = Flights(world.spawn)
+        self._ledger = Ledger(world, wave.number)
+        self._scribe = Scribe(policy=world.policy, lease=lease.number, user=lease.holder.user, setting=world.standing.setting)
+        self._release = lru_cache(maxsize=4096)(world.standing.release)
+        self._looked: datetime | None = None
+        self._enrol()
+        self._ledger.count()
+        self._orders = self._read()
+
+    def tick(self) -> None:
+        """One turn: hear, obey, take in what has come back, decide what is due, begin, save, act, rest."""
+        self._beat()
+        around = self._time_to_look_around()
+        if around:
+            self._orders = self._read()
+            self._obey()
+        self._take_in()
+        if around and not self._world.stop_requested():
+            self._claim()
+            self._begin()
+        for start in self._ledger.commit(self._lease):
+            self._start(start.row, start.step)
+        self._rest()
+
+    def ended(self, until: Until) -> bool:
+        """Nothing flies, and every move is where it was to be driven to, or cannot begin."""
+        if self._flights:
+            return False
+        states = self._ledger.tally.states
+        busy = self._ledger.tally.in_flight() + states[State.FINISHING]
+        warm = states[State.WARM] if until is Until.FINISHED else 0
+        planned = 0 if self._orders.rules.stopped else states[State.PLANNED]
+        return self._world.stop_requested() or busy + warm + planned == 0
+
+    def result(self) -> WaveResult:
+        """Where the moves stand in the journal."""
+        rows = self._world.journal.moves(self._wave.number)
+        counts = Counter(row.state for row in rows)
+        stopped = self._orders.rules.stopped
+        return WaveResult(
+            counts=counts,
+            back=self._wave.number < 0,
+            stopped=bool(stopped),
+            interrupted=self._world.stop_requested(),
+            waiting=(stopped,) if stopped and counts[State.PLANNED] else (),
+            lost=self._ledger.lost,
+            queued={row.service: row.queued for row in rows if row.queued and not row.live},
+        )
+
+    # hearing
+
+    def _beat(self) -> None:
+        now = self._world.clock.now()
+        if (now - self._lease.heartbeat).total_seconds() >= HEARTBEAT_S:
+            lease = self._lease
+            self._lease = patient(lambda: self._world.leases.renew(lease), lease, now)
+
+    def _time_to_look_around(self) -> bool:
+        now = self._world.clock.now()
+        due = self._looked is None or (now - self._looked).total_seconds() >= self._world.tick_s or not self._flights
+        if due:
+            self._looked = now
+        return due
+
+    def _read(self) -> Orders:
+        now = self._world.clock.now()
+        controls = self._world.standing.controls(self._wave.number)
+        closed = self._world.closed(now, 0.0) or ""
+        return read(controls, wave=self._wave, policy=self._world.policy, tally=self._ledger.tally, closed=closed)
+
+    # obeying
+
+    def _obey(self) -> None:
+        for verb in self._orders.verbs:
+            if verb.subject == self._wave.name:
+                rows = [row for row in self._world.journal.moves(self._wave.number) if changes_something(row, verb)]
+                more = len(rows) > BATCH
+                rows = rows[:BATCH]
+            else:
+                found = self._world.journal.move(f"{self._wave.name}/{verb.subject}")
+                rows, more = ([found] if found else []), found is None
+            for row in rows:
+                self._obey_for(row, verb)
+            if not more:
+                self._ledger.taken(verb.id)
+
+    def _obey_for(self, row: Move, verb: Control) -> None:
+        row = self._flights.row(row.id) or self._ledger.row(row.id) or row
+        now = self._world.clock.now()
+        unhealthy = needs_healthy_target(row, verb) and not self._target_is_healthy(row)
+        if unhealthy or not changes_something(row, verb):
+            after = self._ledger.write(row, self._scribe.note(row, answer(row, verb), verb.actor, now))
+        else:
+            fire, queued = asked(row, verb)
+            after = self._ledger.write(row, self._scribe.event(row, fire, now, actor=verb.actor, queued=queued))
+        self._flights.recall(after, fully=after.state is not row.state)
+
+    def _target_is_healthy(self, row: Move) -> bool:
+        seen = observe(self._world, row, self._release(row.service, row.release), self._world.clock.now())
+        alive = seen.target is not None and seen.target.alive and not seen.broken
+        return alive and worst(seen.verdicts) is Outcome.PASS
+
+    # taking in, claiming, beginning
+
+    def _take_in(self) -> None:
+        for row in self._flights.overdue(self._is_overdue):
+            self._advance(row, None)
+        for row, landing in self._flights.landed():
+            self._settle(row, landing)
+
+    def _is_overdue(self, row: Move) -> bool:
+        case = Case(rules=self._orders.rules, row=row, seen=None, now=self._world.clock.now() - timedelta(seconds=GRACE_S))
+        return case.late() and cell(row.path, row.state, Event.FAILED).to is not None
+
+    def _settle(self, row: Move, landing: Landing | None) -> None:
+        now = self._world.clock.now()
+        if isinstance(landing, Done):
+            row = self._ledger.write(row, self._scribe.outcome(self._task(row), landing.step, now))
+        elif isinstance(landing, Failed):
+            fire = Fire(event=Event.FAILED, reason=landing.reason, evidence={"log": list(landing.log)})
+            row = self._ledger.write(row, self._scribe.event(row, fire, now, step=landing.step))
+        elif isinstance(landing, Hindered):
+            return self._wait(row, Wait(until=now + timedelta(seconds=RETRY_S), hold=landing.reason))
+        elif isinstance(landing, Lost):
+            return self._ledger.lose({row.service: landing.reason})
+        return self._advance(row, landing if isinstance(landing, Seen) else None)
+
+    def _claim(self) -> None:
+        now = self._world.clock.now()
+        for row in self._world.journal.due(self._wave.number, now, BATCH + len(self._flights)):
+            if row.id not in self._flights and not self._ledger.touched(row.id) and row.service not in self._ledger.lost:
+                self._advance(self._found(row, now), None)
+
+    def _found(self, row: Move, now: datetime) -> Move:
+        """A row that was due long ago had no driver: its clock stood for that time."""
+        absent = (now - row.due).total_seconds() if row.due else 0.0
+        if absent <= ABSENT_S or row.held_since is not None or row.state is State.STUCK:
+            return row
+        return self._ledger.write(row, self._scribe.absent(row, absent, now))
+
+    def _begin(self) -> None:
+        back = self._wave.number < 0
+        if self._ledger.tally.states[State.PLANNED] == 0 or (self._orders.rules.forbids_beginning() and not back):
+            return
+        after = -1
+        while self._ledger.tally.in_flight() < self._orders.limits.total:
+            page = self._world.journal.planned(self._wave.number, after, BATCH)
+            for row in page:
+                self._begin_if_it_may(row)
+            if len(page) < BATCH:
+                return
+            after = page[-1].position
+
+    def _begin_if_it_may(self, row: Move) -> None:
+        now = self._world.clock.now()
+        passed_over = self._ledger.touched(row.id) or row.service in self._ledger.lost
+        if passed_over or not self._ledger.tally.has_room(row, self._orders.limits):
+            return
+        if not row.path.back and (row.service in self._orders.rules.paused_services or self._world.closed(now, row.expected_s)):
+            return
+        stale = self._world.may_begin(row)
+        running = next((p for p in self._world.standing.placements(row.service) if p.runtime is row.source), None)
+        if stale:
+            self._ledger.write(row, self._scribe.event(row, Fire(event=Event.FAILED, reason=stale), now))
+        elif running is None:
+            gone = Fire(event=Event.SOURCE_LOST, reason=f"it does not run on {row.source} any more")
+            self._ledger.write(row, self._scribe.event(row, gone, now))
+        else:
+            write = self._scribe.began(row, now, release=running.release, source_token=running.token)
+            self._advance(self._ledger.write(row, write), None)
+
+    # deciding and acting
+
+    def _advance(self, row: Move, seen: Seen | None) -> None:
+        """Decide until the move waits, has ended, or an effect is to run."""
+        while row.live and not self._world.stop_requested():
+            now = self._world.clock.now()
+            action = decide(self._orders.rules, row, seen, now)
+            if isinstance(action, Fire):
+                row, seen = self._ledger.write(row, self._scribe.event(row, action, now)), None
+            elif isinstance(action, Remind):
+                row = self._ledger.write(row, self._scribe.remind(row, action.reason, now))
+            else:
+                return self._act(row, action)
+        return None
+
+    def _act(self, row: Move, action: Look | Do | Wait) -> None:
+        if isinstance(action, Wait):
+            return self._wait(row, action)
+        if isinstance(action, Look):
+            return self._ledger.start(row, None)
+        if row.doing != action.step:
+            row = self._ledger.write(row, self._scribe.intent(row, action, self._world.clock.now()))
+        return self._ledger.start(row, action.step)
+
+    def _wait(self, row: Move, wait: Wait) -> None:
+        note = self._scribe.hold(row, wait.hold, wait.remark, self._world.clock.now())
+        if note is not None:
+            row = self._ledger.write(row, note)
+        self._ledger.later(row, wait.until)
+
+    def _start(self, row: Move, step: str | None) -> None:
+        world, now = self._world, self._world.clock.now()
+        release = self._release(row.service, row.release)
+        if step is None:
+            final = Case(rules=self._orders.rules, row=row, seen=None, now=now).late()
+            self._flights.start(row, None, lambda: look(world, row, release, now, final=final))
+        elif release is None:
+            self._flights.start(row, step, lambda: Hindered(reason=f"release {row.release} of {row.service} is not in the store"))
+        else:
+            task = self._task(row)
+            self._flights.start(row, step, lambda: run(world, task, step))
+
+    def _task(self, row: Move) -> Task:
+        release = self._release(row.service, row.release)
+        if release is None:
+            raise BrokenError(f"release {row.release} of {row.service} is not in the store", then=f"rollout log {row.service}")
+        limits = self._world.policy.deadlines
+        seconds = limits.publishing_s if row.state is State.PUBLISHING else limits.launching_s
+        return Task(row=row, release=release, fence=self._lease.number, deadline_s=seconds)
+
+    def _rest(self) -> None:
+        world = self._world
+        if self._flights:
+            return self._flights.wait(world.tick_s)
+        now = world.clock.now()
+        due = world.journal.next_due(self._wave.number, now)
+        seconds = world.tick_s if due is None else (due - now).total_seconds()
+        return world.clock.sleep(max(0.001, min(seconds, world.tick_s)))
+
+    def _enrol(self) -> None:
+        known = {row.id for row in self._world.journal.moves(self._wave.number)}
+        now = self._world.clock.now()
+        rows = (
+            planned_row(self._wave, position, planned, policy=self._world.policy, now=now)
+            for position, planned in enumerate(self._wave.moves)
+            if f"{self._wave.name}/{planned.service}" not in known
+        )
+        enrol(self._world.journal, self._lease, rows)

@@ -85,11 +85,12 @@ def _through_table(row: Move, entry: Entry, event: Event) -> dict[str, Any]:
     if said != state:
         raise BrokenError(f"{entry.move}: {event} in {row.state} leads to {state}, the journal says {said}")
     found = cell(row.path, row.state, event)
-    return {"state": state, **_marks(row, entry, found)}
+    approved = found.approves or (row.approved and state is row.state)
+    return {"state": state, "approved": approved, **_marks(row, entry, found)}
 
 
 def _marks(row: Move, entry: Entry, found: Cell) -> dict[str, Any]:
-    marks: dict[str, Any] = {"approved": found.approves or (row.approved and found.to is None and not found.onward)}
+    marks: dict[str, Any] = {"queued": row.queued}
     if found.end is not None:
         marks["end"] = found.end
     if found.counts and not row.counts:
@@ -99,13 +100,8 @@ def _marks(row: Move, entry: Entry, found: Cell) -> dict[str, Any]:
     elif found.blocks:
         marks["blocks"] = True
     if found.queued:
-        marks["queued"] = entry.step or event_name(entry)
+        marks["queued"] = entry.changes.get("queued") or str(entry.event)
     return marks
-
-
-def event_name(entry: Entry) -> str:
-    """The event as a word."""
-    return str(entry.event)
 
 
 def added_up(entries: Iterable[Entry]) -> Mapping[str, Move]:

@@ -175,6 +175,9 @@ class MemoryJournal:
     def _do(self, effects: Effects) -> None:
         for placement in effects.place:
             self.placed[placement.service, placement.runtime] = placement
+        for service, runtime, weight in effects.weigh:
+            if (service, runtime) in self.placed:
+                self.placed[service, runtime] = replace(self.placed[service, runtime], weight=weight)
         for key in effects.unplace:
             self.placed.pop(key, None)
         if effects.setting is not None:

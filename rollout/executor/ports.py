@@ -189,9 +189,10 @@ class Control:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effects:
-    """What a commit changes beside journal and row, in the same transaction."""
+    """What a commit changes beside journal and row, in the same transaction. `weigh` changes placements that are there."""
 
     place: tuple[Placement, ...] = ()
+    weigh: tuple[tuple[str, RuntimeName, int], ...] = ()
     unplace: tuple[tuple[str, RuntimeName], ...] = ()
     setting: tuple[str, Setting] | None = None
     block: tuple[str, str] | None = None

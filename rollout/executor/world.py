@@ -30,7 +30,8 @@ class World:
 
     `tell`: called after each durable entry with it and its row. `stop_requested`: first Ctrl-C. `may_begin`: why a planned
     row is stale, None where it may begin. `closed`: why a step that needs so many seconds may not happen now (window,
-    freeze), None where it may. `mask` keeps secrets out of the journal.
+    freeze), None where it may. `mask` keeps secrets out of the journal. `tick_s`: how
+    often controls are read and due rows are claimed, at least.
     """
 
     clock: Clock
@@ -47,3 +48,4 @@ class World:
     may_begin: Callable[[Move], str | None] = nothing
     closed: Callable[[datetime, float], str | None] = nothing
     mask: Callable[[str], str] = plainly
+    tick_s: float = 0.25

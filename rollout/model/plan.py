@@ -96,8 +96,8 @@ class Wave:
 
     @property
     def name(self) -> str:
-        """`wave-N`."""
-        return f"wave-{self.number}"
+        """`wave-N`; a wave of back moves has a negative number and is `back-N`."""
+        return f"wave-{self.number}" if self.number >= 0 else f"back-{-self.number}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

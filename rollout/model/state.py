@@ -155,6 +155,7 @@ def _settled(**others: Cell) -> Mapping[Event, Cell]:
 
 
 _ABOVE_ZERO = {"closed": Cell(State.PROVING), "hold_over": BACK_FREE, "approve": APPROVED}
+_ACTS_ON_THE_SERVICE = {"pin": QUEUED, "owner": QUEUED, "remove": QUEUED}
 _ACT_AFTER_FINISHING = Cell(State.FINISHING, queued=True)
 
 TABLE: Mapping[State, Mapping[Event, Cell]] = {
@@ -177,7 +178,7 @@ TABLE: Mapping[State, Mapping[Event, Cell]] = {
     State.BAKING: _row(**_ABOVE_ZERO),
     State.WARM: _row(abort=STAY, owner=_ACT_AFTER_FINISHING, remove=_ACT_AFTER_FINISHING),
     State.FINISHING: _settled(ok=ONWARD, fail=REFUSED, revert=QUEUED, pin=QUEUED, owner=QUEUED, remove=QUEUED),
-    State.FINISHED: _settled(fail=REFUSED),
+    State.FINISHED: _settled(fail=REFUSED, revert=QUEUED, pin=QUEUED, owner=QUEUED, remove=QUEUED),
     State.FALLING_BACK: _settled(
         ok=ONWARD,
         failed=CALL_AGAIN,
@@ -196,9 +197,9 @@ TABLE: Mapping[State, Mapping[Event, Cell]] = {
         remove=Cell(State.ABORTED),
         approve=Cell(State.SHIFTING, approves=True),
     ),
-    State.FELL_BACK: _settled(),
-    State.ABORTED: _settled(),
-    State.SKIPPED: _settled(),
+    State.FELL_BACK: _settled(**_ACTS_ON_THE_SERVICE),
+    State.ABORTED: _settled(**_ACTS_ON_THE_SERVICE),
+    State.SKIPPED: _settled(**_ACTS_ON_THE_SERVICE),
 }
 
 _NO_SAFE_POINT = {

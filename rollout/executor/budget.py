@@ -1,0 +1,61 @@
+"""What a wave's rows add up to: how many fly, for whom, and how many have failed. No row is kept."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from rollout.model.move import Move
+from rollout.model.policy import Concurrency
+from rollout.model.state import IN_FLIGHT, State
+
+
+class Tally:
+    """Running sums over the rows of one wave."""
+
+    def __init__(self, rows: Iterable[Move]) -> None:
+        self.states: Counter[State] = Counter()
+        self.customers: Counter[str] = Counter()
+        self.environments: Counter[str] = Counter()
+        self.failures: dict[str, datetime] = {}
+        for row in rows:
+            self._add(row, 1)
+
+    def change(self, before: Move, after: Move) -> None:
+        """A row has become another."""
+        self._add(before, -1)
+        self._add(after, 1)
+
+    def has_room(self, row: Move, limits: Concurrency) -> bool:
+        """One more move may fly: in all, of this customer, in this environment."""
+        return (
+            self.in_flight() < limits.total
+            and (limits.per_customer is None or self.customers[row.customer] < limits.per_customer)
+            and (limits.per_environment is None or self.environments[row.environment] < limits.per_environment)
+        )
+
+    def in_flight(self) -> int:
+        """Moves between publishing and warm, or on their way back."""
+        return sum(self.states[state] for state in IN_FLIGHT)
+
+    def failed(self, since: datetime | None) -> int:
+        """Moves that count in the failure budget, since it was granted anew."""
+        return sum(1 for at in self.failures.values() if since is None or at > since)
+
+    def _add(self, row: Move, sign: int) -> None:
+        self.states[row.state] += sign
+        if row.state in IN_FLIGHT:
+            self.customers[row.customer] += sign
+            self.environments[row.environment] += sign
+        if sign > 0 and row.counts and row.counted_at is not None:
+            self.failures[row.id] = row.counted_at
+
+
+def limited(limits: Concurrency, value: str) -> Concurrency:
+    """The limits with those of a control row (`total=5,per_customer=1`) in their place. Unknown names are passed over."""
+    asked: Mapping[str, str] = dict(part.strip().partition("=")[::2] for part in value.split(","))
+    numbers = {name: int(text) for name, text in asked.items() if text.isdigit()}
+    return Concurrency(
+        total=numbers.get("total", limits.total),
+        per_customer=numbers.get("per_customer", limits.per_customer),
+        per_environment=numbers.get("per_environment", limits.per_environment),
+    )

@@ -1,0 +1,141 @@
+"""Effects in flight: what runs them, and what came of each."""
+
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from rollout.errors import BrokenError, FencedError, RolloutError
+from rollout.executor.actions import Seen
+from rollout.executor.observe import observe, tail
+from rollout.executor.ports import Spawn
+from rollout.executor.steps import Task, blames, effect
+from rollout.executor.world import World
+from rollout.model.fleet import Release
+from rollout.model.move import Move
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The effect has ended well."""
+
+    step: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The service could not be run: the move has failed."""
+
+    step: str
+    reason: str
+    log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hindered:
+    """The tool or its environment could not do it: tried again later."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """Another driver has the service."""
+
+    reason: str
+
+
+Landing = Seen | Done | Failed | Hindered | Lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flight:
+    """One effect or look that runs. `recalled`: an event has changed the row meanwhile, its outcome means nothing."""
+
+    row: Move
+    step: str | None
+    future: "Future[object]"
+    recalled: bool = False
+
+
+class Flights:
+    """All that runs now, by move."""
+
+    def __init__(self, spawn: Spawn) -> None:
+        self._spawn = spawn
+        self._flying: dict[str, Flight] = {}
+
+    def __len__(self) -> int:
+        return len(self._flying)
+
+    def __contains__(self, move: str) -> bool:
+        return move in self._flying
+
+    def start(self, row: Move, step: str | None, job: Callable[[], object]) -> None:
+        """The job runs; a look has no step."""
+        self._flying[row.id] = Flight(row=row, step=step, future=self._spawn(job))
+
+    def row(self, move: str) -> Move | None:
+        """The row of a move that flies."""
+        flight = self._flying.get(move)
+        return flight.row if flight else None
+
+    def recall(self, row: Move, *, fully: bool) -> None:
+        """This is the row of a move now, which may fly; `fully`: what comes back of its effect means nothing any more."""
+        flight = self._flying.get(row.id)
+        if flight is not None:
+            self._flying[row.id] = replace(flight, row=row, recalled=fully or flight.recalled)
+
+    def overdue(self, is_late: Callable[[Move], bool]) -> list[Move]:
+        """Moves whose effect does not come back in time; they fly no more, whatever still comes of it."""
+        late = [f for f in self._flying.values() if f.step is not None and not f.future.done() and is_late(f.row)]
+        for flight in late:
+            del self._flying[flight.row.id]
+        return [flight.row for flight in late]
+
+    def landed(self) -> list[tuple[Move, Landing | None]]:
+        """What has come back: rows with what came of them, None where it means nothing any more."""
+        back = [flight for flight in self._flying.values() if flight.future.done()]
+        for flight in back:
+            del self._flying[flight.row.id]
+        return [(flight.row, None if flight.recalled else _landing(flight)) for flight in back]
+
+    def wait(self, seconds: float) -> None:
+        """Until one has come back, at most so long."""
+        wait([flight.future for flight in self._flying.values()], timeout=seconds, return_when=FIRST_COMPLETED)
+
+
+def _landing(flight: Flight) -> Landing:
+    result = flight.future.result()
+    if not isinstance(result, (Seen, Done, Failed, Hindered, Lost)):
+        raise BrokenError(f"an effect of {flight.row.id} came back with {result!r}")
+    return result
+
+
+def look(world: World, row: Move, release: Release | None, now: datetime, *, final: bool) -> Landing:
+    """A look as a job."""
+    try:
+        return observe(world, row, release, now, final=final)
+    except FencedError as error:
+        return Lost(reason=error.what)
+
+
+def run(world: World, task: Task, stored: str) -> Landing:
+    """An effect as a job: it ends well, or it is the service's failure, or the tool's, or another driver's turn."""
+    try:
+        effect(stored)(world, task)
+    except FencedError as error:
+        return Lost(reason=error.what)
+    except RolloutError as error:
+        reason = world.mask(error.what)
+        if error.retry or not blames(stored):
+            return Hindered(reason=f"{stored}: {reason}")
+        return Failed(step=stored, reason=reason, log=_log(world, task, error))
+    except Exception as error:  # noqa: BLE001 (an adapter that breaks in an unforeseen way is no fault of the service)
+        return Hindered(reason=f"{stored}: unexpected {type(error).__name__}: {world.mask(str(error))}")
+    return Done(step=stored)
+
+
+def _log(world: World, task: Task, error: RolloutError) -> tuple[str, ...]:
+    found = tail(world, task.row)
+    return found or tuple(world.mask(line) for line in error.state.splitlines())

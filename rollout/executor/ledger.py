@@ -1,0 +1,105 @@
+"""What a tick is about to make durable, all in one commit: entries, verbs obeyed, and when rows are to be looked at again."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rollout.errors import RolloutError, TakenError
+from rollout.executor.budget import Tally
+from rollout.executor.ports import Batch, Write
+from rollout.executor.world import World
+from rollout.model.lease import Lease
+from rollout.model.move import Move
+
+
+@dataclass(slots=True)
+class Start:
+    """An effect or a look that begins once its intent is durable; a look has no step."""
+
+    row: Move
+    step: str | None
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Collects for one commit. `lost`: services that other drivers have; they are left alone from then on."""
+
+    world: World
+    wave: int
+    tally: Tally = field(default_factory=lambda: Tally(()))
+    lost: dict[str, str] = field(default_factory=dict)
+    _writes: list[Write] = field(default_factory=list)
+    _later: dict[str, datetime] = field(default_factory=dict)
+    _taken: list[int] = field(default_factory=list)
+    _starts: list[Start] = field(default_factory=list)
+    _rows: dict[str, Move] = field(default_factory=dict)
+
+    def count(self) -> None:
+        """The tally is that of the journal and of what is about to be written, without services that are lost."""
+        rows = {row.id: row for row in self.world.journal.moves(self.wave)} | self._rows
+        self.tally = Tally(row for row in rows.values() if row.service not in self.lost)
+
+    def write(self, before: Move, write: Write) -> Move:
+        """The entry is in the next commit; the row it leads to."""
+        self.tally.change(before, write.row)
+        self._writes.append(write)
+        self._rows[write.row.id] = write.row
+        self._later.pop(write.row.id, None)
+        return write.row
+
+    def later(self, row: Move, when: datetime) -> None:
+        """The row is to be looked at then."""
+        self._later[row.id] = when
+
+    def taken(self, verb: int) -> None:
+        """The verb is obeyed."""
+        self._taken.append(verb)
+
+    def start(self, row: Move, step: str | None) -> None:
+        """The effect begins after the commit."""
+        self._starts.append(Start(row, step))
+
+    def row(self, move: str) -> Move | None:
+        """The row as the coming commit makes it; None where it does not change it."""
+        return self._rows.get(move)
+
+    def touched(self, move: str) -> bool:
+        """The coming commit changes this row, or has decided when to look at it again."""
+        return move in self._rows or move in self._later
+
+    def lose(self, services: dict[str, str]) -> None:
+        """These services are other drivers' now; nothing of ours for them is written or begun."""
+        self.lost |= services
+        self._writes = [w for w in self._writes if w.row.service not in services]
+        self._starts = [s for s in self._starts if s.row.service not in services]
+        gone = {id for id in self._later if id.partition("/")[2] in services}
+        self._later = {id: when for id, when in self._later.items() if id not in gone}
+        self._rows = {id: row for id, row in self._rows.items() if row.service not in services}
+        self.count()
+
+    def commit(self, lease: Lease) -> Iterable[Start]:
+        """All that was collected is durable; what may begin now. FencedError when the lease is not ours any more."""
+        while self._writes or self._later or self._taken:
+            try:
+                self.world.journal.commit(lease, Batch(writes=self._writes, taken=self._taken, later=self._later))
+                break
+            except TakenError as taken:
+                self.lose(dict(taken.services))
+        return self._emptied()
+
+    def _emptied(self) -> list[Start]:
+        starts, writes = self._starts, self._writes
+        self._writes, self._later, self._taken, self._starts, self._rows = [], {}, [], [], {}
+        for write in writes:
+            self.world.tell(write.entry, write.row)
+        return starts
+
+
+def patient(act: Callable[[], Lease], lease: Lease, now: datetime) -> Lease:
+    """A heartbeat that may fail for a while: the lease as it is now; its last error once it has expired."""
+    try:
+        return act()
+    except RolloutError as error:
+        if not error.retry or now >= lease.expires:
+            raise
+        return lease
