@@ -14,6 +14,8 @@ from rollout.errors import BrokenError, RolloutError, TransientError
 
 FILE = "store.sqlite"
 BUSY_S = 30.0
+Transaction = Session
+"""What `reading()` and `writing()` hand out: callers above the store pass it on and know nothing else of it."""
 
 
 def connect(path: Path) -> Engine:

@@ -86,6 +86,10 @@ class Services:
         """Tells that anything of the service changed, env included, and never what it is."""
         return self._hash({**to_spec(service), "env": dict(service.env)})
 
+    def known(self, session: Session, ids: Sequence[str]) -> Mapping[str, Service]:
+        """Those of the services that are in the store, by id."""
+        return {key: from_spec(row.spec, row.env) for key, row in _known(session, ids).items()}
+
     def get(self, service: str) -> Service | None:
         """The service of this id; None where there is none."""
         with self.database.reading() as session:

@@ -1,0 +1,105 @@
+"""The options that describe a service, shared by `service add` and `service set`, and what they mean."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rollout.errors import UsageError
+from rollout.manifests import env_file as env_files
+from rollout.model.fleet import EngineName, Kind, RestartPolicy, Tier
+
+Customer = Annotated[str | None, typer.Option(help="Who owns it. add: you, by your user name.")]
+TierOption = Annotated[Tier | None, typer.Option("--tier", help="What the customer pays for.", case_sensitive=False)]
+KindOption = Annotated[Kind | None, typer.Option("--kind", help="How it is reached. add: http.", case_sensitive=False)]
+Command = Annotated[str | None, typer.Option(help="What it runs, by /bin/sh -c. Or write the words after --.")]
+Words = Annotated[list[str] | None, typer.Argument(metavar="-- WORDS", help="What it runs; $PORT is filled in.")]
+Image = Annotated[str | None, typer.Option(help="The OCI image that it runs.")]
+Directory = Annotated[Path | None, typer.Option(help="Its working directory. add: this one.", file_okay=False)]
+Env = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable; kept secret. Often.")]
+EnvFile = Annotated[Path | None, typer.Option(help="A file of NAME=VALUE lines, read at each deploy.")]
+Port = Annotated[str | None, typer.Option(metavar="env|N", help="env: it obeys PORT (default). A number: it listens there.")]
+HealthPath = Annotated[str | None, typer.Option(help="Path that answers when it is healthy. None: a TCP connect.")]
+HealthTimeout = Annotated[float | None, typer.Option(metavar="SECONDS", help="How long it may take to become healthy.")]
+Replicas = Annotated[int | None, typer.Option(help="How many copies.")]
+Volume = Annotated[list[str] | None, typer.Option(help="A volume NAME:/PATH, mounted by one copy. Often.")]
+Region = Annotated[str | None, typer.Option(help="Where it should run.")]
+Restart = Annotated[RestartPolicy | None, typer.Option(help="When a copy that ended starts again.", case_sensitive=False)]
+RestartMax = Annotated[int | None, typer.Option(help="How often it is started again.")]
+Draining = Annotated[float | None, typer.Option(metavar="SECONDS", help="How long its last requests may take when it stops.")]
+Label = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A label. Often.")]
+Engine = Annotated[EngineName | None, typer.Option(help="What runs it. Default: the home's.", case_sensitive=False)]
+Cron = Annotated[str | None, typer.Option(help="When it runs, five fields; makes it a cron service.")]
+Unset = Annotated[list[str] | None, typer.Option(metavar="FIELD", help="Take away a field, env.NAME or labels.NAME. Often.")]
+Reason = Annotated[str, typer.Option(help="Why; kept in the audit.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+Name = Annotated[str, typer.Argument(help="NAME or ENVIRONMENT/NAME.")]
+
+_SAME = ("customer", "tier", "kind", "image", "health_path", "replicas", "region", "restart", "restart_max", "engine", "cron")
+_RENAMED = {"health_timeout": "health_timeout_s", "draining": "draining_s"}
+_REFERENCE = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})")
+
+
+def fields_of(options: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a service that the options name; what was not given is not in it. UsageError where one does not fit."""
+    given = {name: value for name, value in options.items() if value not in (None, [], "")}
+    fields = {name: given[name] for name in _SAME if name in given}
+    fields |= {field: given[name] for name, field in _RENAMED.items() if name in given}
+    if "cron" in given:
+        fields.setdefault("kind", Kind.CRON)
+    if "command" in given or "words" in given:
+        fields["command"] = command_of(given.get("command"), given.get("words", []))
+    if "directory" in given:
+        fields["directory"] = str(given["directory"].resolve())
+    if "env_file" in given:
+        env_files.read(given["env_file"])
+        fields["env_file"] = str(given["env_file"].resolve())
+    if "port" in given:
+        fields["port"] = _port(given["port"])
+    if "volume" in given:
+        fields["volumes"] = tuple(given["volume"])
+    return fields | {field: pairs(name, given[name]) for name, field in (("env", "env"), ("label", "labels")) if name in given}
+
+
+def command_of(command: str | None, words: list[str]) -> str | tuple[str, ...]:
+    """What the service runs. Words that name a variable ($PORT) are run by a shell that fills it in; others as they are."""
+    if command and words:
+        raise UsageError("--command and words after -- both say what it runs", then="give one of them")
+    if command:
+        return command
+    if any(_REFERENCE.search(word) for word in words):
+        return "exec " + " ".join(_in_quotes(word) for word in words)
+    return tuple(words)
+
+
+def _in_quotes(word: str) -> str:
+    """The word in double quotes: a shell fills in its variables and changes nothing else."""
+    parts, at = [], 0
+    for found in _REFERENCE.finditer(word):
+        parts += [_literal(word[at : found.start()]), found.group()]
+        at = found.end()
+    return '"' + "".join([*parts, _literal(word[at:])]) + '"'
+
+
+def _literal(text: str) -> str:
+    return re.sub(r'([\\"$`])', r"\\\1", text)
+
+
+def _port(text: str) -> int | None:
+    if text == "env":
+        return None
+    if not text.isascii() or not text.isdigit():
+        raise UsageError(f"--port {text}: neither env nor a number", then="--port env, or --port 8080")
+    return int(text)
+
+
+def pairs(option: str, texts: list[str]) -> dict[str, str]:
+    """`NAME=VALUE` texts as a table. The error never tells a value."""
+    table = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--{option} {name}: expected NAME=VALUE", then=f"--{option} {name or 'NAME'}=…")
+        table[name] = value
+    return table

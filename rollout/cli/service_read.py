@@ -1,0 +1,113 @@
+"""`rollout service list | show`: what is known of services; of env the names alone."""
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from rollout.cli import console, setting
+from rollout.cli import service_options as o
+from rollout.model.fleet import Service, Tier
+from rollout.operations import fleet as operations
+from rollout.operations.fleet import View
+from rollout.wiring import fleet as wiring
+
+COLUMNS = ("service", "customer", "tier", "kind", "setting", "runs on", "state")
+
+
+def register(app: typer.Typer) -> None:
+    """Both commands are in the group."""
+    app.command("list")(list_)
+    app.command()(show)
+
+
+def list_(
+    *,
+    tier: Annotated[list[Tier] | None, typer.Option(help="Only this tier. Often.", case_sensitive=False)] = None,
+    environment: Annotated[str | None, typer.Option(help="Only this environment.")] = None,
+    customer: Annotated[str | None, typer.Option(help="Only this customer.")] = None,
+    json: o.Json = False,
+) -> None:
+    """List services: a table in a terminal, columns with tabs between them in a pipe."""
+    with wiring.fleet() as fleet:
+        views = operations.views(fleet, tiers=tier or (), environment=environment, customer=customer)
+    if json:
+        console.emit({"services": [view.data() for view in views]})
+        return
+    rows = [_row(view) for view in views]
+    if not sys.stdout.isatty():
+        sys.stdout.writelines("\t".join(row) + "\n" for row in (COLUMNS, *rows))
+    else:
+        table = Table(*COLUMNS, box=None, header_style="bold", pad_edge=False)
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        console.out().print(table)
+    if not views:
+        console.say("no services" + (" that fit" if tier or environment or customer else ": rollout service add --help"))
+
+
+def _row(view: View) -> tuple[str, ...]:
+    service = view.service
+    runs = ", ".join(view.runs_on) or "-"
+    return (service.id, service.customer, service.tier, service.kind, setting.told(view) or "-", runs, _state(view))
+
+
+def _state(view: View) -> str:
+    if view.moving:
+        return f"moving: {view.moving}"
+    told = [f"blocked: {view.block.reason}"] if view.block else []
+    told += [f"pinned: {view.pin.reason}"] if view.pin else []
+    told += ["no command"] if not view.service.command and not view.service.image else []
+    return "; ".join(told) or "-"
+
+
+def show(name: o.Name, *, json: o.Json = False) -> None:
+    """Show one service. Of its variables only the names are told."""
+    with wiring.fleet() as fleet:
+        view = operations.view(fleet, name)
+    if json:
+        console.emit(view.data())
+        return
+    lines = [*_described(view.service), *setting.lines(view), *_standing(view)]
+    width = max(len(label) for label, _ in lines)
+    sys.stdout.writelines(f"{label:<{width}}  {value}\n" for label, value in lines)
+
+
+def _described(service: Service) -> list[tuple[str, str]]:
+    command = " ".join(service.command) if isinstance(service.command, tuple) else service.command
+    retries = f", {service.restart_max} times at most" if service.restart.value == "on_failure" else ""
+    told = [
+        ("service", service.id),
+        ("customer", f"{service.customer} ({service.tier})"),
+        ("kind", service.kind.value),
+        ("command", command or ""),
+        ("image", service.image or ""),
+        ("directory", service.directory or ""),
+        ("env", ", ".join(sorted(service.env))),
+        ("env file", service.env_file or ""),
+        ("port", str(service.port) if service.port else "PORT of its env"),
+        ("health", f"{service.health_path or 'TCP connect'}, within {service.health_timeout_s:g} s"),
+        ("replicas", str(service.replicas)),
+        ("volumes", ", ".join(service.volumes)),
+        ("region", service.region or ""),
+        ("restart", f"{service.restart}{retries}"),
+        ("draining", f"{service.draining_s:g} s"),
+        ("cron", service.cron or ""),
+        ("labels", ", ".join(f"{key}={value}" for key, value in sorted(service.labels.items()))),
+        ("engine", service.engine.value if service.engine else ""),
+    ]
+    return [(label, value) for label, value in told if value]
+
+
+def _standing(view: View) -> list[tuple[str, str]]:
+    told = [("runs on", ", ".join(view.runs_on) or "nothing yet")]
+    if view.moving:
+        told.append(("moving", view.moving))
+    if view.pin:
+        until = f" until {view.pin.expires.date()}" if view.pin.expires else ""
+        told.append(("pinned", f"{view.pin.reason} (by {view.pin.owner}{until})"))
+    if view.block:
+        told.append(("blocked", f"{view.block.reason}; next: rollout retry {view.service.id}"))
+    return told

@@ -1,0 +1,173 @@
+"""`rollout service add | set | remove`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rollout.cli import console, service_options, setting
+from rollout.cli import service_options as o
+from rollout.errors import UsageError
+from rollout.model.fleet import Kind, Service
+from rollout.operations import fleet as operations
+from rollout.wiring import actor
+from rollout.wiring import fleet as wiring
+
+ENVIRONMENT = "production"
+EMPTY: dict[str, Any] = {
+    "command": None,
+    "image": None,
+    "env_file": None,
+    "port": None,
+    "health_path": None,
+    "region": None,
+    "cron": None,
+    "engine": None,
+    "volumes": (),
+    "env": {},
+    "labels": {},
+}
+
+
+def register(app: typer.Typer) -> None:
+    """The three commands are in the group."""
+    app.command()(add)
+    app.command("set")(edit)
+    app.command()(remove)
+
+
+def add(
+    name: Annotated[str, typer.Argument(help="A DNS label, e.g. api, or ENVIRONMENT/NAME.")],
+    words: o.Words = None,
+    *,
+    environment: Annotated[str | None, typer.Option(help=f"Its private network. Default: {ENVIRONMENT}.")] = None,
+    customer: o.Customer = None,
+    tier: o.TierOption = None,
+    kind: o.KindOption = None,
+    command: o.Command = None,
+    image: o.Image = None,
+    directory: o.Directory = None,
+    env: o.Env = None,
+    env_file: o.EnvFile = None,
+    port: o.Port = None,
+    health_path: o.HealthPath = None,
+    health_timeout: o.HealthTimeout = None,
+    replicas: o.Replicas = None,
+    volume: o.Volume = None,
+    region: o.Region = None,
+    restart: o.Restart = None,
+    restart_max: o.RestartMax = None,
+    draining: o.Draining = None,
+    label: o.Label = None,
+    engine: o.Engine = None,
+    cron: o.Cron = None,
+    runtime: setting.Runtime = None,
+    reason: o.Reason = "",
+    json: o.Json = False,
+) -> None:
+    """Add a service. The shortest form: rollout service add hello --tier trial -- python3 -m http.server '$PORT'"""
+    service = _new(name, environment, service_options.fields_of(locals()))
+    with wiring.fleet(create=True) as fleet:
+        added = operations.add(fleet, service, wiring.rules(fleet), runtime=runtime, reason=reason)
+        view = operations.view(fleet, service.id)
+    if json:
+        console.emit({"added": added, "service": view.data()})
+    elif added:
+        console.say(f"{service.id} added; next: rollout service deploy {service.id}")
+    else:
+        console.say(f"{service.id} is there already, just like this: nothing changed")
+
+
+def _new(name: str, environment: str | None, fields: dict[str, Any]) -> Service:
+    place, slash, short = name.rpartition("/")
+    if slash and environment and environment != place:
+        raise UsageError(f"{name} is in {place}, --environment says {environment}", then="give one of them")
+    if "tier" not in fields:
+        raise UsageError(f"{name}: its tier is not known", then="add --tier trial, hobby, pro or enterprise")
+    usual = {"customer": actor.user(), "directory": str(Path.cwd()), "kind": Kind.HTTP}
+    return Service(name=short, environment=environment or place or ENVIRONMENT, **(usual | fields))
+
+
+def edit(
+    name: o.Name,
+    words: o.Words = None,
+    *,
+    customer: o.Customer = None,
+    tier: o.TierOption = None,
+    kind: o.KindOption = None,
+    command: o.Command = None,
+    image: o.Image = None,
+    directory: o.Directory = None,
+    env: o.Env = None,
+    env_file: o.EnvFile = None,
+    port: o.Port = None,
+    health_path: o.HealthPath = None,
+    health_timeout: o.HealthTimeout = None,
+    replicas: o.Replicas = None,
+    volume: o.Volume = None,
+    region: o.Region = None,
+    restart: o.Restart = None,
+    restart_max: o.RestartMax = None,
+    draining: o.Draining = None,
+    label: o.Label = None,
+    engine: o.Engine = None,
+    cron: o.Cron = None,
+    unset: o.Unset = None,
+    runtime: setting.Runtime = None,
+    reason: o.Reason = "",
+    json: o.Json = False,
+) -> None:
+    """Edit a service. What it runs changes at its next deploy; variables and labels are added to those it has."""
+    fields = service_options.fields_of(locals())
+    with wiring.fleet() as fleet:
+        before = fleet.find(name)
+        changes = _changes(before, fields, unset or [])
+        if not changes and runtime is None:
+            raise UsageError(f"nothing to set of {before.id}", then="rollout service set --help")
+        done = operations.edit(fleet, before.id, changes, wiring.rules(fleet), runtime=runtime, reason=reason)
+        view = operations.view(fleet, before.id)
+    _tell(done, view, json=json)
+
+
+def _tell(done: operations.Edit, view: operations.View, *, json: bool) -> None:
+    if json:
+        console.emit({"changed": [*done.fields], "chosen": done.chosen, "service": view.data()})
+        return
+    told = ", ".join((*done.fields, *(["runtime"] if done.chosen else [])))
+    console.say(f"{done.service.id}: {told or 'nothing'} changed")
+    if done.fields and view.runs_on:
+        console.say(f"it runs on as before until its next deploy: rollout service deploy {done.service.id}")
+
+
+def _changes(before: Service, fields: dict[str, Any], unset: list[str]) -> dict[str, Any]:
+    changes = dict(fields)
+    for table in ("env", "labels"):
+        changes |= {table: {**getattr(before, table), **fields[table]}} if table in fields else {}
+    for field in unset:
+        name, _, key = field.replace("-", "_", 1 if "." not in field else 0).partition(".")
+        if key and name in {"env", "labels"}:
+            held = dict(changes.get(name, getattr(before, name)))
+            if held.pop(key, None) is None:
+                raise UsageError(f"{before.id} has no {field}", then=f"rollout service show {before.id}")
+            changes[name] = held
+        elif name in EMPTY and not key:
+            changes[name] = EMPTY[name]
+        else:
+            raise UsageError(f"--unset {field}: there is no such field", then=f"one of {', '.join(EMPTY)}, env.NAME, labels.NAME")
+    if before.kind is Kind.CRON and changes.get("cron", before.cron) is None:
+        changes.setdefault("kind", Kind.HTTP)
+    return changes
+
+
+def remove(
+    name: o.Name,
+    *,
+    reason: o.Reason = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove a service that does not run: its description, releases, pin, block and setting."""
+    with wiring.fleet() as fleet:
+        service = operations.check_removable(fleet, name)
+        console.ask(f"Remove {service.id} with its releases, pin, block and setting?", yes=yes)
+        operations.remove(fleet, service, who=actor.user(), why=reason)
+    console.say(f"{service.id} removed")

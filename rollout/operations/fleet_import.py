@@ -1,0 +1,86 @@
+"""Taking over what files say of services: all of it, or nothing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from rollout.manifests.draft import Found
+from rollout.manifests.scan import Scan
+from rollout.model.fleet import RuntimeName, Service
+from rollout.operations import setting as choice
+from rollout.operations.setting import Rules
+from rollout.store.database import Transaction
+from rollout.store.services import Services
+
+OF_MANIFESTS = "railway."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What an import did, or would do when it was not `written`. `changed`: ids with the fields that differ."""
+
+    written: bool
+    added: tuple[str, ...]
+    changed: Mapping[str, tuple[str, ...]]
+    unchanged: tuple[str, ...]
+
+
+class _NotForRealError(Exception):
+    """Leads out of a transaction that must leave nothing behind; nobody ever sees it."""
+
+
+def import_found(
+    fleet: Services, scan: Scan, rules: Rules, *, runtime: RuntimeName | None = None, reason: str = "", write: bool = True
+) -> Imported:
+    """All services of the scan are in the fleet as their files say, in one transaction; what else is there stays.
+
+    What a kind of file cannot tell (env in a Railway manifest) stays as it is. `write` False: only shows the difference.
+    """
+    done: list[Imported] = []
+    try:
+        with fleet.database.writing() as session:
+            done.append(_import(fleet, session, scan.found, _Asked(rules, runtime, reason)))
+            if not write:
+                raise _NotForRealError
+    except _NotForRealError:
+        return replace(done[0], written=False)
+    return done[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    rules: Rules
+    runtime: RuntimeName | None
+    reason: str
+
+
+def _import(fleet: Services, session: Transaction, found: Sequence[Found], asked: _Asked) -> Imported:
+    partial = [one.service.id for one in found if one.draft.silent]
+    known = fleet.known(session, partial)
+    wanted = [_kept(one, known.get(one.service.id)) for one in found]
+    comparison = fleet.put_in(session, wanted, who=asked.rules.who, why=asked.reason or "import")
+    added = [change.after.id for change in comparison.added]
+    choice.of_new(session, added, asked.runtime, asked.rules, reason=asked.reason)
+    changed = {change.after.id: change.fields for change in comparison.changed}
+    for service in _choices(session, found, frozenset(added), asked):
+        changed[service] = (*changed.get(service, ()), "runtime")
+    unchanged = tuple(service for service in comparison.unchanged if service not in changed)
+    return Imported(written=True, added=tuple(added), changed=changed, unchanged=unchanged)
+
+
+def _choices(session: Transaction, found: Sequence[Found], added: frozenset[str], asked: _Asked) -> Iterator[str]:
+    """Writes what files say of the runtime; services that were there before and changed by it."""
+    for one in found:
+        if one.draft.runtime is not None:
+            reason = f"manifest {one.draft.file.resolve()}"
+            changed = choice.by_manifest(session, one.service.id, one.draft.runtime, asked.rules, reason=reason)
+            if changed and one.service.id not in added:
+                yield one.service.id
+
+
+def _kept(one: Found, known: Service | None) -> Service:
+    """The service as its file says, and in what that kind of file cannot tell, as it was."""
+    if known is None or not one.draft.silent:
+        return one.service
+    labels = {key: value for key, value in known.labels.items() if not key.startswith(OF_MANIFESTS)}
+    silent = {field: getattr(known, field) for field in one.draft.silent}
+    return replace(one.service, **silent, labels={**labels, **one.service.labels})

@@ -1,0 +1,51 @@
+"""The fleet of this home, and the rules that its active policy gives for the setting."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rollout.errors import UsageError
+from rollout.operations.setting import Rules
+from rollout.store.policies import active_policy
+from rollout.store.services import Services
+from rollout.wiring import actor
+from rollout.wiring.home import Home, find, find_or_create
+
+
+@contextmanager
+def fleet(*, create: bool = False) -> Iterator[Services]:
+    """The fleet of the home that is found, or made where `create` and there is none."""
+    with _of(find_or_create() if create else find()) as services:
+        yield services
+
+
+@contextmanager
+def fleet_to_look_at() -> Iterator[Services]:
+    """The fleet of the home that is found, or an empty one that leaves nothing behind: for `--dry-run`."""
+    try:
+        home = find()
+    except UsageError:
+        with tempfile.TemporaryDirectory(prefix="rollout-") as folder, _of(Home(Path(folder))) as services:
+            yield services
+        return
+    with _of(home) as services:
+        yield services
+
+
+@contextmanager
+def _of(home: Home) -> Iterator[Services]:
+    database = home.database()
+    try:
+        yield Services(database, home.keyed_hash, actor.now)
+    finally:
+        database.close()
+
+
+def rules(services: Services) -> Rules:
+    """Who asks, now, under the policy in force; without one there is no flip and pins last 90 days."""
+    with services.database.reading() as session:
+        policy = active_policy(session)
+    if policy is None:
+        return Rules(who=actor.user(), now=actor.now())
+    return Rules(who=actor.user(), now=actor.now(), v2_default_from=policy.v2_default_from, pin_days=policy.pin_days)
