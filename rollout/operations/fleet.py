@@ -10,7 +10,8 @@ from rollout.model.plain import to_plain
 from rollout.model.service_rules import problems
 from rollout.operations import setting as choice
 from rollout.operations.setting import Rules
-from rollout.store import blocks, pins, setting, whereabouts
+from rollout.store import blocks, moving, pins, placements, setting
+from rollout.store.database import Transaction
 from rollout.store.services import Services, asking_for_v2, differing
 
 
@@ -63,16 +64,15 @@ def view(fleet: Services, name: str) -> View:
 
 
 def _views(fleet: Services, services: Sequence[Service]) -> list[View]:
-    only = services[0].id if len(services) == 1 else None
     with fleet.database.reading() as session:
         gone, default = setting.written_off(session), setting.default(session)
         settings, pinned, blocked = setting.every(session), pins.every(session), blocks.every(session)
-        runs, moves, asked = whereabouts.running(session, only), whereabouts.moving(session, only), asking_for_v2(session)
+        placed, moves, asked = placements.every(session), moving.every(session), asking_for_v2(session)
     return [
         View(
             service=service,
             setting=None if gone else settings.get(service.id, default),
-            runs_on=runs.get(service.id, ()),
+            runs_on=tuple(placement.runtime for placement in placed.get(service.id, ())),
             moving=moves.get(service.id),
             pin=pinned.get(service.id),
             block=blocked.get(service.id),
@@ -123,14 +123,14 @@ def check_removable(fleet: Services, name: str) -> Service:
     """The service that `remove` would take away. StaleError while it runs, WaitingError while it moves."""
     service = fleet.find(name)
     with fleet.database.reading() as session:
-        _require_idle(service.id, whereabouts.moving(session, service.id), whereabouts.running(session, service.id))
+        _require_idle(session, service.id)
     return service
 
 
 def remove(fleet: Services, service: Service, *, who: str, why: str = "") -> None:
     """The service, its releases, pin, block and setting are gone. Errors as `check_removable`."""
     with fleet.database.writing() as session:
-        _require_idle(service.id, whereabouts.moving(session, service.id), whereabouts.running(session, service.id))
+        _require_idle(session, service.id)
         fleet.remove(session, service.id, who=who, why=why)
 
 
@@ -141,9 +141,9 @@ def check(service: Service) -> None:
         raise UsageError(f"{service.id}: {told}", then="rollout service add --help")
 
 
-def _require_idle(service: str, moves: Mapping[str, str], runs: Mapping[str, tuple[RuntimeName, ...]]) -> None:
+def _require_idle(session: Transaction, service: str) -> None:
     then = f"rollout service stop {service}, then remove it"
-    if service in moves:
-        raise WaitingError(f"{service} is moving ({moves[service]})", then=then)
-    if service in runs:
-        raise StaleError(f"{service} runs on {' and '.join(runs[service])}", then=then)
+    if move := moving.of(session, service):
+        raise WaitingError(f"{service} is moving ({move})", then=then)
+    if placed := placements.of(session, service):
+        raise StaleError(f"{service} runs on {' and '.join(placement.runtime for placement in placed)}", then=then)
