@@ -15,6 +15,7 @@ from rollout.errors import BrokenError
 from rollout.host import views
 from rollout.host.fence import admit
 from rollout.host.ledger import Held, Ledger, Record
+from rollout.host.notes import Notes
 from rollout.host.ports import Attached, EdgeWriter, Engine, InstanceSpec, Listener, Names, Phase, Ports, Watch
 from rollout.model.fleet import RuntimeName
 
@@ -33,9 +34,10 @@ class Doers:
 class Desk:
     """Fulfils `HostPart`. Safe to call from many threads: one change per service at a time, readers never wait."""
 
-    def __init__(self, ledger: Ledger, doers: Doers, *, version: str = "", boot: str = "") -> None:
+    def __init__(self, ledger: Ledger, doers: Doers, *, notes: Notes | None = None, version: str = "", boot: str = "") -> None:
         self.ledger = ledger
         self.doers = doers
+        self._notes = notes
         self._identity = {"version": version, "boot": boot}
         self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
         self._port_lock = threading.Lock()
@@ -135,7 +137,7 @@ class Desk:
     def _change(self, service: str, fence: int) -> Iterator[Record]:
         with self._locks[service]:
             before = self.ledger.record(service)
-            record = admit(before, fence)
+            record = admit(before, fence, self._notes.of(service) if self._notes else None)
             if record is not before:
                 self.ledger.save(record)
             yield record
@@ -179,13 +181,19 @@ class Desk:
     def _seen(self, held: Held) -> Attached:
         return views.attached(held, self.doers.engine.facts(held.spec.id))
 
-    def _lead(self, record: Record) -> None:
-        """Ledger, names and edge all say what this record says."""
+    def _lead(self, record: Record, *, durable: bool = True) -> None:
+        """Ledger, names and edge all say what this record says; not `durable`: the ledger says it already."""
         before = self.ledger.record(record.service)
-        self.ledger.save(record)
+        if durable:
+            self.ledger.save(record)
         self._publish(views.names(before, self.doers.edge.address()), views.names(record, self.doers.edge.address()))
-        if route := views.route(record):
+        if route := views.route(self._overlaid(record)):
             self.doers.edge.write(route)
+
+    def _overlaid(self, record: Record) -> Record:
+        """What was led back without the store has all its traffic on legacy, whatever was written before that."""
+        led_back = self._notes is not None and self._notes.of(record.service) is not None
+        return replace(record, weight=0) if led_back and record.weight is not None else record
 
     def _publish(self, before: Mapping[str, tuple[str, int]], now: Mapping[str, tuple[str, int]]) -> None:
         for name in before.keys() - now.keys():

@@ -4,10 +4,20 @@ from dataclasses import replace
 
 from rollout.errors import FencedError
 from rollout.host.ledger import Record
+from rollout.host.ports import Note
 
 
-def admit(record: Record, fence: int) -> Record:
-    """The record with this number as the highest seen; FencedError for a lower one. Call it under the service's lock."""
+def admit(record: Record, fence: int, note: Note | None = None) -> Record:
+    """The record with this number as the highest seen. Call it under the service's lock.
+
+    FencedError for a lower number, and for every driver of a service that was led back without the store (`note`).
+    """
+    if note is not None:
+        raise FencedError(
+            f"{record.service}: led back to legacy without the store by {note.actor} at {note.at}",
+            state="its traffic goes to legacy, this driver changed nothing",
+            then="rollout up (the store takes the note over)",
+        )
     if fence < record.fence:
         raise FencedError(
             f"{record.service}: taken over by lease {record.fence}, this is lease {fence}",

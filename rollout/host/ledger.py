@@ -15,6 +15,7 @@ from rollout.host.ports import InstanceSpec
 from rollout.model.plain import from_plain, to_plain
 
 SUFFIX = ".json"
+BOOT = "boot"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +84,36 @@ class Ledger:
 
     def save(self, record: Record) -> None:
         """Durable on return; on BrokenError (disk full, permission) the old record stands, on disk and here."""
-        path = self._path(record.service)
+        content = json.dumps(to_plain(record), separators=(",", ":"))
+        self._write(self._path(record.service), content, f"{record.service} is as it was")
+        self._records[record.service] = record
+
+    def hold(self, record: Record) -> None:
+        """Known here at once, and durable if the disk allows."""
+        try:
+            self.save(record)
+        except BrokenError:
+            self._records[record.service] = record
+
+    def boot(self) -> str:
+        """The start of the host in which all was brought back last; empty before the first."""
+        try:
+            return (self.folder / BOOT).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
+
+    def set_boot(self, boot: str) -> None:
+        """Durable on return."""
+        if self.boot() != boot:
+            self._write(self.folder / BOOT, boot, "all that should run runs")
+
+    @staticmethod
+    def _write(path: Path, content: str, state: str) -> None:
         draft = path.with_suffix(".new")
         try:
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(to_plain(record), file, separators=(",", ":"))
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(path)
@@ -96,10 +121,9 @@ class Ledger:
             draft.unlink(missing_ok=True)
             raise BrokenError(
                 f"the host part cannot write {path}: {error.strerror}",
-                state=f"{record.service} is as it was",
+                state=state,
                 then="free some space, or look at the permissions, and run the same command again",
             ) from error
-        self._records[record.service] = record
 
     def _path(self, service: str) -> Path:
         environment, _, name = service.partition("/")

@@ -1,6 +1,6 @@
 """What the host part holds: doers of engines, edge, names and port detection. `wiring/host` hands them in."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -243,3 +243,43 @@ class HostPart(Protocol):
 
     def withdraw(self, service: str, fence: int) -> None:
         """The edge does not know the service; its weight is forgotten."""
+
+
+class Probe(Protocol):
+    """Asks a copy whether it is well."""
+
+    def problem(self, address: str, health_path: str | None) -> str:
+        """Empty when it answers the health path with a status below 400, or accepts a connection where there is no path."""
+
+
+Choose = Callable[[InstanceSpec, Sequence[Listener]], tuple[int, str] | None]
+"""Which port of what an instance listens on is the service's, with a note for people; None while that cannot be said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A service that was led back to legacy without the store. `at`: ISO 8601, UTC."""
+
+    service: str
+    actor: str
+    at: str
+
+
+class Upkeep(Protocol):
+    """What `up` and `revert --without-store` ask of the host part, without a fence: they stand above every driver."""
+
+    def bring_back(self) -> Sequence[str]:
+        """All that should run runs, the edge and the names say what they should; ids of the instances started for that."""
+
+    def lead_back(self, service: str, actor: str, at: str) -> Note:
+        """All traffic goes to legacy, whose health was proven; nothing was stopped; noted, also on a full disk.
+
+        Drivers are refused (FencedError) for the service until `forget_note`. BrokenError, with nothing changed, when no copy
+        on legacy is well.
+        """
+
+    def notes(self) -> Sequence[Note]:
+        """What the store has not taken over yet."""
+
+    def forget_note(self, service: str) -> None:
+        """The store has taken it over: drivers may act again. Idempotent."""

@@ -1,0 +1,196 @@
+"""What the host part does by itself: takes its instances back, replaces lost ones, follows ports, leads back without a store."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+
+from rollout.errors import BrokenError, PartialError, RolloutError
+from rollout.host import views
+from rollout.host.desk import Desk, Doers
+from rollout.host.ledger import Held, Ledger, Record
+from rollout.host.notes import Notes
+from rollout.host.ports import Choose, Listener, Note, Phase, Probe
+from rollout.model.fleet import RestartPolicy, RuntimeName
+
+AT_ONCE = 16
+AGAIN_S = 10.0
+DOWN = {Phase.GONE, Phase.LOST}
+ENDED = DOWN | {Phase.EXITED, Phase.FAILED}
+
+
+class KeepingDesk(Desk):
+    """The desk of a host part that lives: fulfils HostPart and Upkeep. `look` is called several times a second.
+
+    `boot` names this start of the host: after another one nothing of what the ledger says is believed alive.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        doers: Doers,
+        *,
+        notes: Notes,
+        probe: Probe,
+        choose: Choose,
+        version: str = "",
+        boot: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(ledger, doers, notes=notes, version=version, boot=boot)
+        self._written = notes
+        self._probe = probe
+        self._choose = choose
+        self._boot = boot
+        self._clock = clock
+        self._failed: dict[str, float] = {}
+
+    def bring_back(self) -> Sequence[str]:
+        """All that should run runs; PartialError names what could not be started, the rest runs all the same."""
+        anew = self.ledger.boot() not in {self._boot, ""}
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            done = list(pool.map(lambda record: self._bring_back(record.service, anew=anew), self.ledger.records()))
+        started = [instance for found, _ in done for instance in found]
+        problems = [problem for _, found in done for problem in found]
+        if problems:
+            raise PartialError(
+                f"{len(problems)} could not be brought back: {problems[0]}",
+                state=f"{len(started)} were started, all others run as before",
+                then="rollout status",
+            )
+        self.ledger.set_boot(self._boot)
+        return started
+
+    def _bring_back(self, service: str, *, anew: bool) -> tuple[list[str], list[str]]:
+        """Ids of what was started, and what went wrong."""
+        started, problems = [], []
+        with self._locks[service]:
+            record = self.ledger.record(service)
+            for held in [held for held in record.held.values() if held.wanted]:
+                try:
+                    if self._revive(held, DOWN | ENDED if anew else DOWN):
+                        started.append(held.spec.id)
+                except RolloutError as error:
+                    problems.append(error.what)
+            try:
+                self._lead(self.ledger.record(service), durable=False)
+            except RolloutError as error:
+                problems.append(error.what)
+        return started, problems
+
+    def _revive(self, held: Held, phases: set[Phase]) -> bool:
+        """Started again if it is in one of these phases."""
+        facts = self.doers.engine.facts(held.spec.id)
+        if facts is not None and facts.phase not in phases:
+            return False
+        if facts is not None and facts.phase not in DOWN:
+            self.doers.engine.stop(held.spec.id, 0)
+        self._run(held)
+        return True
+
+    def end_all(self) -> Sequence[str]:
+        """No process of any instance lives; all of them are still wanted, so that `bring_back` starts them again."""
+        held = [held for record in self.ledger.records() for held in record.held.values()]
+        with ThreadPoolExecutor(4 * AT_ONCE) as pool:
+            list(pool.map(lambda one: self.doers.engine.stop(one.spec.id, one.spec.grace_s), held))
+        return [one.spec.id for one in held if one.wanted]
+
+    def look(self) -> None:
+        """Lost instances are replaced as their policy says; whoever follows leads to the port that is listened on now."""
+        wanted = [held for record in self.ledger.records() for held in record.held.values() if held.wanted]
+        for held in wanted:
+            if held.spec.restart is not RestartPolicy.NEVER and self._is_down(held):
+                self._attempt(held, self._replace)
+        for held, listeners in self._moved([held for held in wanted if held.follows]):
+            found = self._choose(held.spec, listeners)
+            if found is not None:
+                self._attempt(held, partial(self._attach_again, port=found[0], note=found[1]))
+
+    def _is_down(self, held: Held) -> bool:
+        facts = self.doers.engine.facts(held.spec.id)
+        return facts is None or facts.phase in DOWN
+
+    def _attempt(self, held: Held, act: Callable[[Held], object]) -> None:
+        """Under the service's lock, unless somebody else works on it now; a failure is said, and tried again later."""
+        lock = self._locks[held.spec.service]
+        if self._clock() < self._failed.get(held.spec.id, 0.0) or not lock.acquire(blocking=False):
+            return
+        try:
+            now = self.ledger.record(held.spec.service).held.get(held.spec.id)
+            if now is not None and now.wanted:
+                act(now)
+            self._failed.pop(held.spec.id, None)
+        except RolloutError as error:
+            self._failed[held.spec.id] = self._clock() + AGAIN_S
+            print(f"{held.spec.id}: {error.what}", file=sys.stderr, flush=True)  # noqa: T201 (the host part's own log)
+        finally:
+            lock.release()
+
+    def _replace(self, held: Held) -> None:
+        if self._revive(held, DOWN):
+            print(f"{held.spec.id}: was lost, started again", file=sys.stderr, flush=True)  # noqa: T201 (its own log)
+
+    def _moved(self, followed: Sequence[Held]) -> Iterable[tuple[Held, list[Listener]]]:
+        """Those that do not listen any more where the names lead, with what they listen on now."""
+        pids = {held.spec.id: self.doers.engine.pids(held.spec.id) for held in followed}
+        seen = self.doers.watch.listeners([pid for found in pids.values() for pid in found])
+        for held in followed:
+            mine = [listener for listener in seen if listener.pid in pids[held.spec.id]]
+            if mine and held.port not in {listener.port for listener in mine}:
+                yield held, mine
+
+    def _attach_again(self, held: Held, port: int, note: str) -> None:
+        if held.follows and held.port != port:
+            self._lead(self.ledger.record(held.spec.service).with_held(replace(held, port=port, note=note)))
+
+    def lead_back(self, service: str, actor: str, at: str) -> Note:
+        """All traffic goes to the healthy copies on legacy; noted first."""
+        with self._locks[service]:
+            record = self.ledger.record(service)
+            healthy = self._healthy(record)
+            note = Note(service=service, actor=actor, at=at)
+            self._written.write(note)
+            for held in healthy:
+                record = record.with_held(replace(held, attached=True, traffic=True, port=held.port or held.spec.port))
+            if record.weight is not None:
+                record = replace(record, weight=0)
+            self.ledger.hold(record)
+            if route := views.route(record):
+                self.doers.edge.write(route)
+            return note
+
+    def _healthy(self, record: Record) -> list[Held]:
+        """The copies on legacy that are well; BrokenError where there is none."""
+        problems = [f"no copy of {record.service} runs on legacy"]
+        well = []
+        for held in record.held.values():
+            if held.spec.runtime is RuntimeName.LEGACY and held.wanted:
+                problem = self._problem(held)
+                problems.append(problem)
+                well += [] if problem else [held]
+        if not well:
+            raise BrokenError(
+                f"{record.service} cannot go back: {problems[-1]}",
+                state="nothing was changed, its traffic goes where it went",
+                then="rollout service logs " + record.service,
+            )
+        return well
+
+    def _problem(self, held: Held) -> str:
+        facts = self.doers.engine.facts(held.spec.id)
+        if facts is None or facts.phase is not Phase.RUNNING:
+            return f"its copy on legacy is {facts.phase if facts else Phase.GONE}"
+        return self._probe.problem(views.address(held), held.spec.health_path) if held.spec.serves else ""
+
+    def notes(self) -> Sequence[Note]:
+        """What the store has not taken over yet."""
+        return self._written.all()
+
+    def forget_note(self, service: str) -> None:
+        """The weight is on disk first, then the note goes."""
+        with self._locks[service]:
+            if self._written.of(service):
+                self.ledger.save(self._overlaid(self.ledger.record(service)))
+                self._written.erase(service)
