@@ -18,6 +18,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("rollout.cli.status", MAIN, "Who drives, what failed, what each service waits for and since when."),
     "log": ("rollout.cli.log", MAIN, "Who did what, and every transition, the newest last."),
     "service": ("rollout.cli.service", GROUPS, "Services: add, list, show, set, remove, import."),
+    "up": ("rollout.cli.up", START, "Bring back what should run on this host; also after a reboot."),
+    "down": ("rollout.cli.down", START, "End everything that runs here; forgets nothing."),
+    "host-part": ("rollout.cli.host_part", "", "Keep instances, edge and names (kept by its own shim)."),
     "dns": ("rollout.cli.dns", "", "Answer names (kept by the host part)."),
 }
 """Command → (module, panel, one line of help). The module's `app` is a Typer; with one command it stands alone."""

@@ -32,7 +32,7 @@ class Address:
     def prepare(self) -> Path:
         """Where to listen: a folder that only we can enter, nothing of this name in it."""
         path = self.path()
-        if path is None or not _ours(path.parent):
+        if path is None or (path.parent != self.folder and not _ours(path.parent)):
             path = Path(tempfile.mkdtemp(prefix="rollout-")) / "socket"
             self._pointer.write_text(f"{path}\n", encoding="utf-8")
         if not _fits(path):

@@ -245,12 +245,8 @@ class HostPart(Protocol):
         """The edge does not know the service; its weight is forgotten."""
 
 
-class Probe(Protocol):
-    """Asks a copy whether it is well."""
-
-    def problem(self, address: str, health_path: str | None) -> str:
-        """Empty when it answers the health path with a status below 400, or accepts a connection where there is no path."""
-
+Probe = Callable[[InstanceSpec, str], str]
+"""Asks an instance at an address: empty when it answers its health path (or accepts a connection), else what is wrong."""
 
 Choose = Callable[[InstanceSpec, Sequence[Listener]], tuple[int, str] | None]
 """Which port of what an instance listens on is the service's, with a note for people; None while that cannot be said."""
@@ -269,7 +265,11 @@ class Upkeep(Protocol):
     """What `up` and `revert --without-store` ask of the host part, without a fence: they stand above every driver."""
 
     def bring_back(self) -> Sequence[str]:
-        """All that should run runs, the edge and the names say what they should; ids of the instances started for that."""
+        """All that should run runs, the edge and the names say what they should.
+
+        Ids of the instances that were started for that, now or by itself since the last call. PartialError names what could
+        not be started.
+        """
 
     def lead_back(self, service: str, actor: str, at: str) -> Note:
         """All traffic goes to legacy, whose health was proven; nothing was stopped; noted, also on a full disk.

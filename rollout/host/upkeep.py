@@ -46,14 +46,15 @@ class KeepingDesk(Desk):
         self._boot = boot
         self._clock = clock
         self._failed: dict[str, float] = {}
+        self._revived: list[str] = []
 
     def bring_back(self) -> Sequence[str]:
         """All that should run runs; PartialError names what could not be started, the rest runs all the same."""
         anew = self.ledger.boot() not in {self._boot, ""}
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            done = list(pool.map(lambda record: self._bring_back(record.service, anew=anew), self.ledger.records()))
-        started = [instance for found, _ in done for instance in found]
-        problems = [problem for _, found in done for problem in found]
+            done = pool.map(lambda record: self._bring_back(record.service, anew=anew), self.ledger.records())
+            problems = [problem for found in done for problem in found]
+        started, self._revived = sorted(self._revived), []
         if problems:
             raise PartialError(
                 f"{len(problems)} could not be brought back: {problems[0]}",
@@ -63,22 +64,21 @@ class KeepingDesk(Desk):
         self.ledger.set_boot(self._boot)
         return started
 
-    def _bring_back(self, service: str, *, anew: bool) -> tuple[list[str], list[str]]:
-        """Ids of what was started, and what went wrong."""
-        started, problems = [], []
+    def _bring_back(self, service: str, *, anew: bool) -> list[str]:
+        """What went wrong."""
+        problems = []
         with self._locks[service]:
             record = self.ledger.record(service)
             for held in [held for held in record.held.values() if held.wanted]:
                 try:
-                    if self._revive(held, DOWN | ENDED if anew else DOWN):
-                        started.append(held.spec.id)
+                    self._revive(held, ENDED if anew else DOWN)
                 except RolloutError as error:
                     problems.append(error.what)
             try:
                 self._lead(self.ledger.record(service), durable=False)
             except RolloutError as error:
                 problems.append(error.what)
-        return started, problems
+        return problems
 
     def _revive(self, held: Held, phases: set[Phase]) -> bool:
         """Started again if it is in one of these phases."""
@@ -88,6 +88,7 @@ class KeepingDesk(Desk):
         if facts is not None and facts.phase not in DOWN:
             self.doers.engine.stop(held.spec.id, 0)
         self._run(held)
+        self._revived.append(held.spec.id)
         return True
 
     def end_all(self) -> Sequence[str]:
@@ -182,7 +183,7 @@ class KeepingDesk(Desk):
         facts = self.doers.engine.facts(held.spec.id)
         if facts is None or facts.phase is not Phase.RUNNING:
             return f"its copy on legacy is {facts.phase if facts else Phase.GONE}"
-        return self._probe.problem(views.address(held), held.spec.health_path) if held.spec.serves else ""
+        return self._probe(held.spec, views.address(held)) if held.spec.serves else ""
 
     def notes(self) -> Sequence[Note]:
         """What the store has not taken over yet."""

@@ -1,0 +1,34 @@
+"""`rollout up`: everything that should run on this host runs."""
+
+from typing import Annotated
+
+import typer
+
+from rollout.cli import main
+from rollout.cli.console import emit, say
+from rollout.model.plain import to_plain
+from rollout.wiring.home import find_or_create
+from rollout.wiring.host import SCHEDULER, brought_back
+from rollout.wiring.host import up as bring_up
+
+app = typer.Typer()
+
+
+@app.command()
+def up(
+    *,
+    scheduler: Annotated[bool, typer.Option(help="Keep a scheduler, which finishes and drives what nobody drives.")] = True,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Bring back what should run on this host: instances, weights, names, edge. Also after a reboot."""
+    home = find_or_create()
+    done = bring_up(home, scheduler=scheduler and SCHEDULER in main.COMMANDS)
+    if json:
+        emit({"home": str(home.path), **to_plain(done)})
+        return
+    if done.replaced:
+        say(f"replaced the host part of version {done.replaced}; instances stayed")
+    say(("started the host part" if done.began else "the host part runs") + brought_back(done.started))
+    for service in done.led_back:
+        say(f"{service}: the store knows now that it was led back to legacy")
+    print(f"edge {done.edge}\ndns  {done.dns}")

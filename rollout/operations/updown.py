@@ -1,0 +1,50 @@
+"""What `up` and `down` tell, and when `down` may not happen. Pure."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rollout.errors import LockedError
+from rollout.model.lease import Holder, Lease
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Up:
+    """What `up` did. `began`: the host part was not running before; `replaced`: it was of another version."""
+
+    began: bool
+    replaced: str
+    started: Sequence[str]
+    led_back: Sequence[str]
+    edge: str
+    dns: str
+    scheduler: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Down:
+    """What `down` will end: services with the number of their instances, and processes of ours."""
+
+    services: Sequence[tuple[str, int]]
+    kept: Sequence[str]
+
+    @property
+    def nothing(self) -> bool:
+        """There is nothing to end."""
+        return not self.services and not self.kept
+
+
+def refuse_while_driven(leases: Iterable[Lease], now: datetime, alive: Callable[[Holder], bool], ours: Iterable[int]) -> None:
+    """LockedError when somebody drives now. Not counted: leases of our own processes `ours`, which `down` ends too.
+
+    A lease counts while it has not expired and the very process that holds it may live.
+    """
+    own = set(ours)
+    for lease in leases:
+        if lease.expires > now and lease.holder.pid not in own and alive(lease.holder):
+            who = f"{lease.holder.user}@{lease.holder.host}, pid {lease.holder.pid}"
+            raise LockedError(
+                f"{lease.subject} is driven now by {who}: {lease.holder.doing}",
+                state="nothing was stopped",
+                then=f"wait for it, or: rollout pause {lease.subject}, then end that process",
+            )

@@ -1,0 +1,207 @@
+"""Finding the host part of a home, starting it where it is needed, bringing everything up and down."""
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from rollout.errors import BrokenError, HostGoneError, RolloutError, UsageError
+from rollout.executor.ports import ControlKind
+from rollout.host.address import Address
+from rollout.host.client import Client
+from rollout.host.ledger import Ledger
+from rollout.host.ports import Note
+from rollout.host.shim_state import locked, read
+from rollout.model.state import FINAL, State
+from rollout.operations.updown import Down, Up, refuse_while_driven
+from rollout.store.controls import Ask, Controls
+from rollout.store.database import FILE, Database
+from rollout.store.progress import Progress
+from rollout.wiring.actor import alive, now, user
+from rollout.wiring.home import Home
+from rollout.wiring.host_desk import HostWorld, folder, keeper, own, own_version
+
+START_S = 20.0
+LOOK_S = 0.02
+TRIES = 2
+GRACE_S = 10.0
+HOST_PART, SCHEDULER = "host-part", "scheduler"
+Say = Callable[[str], None]
+
+
+def running(home: Home) -> bool:
+    """The host part is kept (it may just be starting)."""
+    return locked(keeper(home).folder / HOST_PART)
+
+
+def host_part(home: Home, *, start: bool = True, say: Say = lambda _: None) -> Client:
+    """Asks the host part. Where there is none, it is started, with all that should run, and that is said.
+
+    With `start=False` nothing is started: every call is then a HostGoneError where there is none. BrokenError for a host part
+    of another version: `rollout up` replaces it.
+    """
+    client = Client(folder(home), own_version(), lives=lambda: running(home))
+    if not start:
+        return client
+    began = _begin(home)
+    if began:
+        started = client.bring_back()
+        say(f"started the host part{brought_back(started)}; rollout down ends it")
+    else:
+        _check_version(client)
+    return client
+
+
+def brought_back(started: Sequence[str]) -> str:
+    """`, brought back 3 instances`, or nothing."""
+    return f", brought back {len(started)} instance{'s' if len(started) != 1 else ''}" if started else ""
+
+
+def _check_version(client: Client) -> None:
+    found = client.hello()["version"]
+    if found != own_version():
+        raise BrokenError(
+            f"the host part is of version {found}, this command of {own_version()}",
+            then="rollout up (replaces the host part; instances stay)",
+        )
+
+
+def _begin(home: Home) -> bool:
+    """The host part answers; True when this call started it. BrokenError with its own words when it cannot."""
+    keep = keeper(home)
+    began = not running(home)
+    if began:
+        keep.start(own(home, HOST_PART))
+    client = Client(folder(home), own_version(), patience_s=0)
+    limit = time.monotonic() + START_S
+    while True:
+        with contextlib.suppress(HostGoneError):
+            client.hello()
+            return began
+        facts = keep.facts(HOST_PART)
+        if time.monotonic() > limit or (began and facts and facts.restarts >= TRIES):
+            said = "\n".join(keep.tail(HOST_PART, 4))
+            if began:
+                keep.stop(HOST_PART, 1)
+            raise BrokenError("the host part cannot start", state=f"it said:\n{said}", then="rollout up")
+        time.sleep(LOOK_S)
+
+
+def up(home: Home, *, scheduler: bool) -> Up:
+    """The host part of this version runs, and all that should run; with `scheduler`, a scheduler too.
+
+    PartialError names instances that could not be started; everything else runs then.
+    """
+    replaced = _end_other_version(home)
+    began = _begin(home)
+    client = Client(folder(home), own_version(), lives=lambda: running(home))
+    led_back = take_over_notes(home)
+    if scheduler:
+        keeper(home).start(own(home, SCHEDULER))
+    started = client.bring_back()
+    place = client.hello()
+    return Up(
+        began=began,
+        replaced=replaced,
+        started=started,
+        led_back=led_back,
+        edge=place["edge"],
+        dns=place["dns"],
+        scheduler=scheduler,
+    )
+
+
+def _end_other_version(home: Home) -> str:
+    """No host part (and no scheduler) of another version runs; that version, or empty. Instances stay."""
+    if not running(home):
+        return ""
+    found = Client(folder(home), own_version(), lives=lambda: running(home)).hello()["version"]
+    if found == own_version():
+        return ""
+    for name in (SCHEDULER, HOST_PART):
+        keeper(home).stop(name, GRACE_S)
+    return found
+
+
+def what_is_up(home: Home) -> Down:
+    """What `down` would end."""
+    records = Ledger(folder(home) / "services").records()
+    live = _kept_now(folder(home) / "instances")
+    counted = [(record.service, len(live & set(record.held))) for record in records]
+    return Down(
+        services=sorted((service, count) for service, count in counted if count),
+        kept=sorted(_kept_now(keeper(home).folder)),
+    )
+
+
+def _kept_now(place: Path) -> set[str]:
+    """Names of what a shim looks after."""
+    return {path.name for path in place.iterdir() if locked(path)} if place.is_dir() else set()
+
+
+def down(home: Home) -> Down:
+    """Nothing of this home runs, no socket and no temporary file is left; nothing is forgotten. What was ended.
+
+    LockedError, with nothing stopped, while somebody drives a wave.
+    """
+    ended = what_is_up(home)
+    keep = keeper(home)
+    scheduler = read(keep.folder / SCHEDULER)
+    if (home.path / FILE).exists():
+        leases = Progress(home.database()).sight(states=(), limit=0).leases
+        refuse_while_driven(leases, now(), alive, ours=[scheduler.pid] if scheduler else [])
+    for name in (SCHEDULER, HOST_PART):
+        keep.stop(name, GRACE_S)
+    world = HostWorld(home)
+    world.desk.end_all()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda name: keep.stop(name, GRACE_S), keep.names()))
+    world.edge.close()
+    world.edge.forget()
+    Address(folder(home)).remove()
+    return ended
+
+
+def revert_without_store(home: Home, name: str) -> Note:
+    """All traffic of the service goes to legacy, through the host part alone; the store is not opened.
+
+    UsageError for an unknown or ambiguous name, BrokenError when legacy is not well (nothing was changed then).
+    """
+    client = Client(folder(home), own_version(), lives=lambda: running(home))
+    if not running(home):
+        _begin(home)
+        client.bring_back()
+    known = sorted({one.service for one in client.instances()})
+    found = [service for service in known if name in {service, service.partition("/")[2]}]
+    if len(found) != 1:
+        what = f"{name} is ambiguous: {', '.join(found)}" if found else f"the host part runs no service {name}"
+        raise UsageError(what, then="name it ENVIRONMENT/NAME")
+    return client.lead_back(found[0], user(), now().isoformat(timespec="seconds"))
+
+
+def take_over_notes(home: Home) -> list[str]:
+    """The services whose `revert --without-store` the store knows from now on: a live move of each is asked to revert.
+
+    Nothing is done, and nothing lost, while host part or store cannot be used.
+    """
+    client = Client(folder(home), own_version(), lives=lambda: running(home))
+    taken: list[str] = []
+    with contextlib.suppress(RolloutError):
+        notes = client.notes()
+        if not notes:
+            return taken
+        database = home.database()
+        for note in notes:
+            _write_down(database, note)
+            client.forget_note(note.service)
+            taken.append(note.service)
+        database.close()
+    return taken
+
+
+def _write_down(database: Database, note: Note) -> None:
+    live = Progress(database).sight(states=[state for state in State if state not in FINAL], limit=1_000_000).moves
+    if any(move.service == note.service for move in live):
+        reason = f"led back to legacy without the store at {note.at}"
+        Controls(database).write(Ask(kind=ControlKind.REVERT, subject=note.service, actor=note.actor, reason=reason), now=now())

@@ -1,0 +1,167 @@
+"""The host part built from the settings of a home: its desk with all doers, and the processes that it keeps for itself."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+import rollout
+from rollout.edge.envoy import EnvoyEdge
+from rollout.errors import BrokenError, TransientError
+from rollout.host.daemon import Daemon
+from rollout.host.desk import Doers
+from rollout.host.keep import Keeper, Program
+from rollout.host.ledger import Ledger
+from rollout.host.notes import Notes
+from rollout.host.ports import InstanceSpec, Kept, Listener
+from rollout.host.processes import HostPorts
+from rollout.host.upkeep import KeepingDesk
+from rollout.network import dns
+from rollout.network.ask import Asker, Question
+from rollout.network.choose import Wanted, choose
+from rollout.network.detect import watch
+from rollout.network.names import NamesFolder
+from rollout.runtimes.engines.process import ProcessEngine
+from rollout.wiring.home import Home
+
+TEND_S = 5.0
+READY_S = 15.0
+LOOPBACK = "127.0.0.1"
+
+
+def own_version() -> str:
+    """The version of this program."""
+    try:
+        return version("rollout")
+    except PackageNotFoundError:
+        return "0"
+
+
+def boot() -> str:
+    """Names this start of the host."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return f"{psutil.boot_time():.0f}"
+
+
+def folder(home: Home) -> Path:
+    """Where the host part has its files (0700)."""
+    place = home.path / "host"
+    try:
+        place.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise BrokenError(f"cannot make {place}: {error.strerror}", then="look at the permissions of the home") from error
+    return place
+
+
+def keeper(home: Home) -> Keeper:
+    """What keeps the host part itself, the edge, the names and the scheduler."""
+    return Keeper(folder(home) / "kept")
+
+
+def own_env(home: Home) -> dict[str, str]:
+    """What a process of ours needs to find this program and this home."""
+    return {"PYTHONPATH": str(Path(rollout.__file__).parents[1]), "ROLLOUT_HOME": str(home.path)}
+
+
+def program(home: Home, kept: Kept) -> Program:
+    """A process of ours, kept for ever."""
+    return Program(name=kept.name, argv=kept.argv, env={**own_env(home), **kept.env}, directory=str(home.path))
+
+
+class HostWorld:
+    """Everything that the host part of a home holds."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.folder = folder(home)
+        self.edge = EnvoyEdge(self.folder / "edge")
+        self.keeper = keeper(home)
+        self._names = self.folder / "names"
+        self._dns_port = _dns_port(self.folder)
+        self._asker = Asker()
+        self._tended = 0.0
+        self.desk = KeepingDesk(
+            Ledger(self.folder / "services"),
+            Doers(
+                engine=ProcessEngine(self.folder / "instances"),
+                edge=self.edge,
+                names=NamesFolder(self._names, f"{LOOPBACK}:{self._dns_port}"),
+                watch=watch(),
+                ports=HostPorts(),
+            ),
+            notes=Notes(self.folder / "notes"),
+            probe=self._problem,
+            choose=self._choose,
+            version=own_version(),
+            boot=boot(),
+        )
+
+    def kept(self) -> Sequence[Kept]:
+        """Edge and names. `prepare` has been called."""
+        return [self.edge.kept(), Kept(name="dns", argv=dns.argv(str(self._names), self._dns_port))]
+
+    def prepare(self) -> None:
+        """Edge and names run and answer. BrokenError, with the last lines of its log, when the edge does not."""
+        self.edge.prepare()
+        for kept in self.kept():
+            self.keeper.start(program(self.home, kept))
+        limit = time.monotonic() + READY_S
+        while not self.edge.ready():
+            if time.monotonic() > limit:
+                lines = "\n".join(self.keeper.tail("edge", 5))
+                raise BrokenError("the edge does not answer", state=f"its last lines: {lines}", then="rollout up")
+            time.sleep(0.02)
+
+    def serve(self) -> None:
+        """Be the host part until SIGTERM."""
+        daemon = Daemon(self.folder, self.desk, own_version(), self._look)
+        self.prepare()
+        daemon.run()
+        self.edge.close()
+
+    def _look(self) -> None:
+        self.desk.look()
+        if time.monotonic() - self._tended > TEND_S:
+            self._tended = time.monotonic()
+            for kept in self.kept():
+                self.keeper.start(program(self.home, kept))
+            with contextlib.suppress(TransientError):
+                self.edge.tend()
+
+    def _problem(self, spec: InstanceSpec, address: str) -> str:
+        answer = self._asker.ask(address, Question(path=spec.health_path, host_name=spec.host_name))
+        return "" if answer.good else f"its copy on {spec.runtime} at {address} answers: {answer.said}"
+
+    def _choose(self, spec: InstanceSpec, listeners: Sequence[Listener]) -> tuple[int, str] | None:
+        def answers(port: int) -> bool:
+            return not self._problem(spec, f"{LOOPBACK}:{port}")
+
+        wanted = Wanted(given=spec.port, declared=spec.port_declared)
+        choice = choose(listeners, wanted, answers if spec.health_path else None)
+        return None if choice.port is None else (choice.port, choice.note)
+
+
+def own(home: Home, command: str) -> Program:
+    """A command of ours, kept under its name: the host part itself, the scheduler."""
+    return program(home, Kept(name=command, argv=(sys.executable, "-m", "rollout", command)))
+
+
+def _dns_port(where: Path) -> int:
+    """The port of this home's names, chosen once."""
+    path = where / "dns.port"
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return int(path.read_text(encoding="ascii"))
+    port = HostPorts().free(())
+    try:
+        draft = path.with_suffix(f".{os.getpid()}")
+        draft.write_text(f"{port}\n", encoding="ascii")
+        draft.replace(path)
+    except OSError as error:
+        raise BrokenError(f"cannot write {path}: {error.strerror}", then="look at its permissions, free some space") from error
+    return port
