@@ -92,6 +92,7 @@ class RunningEdge:
 
     def start(self) -> None:
         self.edge.prepare()
+        self.edge.check_port()
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(self.edge.kept().argv, stdout=output, stderr=output)
         wait_for(lambda: self.edge.ready() or self._ended(), "Envoy is ready")

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from rollout.errors import BrokenError
 from rollout.model.fleet import RuntimeName
 
 FIELDS = 10
+SIDES: dict[str, RuntimeName | None] = {"-": None, "legacy": RuntimeName.LEGACY, "v2": RuntimeName.V2}
 CHUNK = 1 << 20
 OUT_OF_ORDER_S = 2.0
 """Lines stand in the order in which requests ended, but for what two workers write at once."""
@@ -18,12 +19,11 @@ COPY_FAILED = frozenset({"UF", "UH", "UO", "UT", "UC", "UR", "UPE", "LR", "URX",
 """Envoy's response flags that tell of a copy that broke, also after the status was sent."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccessLine:
+class AccessLine(NamedTuple):
     """One request as the edge saw it. `began`: seconds since 1970. `host_name` and `side` are None where no service was meant.
 
     `side`: where it went first; `upstream`: the copy that was asked last. `status` 0: the client left before an answer.
-    `duration_us` None: there is no end to measure to. `shed`: by weight it was v2's.
+    `duration_us` None: there is no end to measure to. `shed`: by weight it was v2's. `flags`: Envoy's, parted by commas.
     """
 
     began: float
@@ -33,14 +33,16 @@ class AccessLine:
     status: int
     duration_us: int | None
     attempts: int
-    flags: frozenset[str]
+    flags: str
     upstream: str
     request_id: str
 
     @property
     def failed(self) -> bool:
         """Status 500 or above, no answer at all, or an answer that broke off."""
-        return self.status >= 500 or self.status == 0 or bool(self.flags & COPY_FAILED)
+        if self.status >= 500 or self.status == 0:
+            return True
+        return bool(self.flags) and not COPY_FAILED.isdisjoint(self.flags.split(","))
 
 
 def parse(line: bytes) -> AccessLine | None:
@@ -51,18 +53,18 @@ def parse(line: bytes) -> AccessLine | None:
     began, host, side, shed, status, duration, attempts, flags, upstream, request_id = fields
     try:
         return AccessLine(
-            began=float(began),
-            host_name=None if host == "-" else host,
-            side=None if side == "-" else RuntimeName(side),
-            shed=shed == "shed",
-            status=int(status),
-            duration_us=None if duration == "-" else int(duration),
-            attempts=int(attempts),
-            flags=frozenset() if flags == "-" else frozenset(flags.split(",")),
-            upstream=upstream,
-            request_id=request_id,
+            float(began),
+            None if host == "-" else host,
+            SIDES[side],
+            shed == "shed",
+            int(status),
+            None if duration == "-" else int(duration),
+            int(attempts),
+            "" if flags == "-" else flags,
+            upstream,
+            request_id,
         )
-    except ValueError:
+    except (ValueError, KeyError):
         return None
 
 

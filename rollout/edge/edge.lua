@@ -5,7 +5,8 @@
 
 local ROUTES = @ROUTES@        -- folder: one file per service, named by its host name
 local TRIPS = @TRIPS@          -- folder: one file per address that failed; one line per failure, in ms since 1970
-local WIDE_RETRY = @WIDE_RETRY@  -- "" where retries are off
+local WIDE_RETRY = @WIDE_RETRY@  -- when GET, HEAD and OPTIONS are tried again; "" where nothing is
+local RETRIES = WIDE_RETRY ~= ""
 local FAILURES = 3             -- so many in a row trip a copy
 local TRIPPED_MS = 30000       -- so long a tripped copy gets nothing, then the next request tries it again
 local READS = 3                -- looks at a route file that is not whole, before it counts as broken
@@ -82,11 +83,13 @@ local function note_success(address, now)
   end
 end
 
--- One copy out of "a,b,c" by chance, rather one that is not tripped, never `other`. nil where there is none.
--- Second value: whether it is a copy that works.
+-- One copy out of "a,b,c" by chance, rather one that is not tripped, never `other`; nil where there is none.
 local function choose(list, now, other)
+  if not list:find(",", 1, true) then
+    return list ~= "-" and list ~= other and list or nil
+  end
   local best, any, works = nil, nil, 0
-  for address in list:gmatch("[^,%-]+") do
+  for address in list:gmatch("[^,]+") do
     if address ~= other then
       any = any or address
       if not tripped(address, now) then
@@ -95,28 +98,37 @@ local function choose(list, now, other)
       end
     end
   end
-  return best or any, best ~= nil
+  return best or any
 end
 
--- Where a request goes. `second`: the copy for a second try, on another copy than the first wherever there is one.
--- `shed`: it was v2's by weight, but all of v2's copies are tripped.
+-- A copy for the second try: another one of the same side, else one of the other side if that `may` help, else the same.
+local function second_of(plan, own, others, may, now)
+  local copy = choose(own, now, plan.first)
+  if not copy and may then
+    copy = choose(others, now)
+    if copy then plan.second_side = plan.side == "v2" and "legacy" or "v2" end
+  end
+  plan.second = copy or plan.first
+end
+
+-- Where a request goes: the copies of the first and the second try, and their sides.
+-- `shed`: it was v2's by weight, but all of v2's copies are tripped. `watched`: failures of this copy matter, as another can
+-- take its place; legacy never gives traffic to v2 by itself.
 local function pick(legacy, v2, weight, now)
-  local meant = v2 ~= "-" and (legacy == "-" or math.random(100) <= weight)
-  local new, works = nil, false
-  if v2 ~= "-" and weight > 0 or meant then new, works = choose(v2, now) end
-  if meant and (works or legacy == "-") then
-    local second = choose(v2, now, new)
-    if second then return { side = "v2", first = new, second = second, other = "v2", shed = "-" } end
-    local old = choose(legacy, now)
-    return { side = "v2", first = new, second = old or new, other = old and "legacy" or "v2", shed = "-" }
+  local shed = false
+  if v2 ~= "-" and (legacy == "-" or math.random(100) <= weight) then
+    local first = choose(v2, now)
+    shed = legacy ~= "-" and tripped(first, now)  -- one that is not tripped would have been chosen
+    if not shed then
+      local plan = { side = "v2", second_side = "v2", first = first, shed = "-", watched = "yes" }
+      if RETRIES then second_of(plan, v2, legacy, true, now) end
+      return plan
+    end
   end
-  local old = choose(legacy, now)
-  local answer = { side = "legacy", first = old, second = choose(legacy, now, old), other = "legacy", shed = meant and "shed" or "-" }
-  if not answer.second and works then  -- a legacy copy that died: v2, where it has traffic anyway, helps out
-    answer.second, answer.other = new, "v2"
-  end
-  answer.second = answer.second or old
-  return answer
+  local plan = { side = "legacy", second_side = "legacy", first = choose(legacy, now), shed = shed and "shed" or "-" }
+  plan.watched = legacy:find(",", 1, true) and "yes" or "-"
+  if RETRIES then second_of(plan, legacy, v2, weight > 0 and not shed, now) end  -- a legacy copy that died: v2 may help out
+  return plan
 end
 
 local function refuse(handle, status, text)
@@ -145,7 +157,7 @@ function envoy_on_request(handle)
   for word, value in pairs(pick(legacy, v2, weight, handle:timestamp())) do
     notes:set("rollout", word, value)  -- `first` and `second` are read by the clusters of the first and second try
   end
-  if WIDE_RETRY ~= "" and may_be_sent_twice(headers) then headers:replace("x-envoy-retry-on", WIDE_RETRY) end
+  if RETRIES and may_be_sent_twice(headers) then headers:replace("x-envoy-retry-on", WIDE_RETRY) end
 end
 
 function envoy_on_response(handle)
@@ -155,7 +167,8 @@ function envoy_on_response(handle)
   local status = tonumber(headers:get(":status")) or 0
   local again = (tonumber(headers:get("x-envoy-attempt-count")) or 1) > 1
   headers:remove("x-envoy-attempt-count")
-  headers:replace("x-rollout-runtime", again and notes.other or notes.side)
+  headers:replace("x-rollout-runtime", again and notes.second_side or notes.side)
+  if notes.watched ~= "yes" then return end
   if again or status >= 500 then
     note_failure(notes.first, handle:timestamp())
   else

@@ -1,5 +1,6 @@
 """The edge with a real Envoy: where requests go, what a broken copy or file does, what stays after a death."""
 
+import socket
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,10 @@ import httpx
 import pytest
 
 from rollout.contract.edge_rig import HttpCopy, RunningEdge, wait_for
+from rollout.edge.admin import active_requests
+from rollout.edge.bootstrap import EdgeSettings
+from rollout.edge.envoy import EnvoyEdge
+from rollout.errors import BrokenError, TransientError
 from rollout.host.ports import Route
 
 MakeCopy = Callable[[str], HttpCopy]
@@ -120,6 +125,62 @@ def test_two_edges_on_one_machine_know_nothing_of_each_other(
         assert (here.get("/").status_code, there.get("/").status_code) == (200, 404)
 
 
+@pytest.mark.parametrize("deep", ["", "a" * 60 + "/" + "b" * 60])
+def test_the_admin_socket_is_ours_alone_and_nothing_is_left_of_it(tmp_path: Path, deep: str) -> None:
+    world = RunningEdge(tmp_path / deep / "edge")
+    try:
+        world.output = tmp_path / "edge.out"
+        world.start()
+        admin = world.edge.places.admin
+        assert (admin.parent == world.edge.folder) is not bool(deep)
+        assert len(str(admin)) <= 100
+        assert (admin.stat().st_mode & 0o777, admin.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    finally:
+        world.close()
+    assert not admin.exists()
+    assert admin.parent.exists() is not bool(deep)
+
+
+def test_a_folder_for_the_socket_that_others_could_enter_is_refused(tmp_path: Path) -> None:
+    edge = EnvoyEdge(tmp_path / ("a" * 60) / ("b" * 60) / "edge")
+    edge.places.admin.parent.mkdir(mode=0o755)
+    try:
+        with pytest.raises(BrokenError, match="not a folder of ours alone"):
+            edge.prepare()
+    finally:
+        edge.forget()
+
+
+def test_a_port_that_another_program_took_is_one_clear_error(tmp_path: Path) -> None:
+    edge = EnvoyEdge(tmp_path / "edge")
+    edge.prepare()
+    edge.check_port()
+    host, port = edge.address().split(":")
+    with socket.create_server((host, int(port))), pytest.raises(BrokenError, match="cannot listen") as found:
+        edge.check_port()
+    assert "port" in found.value.then
+    assert EnvoyEdge(tmp_path / "edge").address() == edge.address()
+
+
+def test_an_edge_that_does_not_run_is_not_ready_and_says_so(tmp_path: Path) -> None:
+    edge = EnvoyEdge(tmp_path / "edge")
+    edge.prepare()
+    assert not edge.ready()
+    with pytest.raises(TransientError, match="does not answer"):
+        edge.in_flight(["127.0.0.1:1"])
+    edge.write(Route(host_name="a.b.internal", legacy=("127.0.0.1:1",), v2=(), weight=0))
+
+
+def test_rows_of_an_address_in_all_clusters_are_added_up() -> None:
+    text = (
+        "first::127.0.0.1:80::rq_active::2\nfirst::127.0.0.1:80::rq_active::1\nsecond::127.0.0.1:80::rq_active::4\n"
+        "first::127.0.0.1:8080::rq_active::8\nfirst::[fd00::1:2]:80::rq_active::16\nfirst::127.0.0.1:80::rq_total::99\n"
+    )
+    assert active_requests(text, ["127.0.0.1:80"]) == 7
+    assert active_requests(text, ["[fd00::1:2]:80"]) == 16
+    assert active_requests(text, []) == 0
+
+
 def test_a_slow_request_is_in_flight_until_it_is_answered(running: RunningEdge, copies: MakeCopy, name: str) -> None:
     slow, other = copies("slow"), copies("other")
     running.edge.write(route(name, legacy=[slow], v2=[other], weight=0))
@@ -132,3 +193,11 @@ def test_a_slow_request_is_in_flight_until_it_is_answered(running: RunningEdge, 
         slow.let_go.set()
         assert answer.result().text == "slow"
     wait_for(lambda: running.edge.in_flight([slow.address]) == 0, "nothing is in flight")
+
+
+def test_preparing_again_writes_nothing_and_tells_a_change(tmp_path: Path) -> None:
+    assert EnvoyEdge(tmp_path / "edge").prepare() is True
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert EnvoyEdge(tmp_path / "edge").prepare() is False
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert EnvoyEdge(tmp_path / "edge", EdgeSettings(retries=False)).prepare() is True
