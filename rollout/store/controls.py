@@ -81,9 +81,9 @@ class Controls:
 
 def bearing_on(session: Session, wave: int, *, now: datetime) -> list[Control]:
     """Rows that hold now and bear on this wave: of the fleet, of the wave, of services that have a move in it."""
-    services = select(MoveRow.service).where(MoveRow.wave == wave)
+    moves_here = select(MoveRow.id).where(MoveRow.wave == wave, MoveRow.service == ControlRow.subject).exists()
     name = f"wave-{wave}" if wave > 0 else f"back-{-wave}"
-    scope = or_(col(ControlRow.subject).in_([FLEET, name]), col(ControlRow.subject).in_(services))
+    scope = or_(col(ControlRow.subject).in_([FLEET, name]), moves_here)
     return [to_control(row) for row in session.exec(_open(now).where(scope)).all()]
 
 

@@ -167,11 +167,15 @@ class PlannedRow(MainTable, table=True):
 
 
 class MoveRow(MainTable, table=True):
-    """The current row of a move: its journal added up. One live move per service is an invariant of the database."""
+    """The current row of a move: its journal added up. One live move per service is an invariant of the database.
+
+    `seq` is that of its last journal row, `entries` how many it has. `due` is a hint for drivers and no part of the sum.
+    """
 
     __tablename__ = "move"
     __table_args__ = (
         Index("move_by_due", "wave", "due"),
+        Index("move_by_state", "wave", "state", "position"),
         Index("move_by_service", "service"),
         Index(
             "one_live_move",
@@ -183,11 +187,13 @@ class MoveRow(MainTable, table=True):
     )
     id: str = Field(primary_key=True)
     service: str
-    wave: int = Field(index=True)
+    wave: int
     state: str
     live: int
     due: str | None = None
+    position: int
     seq: int
+    entries: int
     body: dict[str, Any] = _json()
 
 

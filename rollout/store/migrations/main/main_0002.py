@@ -89,13 +89,15 @@ def _move() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("live", sa.Integer(), nullable=False),
         sa.Column("due", sa.String(), nullable=True),
+        sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("entries", sa.Integer(), nullable=False),
         sa.Column("body", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index(op.f("ix_move_wave"), "move", ["wave"], unique=False)
     op.create_index("move_by_due", "move", ["wave", "due"], unique=False)
     op.create_index("move_by_service", "move", ["service"], unique=False)
+    op.create_index("move_by_state", "move", ["wave", "state", "position"], unique=False)
     op.create_index(
         "one_live_move", "move", ["service"], unique=True, sqlite_where=sa.text("live = 1"), postgresql_where=sa.text("live = 1")
     )

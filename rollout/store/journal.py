@@ -1,0 +1,133 @@
+"""The journal in the store: entries, rows, placements, settings, blocks, verbs and audit lines in one transaction."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session
+
+from rollout.errors import ClashError, TakenError
+from rollout.executor.fold import from_body
+from rollout.executor.ports import Batch, Control, Effects, Write
+from rollout.model.fleet import Placement, Release, Setting
+from rollout.model.lease import Lease
+from rollout.model.move import Move
+from rollout.model.state import State
+from rollout.store import audit, blocks, controls, leases, moves, placements, releases, setting
+from rollout.store.database import Database
+
+TABLE = moves.TABLE
+
+
+class StoreJournal:
+    """Journal and Standing of one store."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+
+    def moves(self, wave: int, states: Iterable[State] | None = None) -> Sequence[Move]:
+        """The rows of a wave, by position."""
+        query = select(TABLE.c.body, TABLE.c.due).where(TABLE.c.wave == wave).order_by(TABLE.c.position)
+        if states is not None:
+            query = query.where(TABLE.c.state.in_([state.value for state in states]))
+        return self._rows(query)
+
+    def planned(self, wave: int, after: int, limit: int) -> Sequence[Move]:
+        """Planned rows after a position."""
+        here = (TABLE.c.wave == wave) & (TABLE.c.state == State.PLANNED.value) & (TABLE.c.position > after)
+        return self._rows(select(TABLE.c.body, TABLE.c.due).where(here).order_by(TABLE.c.position).limit(limit))
+
+    def due(self, wave: int, now: datetime, limit: int) -> Sequence[Move]:
+        """Rows whose time has come, oldest first."""
+        here = (TABLE.c.wave == wave) & (TABLE.c.due <= moves.text(now))
+        return self._rows(select(TABLE.c.body, TABLE.c.due).where(here).order_by(TABLE.c.due).limit(limit))
+
+    def next_due(self, wave: int, after: datetime) -> datetime | None:
+        """When the next row is due."""
+        here = (TABLE.c.wave == wave) & (TABLE.c.due > moves.text(after))
+        with self._database.reading() as session:
+            found = session.execute(select(func.min(TABLE.c.due)).where(here)).scalar_one_or_none()
+        return datetime.fromisoformat(found) if found else None
+
+    def move(self, id: str) -> Move | None:
+        """One row."""
+        return next(iter(self._rows(select(TABLE.c.body, TABLE.c.due).where(TABLE.c.id == id))), None)
+
+    def commit(self, lease: Lease, batch: Batch) -> None:
+        """All of it or nothing, durable on return."""
+        try:
+            with self._database.writing() as session:
+                self._commit(session, lease, batch)
+        except IntegrityError as error:
+            raise self._clash(batch.writes) from error
+
+    def _commit(self, session: Session, lease: Lease, batch: Batch) -> None:
+        now = self._now()
+        leases.check(session, lease)
+        newer = leases.newer_on_services(session, lease, now)
+        taken = {w.row.service: newer[w.row.service] for w in batch.writes if w.row.service in newer}
+        if taken:
+            raise TakenError({service: f"taken over by lease {number}" for service, number in taken.items()})
+        first = moves.append(session, [write.entry for write in batch.writes])
+        moves.put(session, batch.writes, first)
+        for write in batch.writes:
+            _do(session, write.effects, who=write.entry.actor, why=write.entry.reason, at=write.entry.at)
+        events = [write for write in batch.writes if write.entry.event is not None and "state" in write.entry.changes]
+        audit.append_many(session, (_line(write) for write in events), now)
+        moves.postpone(session, batch.later)
+        if batch.taken:
+            controls.end_taken(session, batch.taken, by=f"lease {lease.number} of {lease.holder.user}", now=now)
+
+    def controls(self, wave: int) -> Sequence[Control]:
+        """Rows that bear on the wave and have not ended, oldest first."""
+        with self._database.reading() as session:
+            return controls.bearing_on(session, wave, now=self._now())
+
+    def release(self, service: str, number: int | None = None) -> Release | None:
+        """A release, by default the newest."""
+        with self._database.reading() as session:
+            return releases.get(session, service, number)
+
+    def placements(self, service: str) -> Sequence[Placement]:
+        """What should run where."""
+        with self._database.reading() as session:
+            return placements.of(session, service)
+
+    def setting(self, service: str) -> Setting:
+        """The setting as it is now."""
+        with self._database.reading() as session:
+            return setting.get(session, service)
+
+    def _rows(self, query: Select[tuple[dict[str, object], str | None]]) -> Sequence[Move]:
+        with self._database.reading() as session:
+            found = session.execute(query).all()
+        return [from_body(row.body, datetime.fromisoformat(row.due) if row.due else None) for row in found]
+
+    def _clash(self, writes: Sequence[Write]) -> ClashError | TakenError:
+        """Which rows could not be written, and whose they are."""
+        with self._database.reading() as session:
+            others = moves.other_live(session, writes)
+        if others:
+            return ClashError(others)
+        return TakenError({write.row.service: "enrolled by another driver" for write in writes if write.row.seq == 1})
+
+
+def _do(session: Session, effects: Effects, *, who: str, why: str, at: datetime) -> None:
+    if effects.place:
+        placements.put(session, effects.place)
+    for service, runtime, weight in effects.weigh:
+        placements.weigh(session, service, runtime, weight)
+    for service, runtime in effects.unplace:
+        placements.remove(session, service, runtime)
+    if effects.setting is not None:
+        setting.put(session, *effects.setting, who=who, at=at, why=why)
+    if effects.block is not None:
+        blocks.put(session, *effects.block, who=who, at=at)
+
+
+def _line(write: Write) -> audit.Line:
+    entry, row = write.entry, write.row
+    after = {"move": row.id, "state": row.state.value, "weight": row.weight}
+    return audit.Line(who=entry.actor, what=f"move {entry.event}", subject=row.service, why=entry.reason, after=after)

@@ -1,0 +1,125 @@
+"""Rows of moves and of their journal, in bulk: one statement for a whole group."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, func, insert, select, update
+from sqlmodel import Session
+
+from rollout.errors import TakenError
+from rollout.executor.fold import to_body
+from rollout.executor.memory import first_due
+from rollout.executor.ports import Write
+from rollout.model.move import Entry, Move
+from rollout.store.tables import MAIN
+
+TABLE = MAIN.tables["move"]
+JOURNAL = MAIN.tables["journal"]
+_CHUNK = 500
+_CHANGE = (
+    update(TABLE)
+    .where(TABLE.c.id == bindparam("key"), TABLE.c.entries == bindparam("known"))
+    .values({name: bindparam(f"new_{name}") for name in ("state", "live", "due", "seq", "entries", "body")})
+)
+_POSTPONE = update(TABLE).where(TABLE.c.id == bindparam("key"), TABLE.c.live == 1).values(due=bindparam("new_due"))
+
+
+def append(session: Session, entries: Sequence[Entry]) -> int:
+    """The entries stand in the journal, in order; the seq of the first."""
+    if not entries:
+        return 0
+    first = (session.execute(select(func.max(JOURNAL.c.seq))).scalar_one() or 0) + 1
+    rows = [
+        {
+            "seq": first + place,
+            "move": entry.move,
+            "at": text(entry.at),
+            "kind": entry.kind.value,
+            "step": entry.step,
+            "event": None if entry.event is None else entry.event.value,
+            "actor": entry.actor,
+            "reason": entry.reason,
+            "evidence": entry.evidence,
+            "changes": entry.changes,
+            "lease": entry.lease,
+        }
+        for place, entry in enumerate(entries)
+    ]
+    session.connection().execute(insert(JOURNAL), rows)
+    return first
+
+
+def put(session: Session, writes: Sequence[Write], first: int) -> None:
+    """Rows are what their last entry made them; `first` is the seq of the first entry.
+
+    TakenError where a row has had other entries than its writer knew.
+    """
+    known: dict[str, int] = {}
+    last: dict[str, tuple[Write, int]] = {}
+    for place, write in enumerate(writes):
+        known.setdefault(write.row.id, write.row.seq - 1)
+        last[write.row.id] = (write, first + place)
+    new = [_columns(write, seq) for id, (write, seq) in last.items() if known[id] == 0]
+    if new:
+        session.connection().execute(insert(TABLE), new)
+    changes = [_change(write, seq, known[id]) for id, (write, seq) in last.items() if known[id] > 0]
+    if changes and session.connection().execute(_CHANGE, changes).rowcount != len(changes):
+        raise TakenError(_foreign(session, {c["key"]: c["new_seq"] for c in changes}, [w for w, _ in last.values()]))
+
+
+def postpone(session: Session, later: Mapping[str, datetime]) -> None:
+    """These rows are to be looked at then."""
+    if later:
+        rows = [{"key": id, "new_due": text(when)} for id, when in later.items()]
+        session.connection().execute(_POSTPONE, rows)
+
+
+def other_live(session: Session, writes: Sequence[Write]) -> dict[str, str]:
+    """Services of these writes that have a live move which is none of them, and that move's id."""
+    services = sorted({write.row.service for write in writes if write.row.live})
+    ours = {write.row.id for write in writes}
+    found: dict[str, str] = {}
+    for start in range(0, len(services), _CHUNK):
+        here = TABLE.c.service.in_(services[start : start + _CHUNK]) & (TABLE.c.live == 1)
+        rows = session.execute(select(TABLE.c.service, TABLE.c.id).where(here))
+        found |= {row.service: row.id for row in rows if row.id not in ours}
+    return found
+
+
+def text(at: datetime) -> str:
+    """The time as the store has it."""
+    return at.isoformat(timespec="microseconds")
+
+
+def _columns(write: Write, seq: int) -> dict[str, Any]:
+    row = write.row
+    return {"id": row.id, "service": row.service, "wave": row.wave, "position": row.position, **_state(row, seq, write.entry.at)}
+
+
+def _change(write: Write, seq: int, known: int) -> dict[str, Any]:
+    new = {f"new_{name}": value for name, value in _state(write.row, seq, write.entry.at).items()}
+    return {"key": write.row.id, "known": known, **new}
+
+
+def _state(row: Move, seq: int, at: datetime) -> dict[str, Any]:
+    due = first_due(row, at)
+    return {
+        "state": row.state.value,
+        "live": int(row.live),
+        "due": text(due) if due else None,
+        "seq": seq,
+        "entries": row.seq,
+        "body": to_body(row),
+    }
+
+
+def _foreign(session: Session, expected: Mapping[str, int], writes: Sequence[Write]) -> dict[str, str]:
+    """Services whose rows did not take the change, because another driver has written them."""
+    taken: dict[str, str] = {}
+    for write in writes:
+        if write.row.id in expected:
+            seq = session.execute(select(TABLE.c.seq).where(TABLE.c.id == write.row.id)).scalar_one_or_none()
+            if seq != expected[write.row.id]:
+                taken[write.row.service] = "taken over by another driver"
+    return taken
