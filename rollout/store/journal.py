@@ -61,7 +61,10 @@ class StoreJournal:
             with self._database.writing() as session:
                 self._commit(session, lease, batch)
         except IntegrityError as error:
-            raise self._clash(batch.writes) from error
+            clash = self._clash(batch.writes)
+            if clash is None:
+                raise
+            raise clash from error
 
     def _commit(self, session: Session, lease: Lease, batch: Batch) -> None:
         now = self._now()
@@ -105,13 +108,14 @@ class StoreJournal:
             found = session.execute(query).all()
         return [from_body(row.body, datetime.fromisoformat(row.due) if row.due else None) for row in found]
 
-    def _clash(self, writes: Sequence[Write]) -> ClashError | TakenError:
-        """Which rows could not be written, and whose they are."""
+    def _clash(self, writes: Sequence[Write]) -> ClashError | TakenError | None:
+        """Which rows could not be written, and whose they are; None where it is neither."""
         with self._database.reading() as session:
             others = moves.other_live(session, writes)
         if others:
             return ClashError(others)
-        return TakenError({write.row.service: "enrolled by another driver" for write in writes if write.row.seq == 1})
+        there = [write.row.service for write in writes if write.row.seq == 1 and self.move(write.row.id) is not None]
+        return TakenError(dict.fromkeys(there, "enrolled by another driver")) if there else None
 
 
 def _do(session: Session, effects: Effects, *, who: str, why: str, at: datetime) -> None:

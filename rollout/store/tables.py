@@ -191,9 +191,9 @@ class MoveRow(MainTable, table=True):
     state: str
     live: int
     due: str | None = None
-    position: int
+    position: int = 0
     seq: int
-    entries: int
+    entries: int = 0
     body: dict[str, Any] = _json()
 
 
