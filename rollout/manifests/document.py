@@ -12,6 +12,7 @@ from rollout.manifests import jsonc
 from rollout.manifests.problem import FileProblemError
 
 Place = Sequence[str | int]
+SPARE = 100_000
 LARGEST = 512 * 1024 * 1024
 _TOML_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 _TOML_END = " (at end of document)"
@@ -137,18 +138,19 @@ def _yaml(content: bytes) -> Document:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = (error.problem or error.context or "not YAML").strip().splitlines()[0]
+        reason = reason.partition(" with value ")[0]  # which may be a secret
         raise FileProblemError(reason, mark.line + 1 if mark else None) from error
     except (YAMLError, RecursionError, ValueError) as error:
         reason = next(iter(str(error).strip().splitlines()), "nested too deeply")
         raise FileProblemError(f"not YAML: {reason}") from error
-    return Document(_plain(root, _Budget()), lambda place: _yaml_line(root, place))
+    return Document(_plain(root, _Budget(SPARE + len(content))), lambda place: _yaml_line(root, place))
 
 
 @dataclass(slots=True)
 class _Budget:
-    """Aliases can make a small file enormous: so many values and no more."""
+    """Aliases can make a small file enormous: so many values and no more. Without them a file has fewer values than bytes."""
 
-    left: int = 10_000_000
+    left: int
 
 
 def _plain(value: object, budget: _Budget) -> object:
