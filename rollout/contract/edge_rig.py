@@ -11,8 +11,8 @@ from threading import Event, Thread
 
 import httpx
 
-from rollout.edge.bootstrap import EdgeSettings
 from rollout.edge.envoy import EnvoyEdge
+from rollout.edge.settings import EdgeSettings
 
 LIMIT_S = 15.0
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from rollout.edge.settings import EdgeSettings
+
 Json = dict[str, object]
 
 TYPES = "type.googleapis.com/envoy."
@@ -27,26 +29,6 @@ LOG_FIELDS = (
     "%REQ(X-REQUEST-ID):128%",
 )
 """One line per request, fields parted by tabs; the only one that a client writes stands last. samples.py reads them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EdgeSettings:
-    """What a home decides about its edge. Times in seconds.
-
-    `retries`: one second try, on another copy. `copy_idle_s` must be below the keep-alive of the copies, or a request meets
-    a connection that its copy is just closing. `connections`: more at once than this are refused.
-    """
-
-    listen: str = "127.0.0.1"
-    workers: int = 2
-    retries: bool = True
-    connect_s: float = 0.25
-    copy_idle_s: float = 1.0
-    client_idle_s: float = 300.0
-    headers_s: float = 5.0
-    header_kb: int = 60
-    headers: int = 100
-    connections: int = 3000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,20 +56,26 @@ local function failures_of(address)
   return count, last
 end
 
-local function tripped(address, now)
-  local count, last = failures_of(address)
+-- So many failures, and its rest is not over.
+local function rests(count, last, now)
   return count >= FAILURES and now < last + TRIPPED_MS
 end
 
--- One failure more. A copy that is tripped again after its rest keeps a file of the same length.
+local function tripped(address, now)
+  local count, last = failures_of(address)
+  return rests(count, last, now)
+end
+
+-- One failure more. A copy that fails again after its rest has a file of the same length.
 local function note_failure(address, now)
   local count, last = failures_of(address)
-  if count >= FAILURES and now < last + TRIPPED_MS then return end
-  local text = string.format("%d\n", now)
-  local file = io.open(TRIPS .. address, count >= FAILURES and "w" or "a")
+  if rests(count, last, now) then return end
+  local again = count >= FAILURES
+  local stamp = string.format("%d\n", now)
+  local file = io.open(TRIPS .. address, again and "w" or "a")
   if file then
-    local whole = file:write(count >= FAILURES and text:rep(FAILURES) or text)
-    if file:close() and whole then return end
+    local written = file:write(again and stamp:rep(FAILURES) or stamp)
+    if file:close() and written then return end
   end
   remembered[address] = { count = math.min(count + 1, FAILURES), last = now }
 end
@@ -77,7 +83,7 @@ end
 -- A good answer ends the row of failures, unless it is a late one from before the trip.
 local function note_success(address, now)
   local count, last = failures_of(address)
-  if count > 0 and not (count >= FAILURES and now < last + TRIPPED_MS) then
+  if count > 0 and not rests(count, last, now) then
     os.remove(TRIPS .. address)
     remembered[address] = nil
   end
@@ -149,7 +155,6 @@ function envoy_on_request(handle)
   if service then legacy, v2, weight = route_of(service) end
   if legacy == nil then return refuse(handle, "404", "the edge knows no service of this name") end
   if legacy == false then return refuse(handle, "503", "the route of this service is broken") end
-
   if legacy == "-" and v2 == "-" then return refuse(handle, "503", "no copy of this service runs") end
 
   local notes = handle:streamInfo():dynamicMetadata()

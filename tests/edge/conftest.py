@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from rollout.contract.edge_rig import HttpCopy, RunningEdge
-from rollout.edge.bootstrap import EdgeSettings
+from rollout.edge.settings import EdgeSettings
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 
 from rollout.contract.edge_rig import HttpCopy, RunningEdge, wait_for
 from rollout.edge.admin import active_requests
-from rollout.edge.bootstrap import EdgeSettings
 from rollout.edge.envoy import EnvoyEdge
+from rollout.edge.settings import EdgeSettings
 from rollout.errors import BrokenError, TransientError
 from rollout.host.ports import Route
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from rollout.contract.edge_rig import HttpCopy, RunningEdge
-from rollout.edge.bootstrap import EdgeSettings, lua_string
+from rollout.edge.bootstrap import lua_string
 from rollout.edge.routes import BLOCK, Routes
+from rollout.edge.settings import EdgeSettings
 from rollout.errors import BrokenError, UsageError
 from rollout.host.ports import Route
 
