@@ -57,7 +57,7 @@ class Desk:
         with self._change(spec.service, fence) as record:
             held = self._known(record, spec)
             self._run(held)
-            return self._seen(held)
+            return self._seen(self.ledger.record(spec.service).held[spec.id])
 
     def attach(self, instance: str, port: int, note: str, fence: int, *, traffic: bool = True) -> None:
         """Names and, with `traffic`, the edge lead to this port of the instance."""

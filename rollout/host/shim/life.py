@@ -108,9 +108,6 @@ class Shim:
             return
         self.stopping, self.grace_s = True, grace_s
         self.say("stopping")
-        self._end_all(limit)
-
-    def _end_all(self, limit: float) -> None:
         self.kill_at = limit
         self._signal_all(signal.SIGTERM)
 
@@ -175,7 +172,8 @@ class Shim:
                 self.leader, self.code = 0, os.waitstatus_to_exitcode(status)
                 if not self.stopping:
                     self.say("ending")
-                    self._end_all(time.monotonic() + self.spec.grace_s)
+                    self.kill_at = time.monotonic() + self.spec.grace_s
+                self._signal_all(signal.SIGTERM)
             elif pid == self.guard.pid:
                 self.guard.start(self.group)
                 self.say(self.phase)
