@@ -36,7 +36,10 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """What the planner knows of a service. `settings_hash` is keyed (HMAC): it tells changes, never values."""
+    """What the planner knows of a service. `settings_hash` is keyed (HMAC): it tells changes, never values.
+
+    `pinned`, `blocked`, `moving` and `no_engine` are None, or the facts in words. `has_command`: a command or an image.
+    """
 
     id: str
     customer: str
@@ -57,6 +60,7 @@ class Candidate:
     pinned: str | None = None
     blocked: str | None = None
     moving: str | None = None
+    no_engine: str | None = None
     asked_for_v2: bool = False
 
 
@@ -88,11 +92,15 @@ class PlannedMove:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wave:
-    """A set of moves of one tier. `number` is given once and never reused; the name is `wave-N`."""
+    """A set of moves of one tier. `number` is given once and never reused; the name is `wave-N`.
+
+    `boarding`: their owners asked for v2, and the policy lets them go ahead of their tier: it waits for no other tier.
+    """
 
     number: int
     tier: Tier
     moves: tuple[PlannedMove, ...]
+    boarding: bool = False
 
     @property
     def name(self) -> str:

@@ -18,9 +18,7 @@ SHOW = "from rollout.manifests import policy; print(policy.folder(), *policy.shi
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    built = subprocess.run(
-        [sys.executable, "-c", BUILD, str(folder)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    built = subprocess.run([sys.executable, "-c", BUILD, str(folder)], cwd=ROOT, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
     return folder / built.stdout.split()[-1]
 
@@ -44,8 +42,6 @@ def test_the_wheel_has_the_same_bytes_and_nothing_beside_the_package(wheel: Path
 def test_an_installed_wheel_finds_them_in_itself(wheel: Path, tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     clean = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
-    shown = subprocess.run(
-        [sys.executable, "-c", SHOW], cwd=tmp_path, env=clean, capture_output=True, text=True, check=False
-    )
+    shown = subprocess.run([sys.executable, "-c", SHOW], cwd=tmp_path, env=clean, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.split() == [str(tmp_path / "site" / "rollout" / "plans"), "default", "runtime-v2"]
