@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -108,9 +109,13 @@ def to_control(row: ControlRow) -> Control:
     )
 
 
+def is_open(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Conditions for rows that hold now."""
+    return col(ControlRow.ended).is_(None), or_(col(ControlRow.until).is_(None), col(ControlRow.until) > _text(now))
+
+
 def _open(now: datetime) -> SelectOfScalar[ControlRow]:
-    lasting = or_(col(ControlRow.until).is_(None), col(ControlRow.until) > _text(now))
-    return select(ControlRow).where(col(ControlRow.ended).is_(None), lasting).order_by(col(ControlRow.id))
+    return select(ControlRow).where(*is_open(now)).order_by(col(ControlRow.id))
 
 
 def _line(row: ControlRow, *, who: str, why: str, ended: bool) -> audit.Line:

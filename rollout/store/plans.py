@@ -1,0 +1,277 @@
+"""Stored plans: their bytes, the numbers of their waves, and which plan took another's place."""
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, insert, select, update
+from sqlmodel import Session, col
+
+from rollout.errors import StaleError, UsageError
+from rollout.executor.ports import ControlKind
+from rollout.model.plain import from_plain
+from rollout.model.plan import Plan
+from rollout.planner.seal import content, encoded, genuine, numbered
+from rollout.store import audit, counters
+from rollout.store.controls import is_open
+from rollout.store.database import Database
+from rollout.store.tables import MAIN, ControlRow, CounterRow, PlannedRow, PlanRow, WaveRow
+
+PLANNED, SUPERSEDED, EXPIRED = "planned", "superseded", "expired"
+_CHUNK = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPlan:
+    """A plan as it was stored. `open`: it has waves that have not begun and can still begin."""
+
+    plan: Plan
+    stored: datetime
+    stored_by: str
+    superseded_by: str | None
+    open: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Displaced:
+    """A wave not begun whose services a new plan takes. `told`: why a person should be asked first; empty where not."""
+
+    wave: int
+    plan: str
+    told: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """Where a service stands in the newest wave that it was planned for. `state` is the wave's."""
+
+    wave: int
+    plan: str
+    state: str
+    superseded_by: str | None
+    expires: datetime
+
+
+class Plans:
+    """The plans of one home."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def moment(self) -> tuple[int, int]:
+        """The fleet's revision, and the number that the next wave will get."""
+        with self._database.reading() as session:
+            return counters.current(session, counters.FLEET_REVISION), counters.current(session, counters.WAVE) + 1
+
+    def same(self, plan: Plan, now: datetime) -> StoredPlan | None:
+        """The open plan that would do exactly this, none of whose waves has begun; None where there is none."""
+        with self._database.reading() as session:
+            return _same(session, plan, now)
+
+    def displaced(self, plan: Plan, now: datetime) -> list[Displaced]:
+        """The waves not begun whose place storing `plan` would take. A plan that has expired takes none."""
+        with self._database.reading() as session:
+            return _displaced(session, plan, now)
+
+    def store(self, plan: Plan, *, who: str, now: datetime) -> StoredPlan:
+        """The plan is stored under the next free wave numbers, and what it displaces is superseded.
+
+        Where an open plan would do exactly the same, that one is returned and nothing is stored.
+        """
+        with self._database.writing() as session:
+            present = _same(session, plan, now)
+            if present is not None:
+                return present
+            first = counters.current(session, counters.WAVE) + 1
+            stored = plan if plan.waves and plan.waves[0].number == first else numbered(plan, first)
+            displaced = _displaced(session, stored, now)
+            _insert(session, stored, who, now)
+            _supersede(session, stored, displaced, now)
+            after = {"waves": [wave.name for wave in stored.waves], "superseded": [f"wave-{d.wave}" for d in displaced]}
+            audit.append(session, audit.Line(who=who, what="plan", subject=stored.id, after=after), now)
+            return StoredPlan(plan=stored, stored=now, stored_by=who, superseded_by=None, open=now < stored.expires)
+
+    def get(self, name: str) -> StoredPlan:
+        """The plan of that id, or the one that a wave such as `wave-3` belongs to.
+
+        UsageError for an unknown name, StaleError where the stored bytes do not match their hash.
+        """
+        with self._database.reading() as session:
+            row = session.get(PlanRow, _plan_id(session, name))
+            if row is None:
+                raise _unknown(session, name)
+            return _stored(session, row)
+
+    def seat(self, service: str) -> Seat | None:
+        """The newest wave that the service was planned for."""
+        query = (
+            select(WaveRow, col(PlanRow.expires))
+            .join(PlannedRow, col(PlannedRow.wave) == col(WaveRow.number))
+            .join(PlanRow, col(PlanRow.id) == col(WaveRow.plan))
+            .where(col(PlannedRow.service) == service)
+            .order_by(col(WaveRow.number).desc())
+            .limit(1)
+        )
+        with self._database.reading() as session:
+            found = session.execute(query).first()
+        if found is None:
+            return None
+        wave, expires = found
+        return Seat(
+            wave=wave.number,
+            plan=wave.plan,
+            state=wave.state,
+            superseded_by=wave.superseded_by,
+            expires=datetime.fromisoformat(expires),
+        )
+
+
+def require_usable(stored: StoredPlan, now: datetime) -> None:
+    """StaleError where no wave of the plan can begin any more: superseded (names the successor), expired, or used up."""
+    plan = stored.plan
+    if stored.superseded_by:
+        raise StaleError(f"{plan.id} was superseded by {stored.superseded_by}", then=f"rollout show {stored.superseded_by}")
+    if now >= plan.expires:
+        raise StaleError(f"{plan.id} expired on {plan.expires:%Y-%m-%d %H:%M} UTC", then="rollout plan")
+    if not stored.open:
+        raise StaleError(f"{plan.id} is used up: all of its waves have begun", then="rollout status, or rollout plan")
+
+
+def decoded(data: bytes, where: str) -> Plan:
+    """The plan of these bytes. UsageError where they are no plan, StaleError where the hash does not match."""
+    try:
+        body = json.loads(data)
+        good = isinstance(body, dict) and genuine(body)
+        plan = from_plain(Plan, body) if good else None
+    except (ValueError, TypeError, KeyError, AttributeError, StopIteration) as error:
+        raise UsageError(f"{where} is not a plan: {error}", then="rollout plan --out FILE writes one") from None
+    if plan is None:
+        if not isinstance(body, dict) or "waves" not in body:
+            raise UsageError(f"{where} is not a plan", then="rollout plan --out FILE writes one")
+        raise StaleError(f"{where} is not what was planned: its hash does not match", then="rollout plan")
+    return plan
+
+
+def _insert(session: Session, plan: Plan, who: str, now: datetime) -> None:
+    at = _text(now)
+    session.add(
+        PlanRow(
+            id=plan.id,
+            sha256=plan.sha256,
+            content=content(plan),
+            created=_text(plan.created),
+            expires=_text(plan.expires),
+            body=encoded(plan).decode(),
+            stored=at,
+            stored_by=who,
+        )
+    )
+    session.flush()
+    state = PLANNED if now < plan.expires else EXPIRED
+    connection = session.connection()
+    waves = [
+        {
+            "number": wave.number,
+            "plan": plan.id,
+            "position": position,
+            "tier": wave.tier.value,
+            "size": len(wave.moves),
+            "state": state,
+            "detached": False,
+            "body": {"boarding": True} if wave.boarding else {},
+        }
+        for position, wave in enumerate(plan.waves)
+    ]
+    connection.execute(insert(MAIN.tables["wave"]), waves)
+    for wave in plan.waves:
+        seats = [{"wave": wave.number, "position": n, "service": move.service} for n, move in enumerate(wave.moves)]
+        for start in range(0, len(seats), _CHUNK):
+            connection.execute(insert(MAIN.tables["planned"]), seats[start : start + _CHUNK])
+    session.merge(CounterRow(name=counters.WAVE, value=plan.waves[-1].number))
+
+
+def _supersede(session: Session, plan: Plan, displaced: Sequence[Displaced], now: datetime) -> None:
+    """Their waves are superseded; a plan without any wave left that can begin is too."""
+    numbers = [found.wave for found in displaced]
+    taken = update(WaveRow).where(col(WaveRow.number).in_(numbers))
+    session.execute(taken.values(state=SUPERSEDED, superseded_by=plan.id))
+    for old in sorted({found.plan for found in displaced}):
+        waiting = select(col(WaveRow.number)).where(col(WaveRow.plan) == old, col(WaveRow.state) == PLANNED)
+        if session.execute(waiting).first() is None:
+            session.execute(update(PlanRow).where(col(PlanRow.id) == old).values(superseded_by=plan.id))
+    approvals = update(ControlRow).where(
+        col(ControlRow.kind) == ControlKind.APPROVAL.value,
+        col(ControlRow.subject).in_([f"wave-{number}" for number in numbers]),
+        col(ControlRow.ended).is_(None),
+    )
+    session.execute(approvals.values(ended=_text(now), ended_by=plan.id))
+
+
+def _same(session: Session, plan: Plan, now: datetime) -> StoredPlan | None:
+    query = select(PlanRow).where(col(PlanRow.content) == content(plan), col(PlanRow.expires) > _text(now))
+    for row in session.execute(query.order_by(col(PlanRow.stored).desc())).scalars():
+        states = set(session.execute(select(col(WaveRow.state)).where(col(WaveRow.plan) == row.id)).scalars())
+        if states == {PLANNED}:
+            return _stored(session, row)
+    return None
+
+
+def _displaced(session: Session, plan: Plan, now: datetime) -> list[Displaced]:
+    if now >= plan.expires:
+        return []
+    services = {move.service for wave in plan.waves for move in wave.moves}
+    waiting = select(col(WaveRow.number), col(WaveRow.plan), col(WaveRow.detached)).where(col(WaveRow.state) == PLANNED)
+    rows = session.execute(waiting.order_by(col(WaveRow.number))).all()
+    held = [(number, old, detached) for number, old, detached in rows if _holds(session, number, services)]
+    approved = _approved(session, [number for number, _, _ in held], now)
+    return [
+        Displaced(wave=number, plan=old, told=approved.get(number) or ("left to the scheduler" if detached else ""))
+        for number, old, detached in held
+    ]
+
+
+def _holds(session: Session, wave: int, services: Collection[str]) -> bool:
+    query = select(col(PlannedRow.service)).where(col(PlannedRow.wave) == wave)
+    return any(service in services for service in session.execute(query).scalars())
+
+
+def _approved(session: Session, waves: Iterable[int], now: datetime) -> dict[int, str]:
+    numbers = {f"wave-{number}": number for number in waves}
+    query = select(col(ControlRow.subject), col(ControlRow.actor)).where(
+        col(ControlRow.kind) == ControlKind.APPROVAL.value, col(ControlRow.subject).in_(list(numbers)), *is_open(now)
+    )
+    people: dict[int, list[str]] = {}
+    for subject, actor in session.execute(query.order_by(col(ControlRow.id))):
+        people.setdefault(numbers[subject], []).append(actor)
+    return {number: f"approved by {', '.join(names)}" for number, names in people.items()}
+
+
+def _plan_id(session: Session, name: str) -> str:
+    number = name.removeprefix("wave-")
+    if name == number or not number.isdecimal():
+        return name
+    return session.execute(select(col(WaveRow.plan)).where(col(WaveRow.number) == int(number))).scalar_one_or_none() or ""
+
+
+def _unknown(session: Session, name: str) -> UsageError:
+    last = session.execute(select(func.max(col(WaveRow.number)))).scalar_one_or_none()
+    newest = session.execute(select(col(PlanRow.id)).order_by(col(PlanRow.stored).desc()).limit(1)).scalar_one_or_none()
+    if newest is None:
+        return UsageError(f"there is no {name}: nothing has been planned", then="rollout plan")
+    return UsageError(f"there is no {name}; there are wave-1 to wave-{last}", then=f"rollout show {newest}")
+
+
+def _stored(session: Session, row: PlanRow) -> StoredPlan:
+    waiting = select(col(WaveRow.number)).where(col(WaveRow.plan) == row.id, col(WaveRow.state) == PLANNED)
+    return StoredPlan(
+        plan=decoded(row.body.encode(), row.id),
+        stored=datetime.fromisoformat(row.stored),
+        stored_by=row.stored_by,
+        superseded_by=row.superseded_by,
+        open=session.execute(waiting).first() is not None,
+    )
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds")
