@@ -42,9 +42,10 @@ class _Answers(BaseHTTPRequestHandler):
             return
         content = copy.name.encode()
         self.send_response(copy.status)
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Length", str(len(content) + copy.withheld))
         self.end_headers()
         self.wfile.write(content)
+        self.close_connection = copy.withheld > 0
 
     do_POST = do_GET
     do_PUT = do_GET
@@ -54,7 +55,10 @@ class _Answers(BaseHTTPRequestHandler):
 
 
 class HttpCopy(ThreadingHTTPServer):
-    """A copy that answers its own name with `status` (0: closes without an answer), while `let_go` is set."""
+    """A copy that answers its own name with `status` (0: closes without an answer), while `let_go` is set.
+
+    `withheld`: so many bytes are missing from an answer when it closes. `seen`: method, path, headers, bytes of the body.
+    """
 
     daemon_threads = True
     request_queue_size = 128
@@ -63,6 +67,7 @@ class HttpCopy(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Answers)
         self.name = name
         self.status = 200
+        self.withheld = 0
         self.seen: list[tuple[str, str, dict[str, str], int]] = []
         self.let_go = Event()
         self.let_go.set()

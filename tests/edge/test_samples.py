@@ -88,6 +88,17 @@ def test_a_client_that_gave_up_waiting_is_an_error_of_the_copy(plain: RunningEdg
     wait_for(lambda: samples.read("waits/api", began)[L].errors == 1, "the request without an answer")
 
 
+def test_an_answer_that_broke_off_is_an_error_though_its_status_was_good(plain: RunningEdge, copies: MakeCopy) -> None:
+    copy = copies("legacy")
+    copy.withheld = 100
+    plain.edge.write(Route(host_name="api.breaks.internal", legacy=(copy.address,), v2=(), weight=0))
+    began = datetime.now(UTC)
+    with plain.client("api.breaks.internal") as client, pytest.raises(httpx.RemoteProtocolError):
+        client.get("/")
+    samples = LogSamples(AccessLog(plain.edge.places.log))
+    wait_for(lambda: samples.read("breaks/api", began)[L].errors == 1, "the answer that broke off")
+
+
 def test_a_second_try_is_counted_apart_from_errors(running: RunningEdge, copies: MakeCopy) -> None:
     legacy, v2 = copies("legacy"), copies("v2")
     running.edge.write(Route(host_name="api.again.internal", legacy=(legacy.address,), v2=(v2.address,), weight=100))

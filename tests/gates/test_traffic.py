@@ -42,6 +42,7 @@ def sample(runtime: RuntimeName, requests: int, errors: int = 0, retried: int = 
         pytest.param((500, 500), (500, 500), "pass", id="nothing is worse than all"),
         pytest.param((100, 0, 6), (100,), "fail", id="saved by a second try is a failure"),
         pytest.param((1000, 3, 0, 0), (1000,), "pass", id="three of a thousand"),
+        pytest.param((0, 0, 0, 5), (100,), "fail", id="nothing reached it, it was broken before"),
         pytest.param((1000, 3, 0, 60), (1000,), "fail", id="then its traffic was taken away"),
     ],
 )
