@@ -6,6 +6,6 @@ from rollout.cli import service_import, service_read, service_write
 
 MODULES = (service_write, service_read, service_import)
 
-app = typer.Typer(no_args_is_help=True, help="Services: add, look, edit, remove, import.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Services: add, look, edit, remove, import.")
 for module in MODULES:
     module.register(app)

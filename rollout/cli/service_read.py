@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 def list_(
     *,
-    tier: Annotated[list[Tier] | None, typer.Option(help="Only this tier. Often.", case_sensitive=False)] = None,
+    tier: Annotated[list[Tier] | None, typer.Option(help="Only this tier. Repeatable.", case_sensitive=False)] = None,
     environment: Annotated[str | None, typer.Option(help="Only this environment.")] = None,
     customer: Annotated[str | None, typer.Option(help="Only this customer.")] = None,
     json: o.Json = False,

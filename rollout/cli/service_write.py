@@ -65,7 +65,10 @@ def add(
     reason: o.Reason = "",
     json: o.Json = False,
 ) -> None:
-    """Add a service. The shortest form: rollout service add hello --tier trial -- python3 -m http.server '$PORT'"""
+    """Add a service.
+
+    The shortest form: rollout service add hello --tier trial -- python3 -m http.server '$PORT'
+    """
     service = _new(name, environment, service_options.fields_of(locals()))
     with wiring.fleet(create=True) as fleet:
         added = operations.add(fleet, service, wiring.rules(fleet), runtime=runtime, reason=reason)
@@ -117,7 +120,10 @@ def edit(
     reason: o.Reason = "",
     json: o.Json = False,
 ) -> None:
-    """Edit a service. What it runs changes at its next deploy; variables and labels are added to those it has."""
+    """Edit a service; what it runs changes at its next deploy.
+
+    Variables and labels are added to those it has; volumes take the place of those it has.
+    """
     fields = service_options.fields_of(locals())
     with wiring.fleet() as fleet:
         before = fleet.find(name)
@@ -165,7 +171,7 @@ def remove(
     reason: o.Reason = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Remove a service that does not run: its description, releases, pin, block and setting."""
+    """Remove a service that does not run, with its releases, pin, block and setting."""
     with wiring.fleet() as fleet:
         service = operations.check_removable(fleet, name)
         console.ask(f"Remove {service.id} with its releases, pin, block and setting?", yes=yes)
