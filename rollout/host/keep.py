@@ -21,7 +21,8 @@ from rollout.host.shim.background import HELD
 from rollout.host.shim_state import ShimState
 from rollout.model.fleet import RestartPolicy
 
-MARK = "ROLLOUT_KEPT"
+MARK, SHIM = "ROLLOUT_KEPT", "ROLLOUT_SHIM"
+"""In the environment of what is kept, and of what keeps it: the folder."""
 INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "VIRTUAL_ENV")
 LOOK_S = 0.01
 PATIENCE_S = 10.0
@@ -75,7 +76,8 @@ class Keeper:
         place = self._place(program.name)
         package = Path(rollout.__file__).parent
         command = [sys.executable, "-I", "-S", str(package / "host/shim/start.py"), str(package.parent), str(place)]
-        ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, cwd="/", env={})
+        env = {SHIM: str(place)}
+        ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, cwd="/", env=env)
         if ended.returncode not in {0, HELD}:
             said = ended.stderr.decode(errors="replace").strip().splitlines()
             raise BrokenError(

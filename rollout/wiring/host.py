@@ -149,7 +149,9 @@ def down(home: Home) -> Down:
     keep = keeper(home)
     scheduler = read(keep.folder / SCHEDULER)
     if (home.path / FILE).exists():
-        leases = Progress(home.database()).sight(states=(), limit=0).leases
+        database = home.database()
+        leases = Progress(database).sight(states=(), limit=0).leases
+        database.close()
         refuse_while_driven(leases, now(), alive, ours=[scheduler.pid] if scheduler else [])
     for name in (SCHEDULER, HOST_PART):
         keep.stop(name, GRACE_S)

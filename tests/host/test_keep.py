@@ -244,6 +244,29 @@ def test_programs_see_normal_signals(keeper: Keeper) -> None:
     assert all(int(line.split()[1], 16) == 0 for line in lines[1:])
 
 
+STARTER = """
+import sys, time
+from pathlib import Path
+from rollout.host.keep import Keeper, Program
+Keeper(Path(sys.argv[1])).start(Program(name="two", argv=("/bin/sleep", "60")))
+print("started", flush=True)
+time.sleep(60)
+"""
+
+
+def test_what_a_kept_program_has_others_keep_outlives_it(keeper: Keeper) -> None:
+    root = str(Path(shim_state.__file__).parents[2])
+    argv = (sys.executable, "-c", STARTER, str(keeper.folder))
+    keeper.start(Program(name="one", argv=argv, env={"PYTHONPATH": root}, restart=ALWAYS))
+    until(lambda: keeper.tail("one", 1) == ["started"])
+    second = keeper.facts("two")
+    os.kill(state(keeper).pid, signal.SIGKILL)
+    until(lambda: state(keeper).restarts == 1 and state(keeper).pid)
+    assert keeper.facts("two") == second
+    keeper.stop("one", 1)
+    assert keeper.facts("two") == second
+
+
 def test_forget_wants_it_stopped(keeper: Keeper) -> None:
     keeper.start(shell("sleep 60"))
     with pytest.raises(BrokenError, match="still runs"):

@@ -29,6 +29,7 @@ class Shim:
             self.spec = Spec(file.read())
         self.log = Log(f"{folder}/log", self.spec.log_bytes)
         self.guard = Guard(lock)
+        self.mark = f"ROLLOUT_KEPT={folder}"
         self.phase = "starting"
         self.leader = self.group = self.restarts = self.tries = 0
         self.code: int | None = None
@@ -120,7 +121,7 @@ class Shim:
             send(pid, number)
 
     def _strays(self) -> list[int]:
-        return [pid for pid in below(os.getpid(), self.guard.pid) if group_of(pid) != self.group]
+        return [pid for pid in below(os.getpid(), self.guard.pid, self.mark) if group_of(pid) != self.group]
 
     def _anything_left(self) -> bool:
         return group_lives(self.group) or bool(self._strays())

@@ -18,18 +18,31 @@ def parents() -> dict[int, int]:
     return found
 
 
-def below(top: int, spared: int) -> list[int]:
-    """Everything that descends from `top`, `spared` and what is below it left out."""
+def below(top: int, spared: int, mark: str) -> list[int]:
+    """Everything that descends from `top`, without `spared`, what is kept by another shim, and what is below those.
+
+    `mark` is the `ROLLOUT_KEPT=…` of what `top` keeps: a kept process may itself have started others to be kept.
+    """
     by_parent: dict[int, list[int]] = {}
     for pid, parent in parents().items():
         by_parent.setdefault(parent, []).append(pid)
     found: list[int] = []
     look = [top]
     while look:
-        children = [pid for pid in by_parent.get(look.pop(), []) if pid != spared]
+        children = [pid for pid in by_parent.get(look.pop(), []) if pid != spared and not _foreign(pid, mark)]
         found += children
         look += children
     return found
+
+
+def _foreign(pid: int, mark: str) -> bool:
+    """Another shim, or something that another shim keeps."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            marks = [part for part in file.read().split(b"\0") if part.startswith((b"ROLLOUT_KEPT=", b"ROLLOUT_SHIM="))]
+    except OSError:
+        return False
+    return bool(marks) and os.fsencode(mark) not in marks
 
 
 def group_of(pid: int) -> int:
