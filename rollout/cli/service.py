@@ -2,9 +2,9 @@
 
 import typer
 
-from rollout.cli import service_import, service_read, service_write
+from rollout.cli import service_import, service_read, service_run, service_write
 
-MODULES = (service_write, service_read, service_import)
+MODULES = (service_write, service_read, service_import, service_run)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Services: add, look, edit, remove, import.")
 for module in MODULES:

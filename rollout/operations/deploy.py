@@ -107,9 +107,9 @@ def deploy_many(means: Means, services: Sequence[Service], *, at_once: int = 8) 
     return [by_id[one.id] for one in services]
 
 
-def refuse(means: Means, service: str, verb: str) -> None:
+def refuse(deploys: Deploys, service: str, verb: str) -> None:
     """BringBack where nobody can bring a service back: a service in the middle of a move must wait (WaitingError)."""
-    state = means.deploys.moving([service]).get(service)
+    state = deploys.moving([service]).get(service)
     if state is not None:
         raise WaitingError(
             f"{service} is {state.value.replace('_', ' ')}: {verb} must wait until its move has ended",

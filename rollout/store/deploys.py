@@ -4,15 +4,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
-from rollout.errors import FencedError
 from rollout.model.fleet import Placement, Release, RuntimeName, Setting
 from rollout.model.lease import Lease
 from rollout.model.state import State
-from rollout.store import audit, blocks, placements, releases, setting
+from rollout.store import audit, blocks, leases, placements, releases, setting
 from rollout.store.database import Database
-from rollout.store.tables import BlockRow, LeaseRow, MoveRow, ServiceRow
+from rollout.store.tables import BlockRow, MoveRow, ServiceRow
 
 FEW = 20
 """Up to so many services are asked for one by one."""
@@ -89,7 +88,8 @@ class Deploys:
         FencedError when the lease is no longer ours: nothing was written then.
         """
         with self.database.writing() as session:
-            _check(session, lease)
+            if lease is not None:
+                leases.check(session, lease)
             releases.add_many(session, [one.release for one in deployed if one.new])
             placements.put(session, [one.placement for one in deployed])
             audit.append_many(session, [_line(one, who) for one in deployed], self.now())
@@ -101,7 +101,8 @@ class Deploys:
         """The service should not run on these sides. FencedError as in `record`."""
         gone = tuple(sides)
         with self.database.writing() as session:
-            _check(session, lease)
+            if lease is not None:
+                leases.check(session, lease)
             for side in gone:
                 placements.remove(session, service, side)
             before = {"runs_on": [side.value for side in gone]}
@@ -127,15 +128,6 @@ def _is_another(session: Session, one: Deployed) -> bool:
         return one.what == "deploy" and one.replaced != one.release.number
     service, block = session.get(ServiceRow, one.service), session.get(BlockRow, one.service)
     return service is not None and block is not None and service.fingerprint != block.fingerprint
-
-
-def _check(session: Session, lease: Lease | None) -> None:
-    if lease is None:
-        return
-    row = session.exec(select(LeaseRow).where(col(LeaseRow.subject) == lease.subject)).one_or_none()
-    if row is None or row.number != lease.number:
-        by = f"lease {row.number}" if row else "nobody: it was unlocked"
-        raise FencedError(f"{lease.subject}: taken over by {by}", state="nothing was written", then="rollout status")
 
 
 def _line(one: Deployed, who: str) -> audit.Line:

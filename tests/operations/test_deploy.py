@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from rollout.errors import BrokenError, FencedError, LockedError, UsageError, WaitingError
-from rollout.executor.memory import MemoryLeases, VirtualClock
+from rollout.executor.memory import VirtualClock
+from rollout.executor.ports import LEASE_S
 from rollout.host.desk import Desk, Doers
 from rollout.host.ledger import Ledger
 from rollout.host.memory import MemoryEdge, MemoryNames, MemoryPorts
@@ -24,8 +25,9 @@ from rollout.runtimes.legacy import Legacy
 from rollout.runtimes.v2 import V2
 from rollout.store import audit, blocks, setting
 from rollout.store.deploys import Deployed, Deploys
+from rollout.store.leases import StoreLeases
 from rollout.store.services import Services
-from rollout.store.tables import LeaseRow, MoveRow
+from rollout.store.tables import MoveRow
 from rollout.wiring.home import Home
 
 START = datetime(2024, 6, 4, 9, tzinfo=UTC)
@@ -33,23 +35,6 @@ ANN = Holder(user="ann", host="here", pid=1, started=1.0, doing="service deploy"
 API = Service(
     name="api", environment="shop", customer="acme", tier=Tier.TRIAL, command="serve", health_path="/up", health_timeout_s=5
 )
-
-
-class StoredLeases(MemoryLeases):
-    """Leases in memory that also stand in the store, where a deploy checks them."""
-
-    def __init__(self, clock: VirtualClock, world: "World") -> None:
-        super().__init__(clock)
-        self._world = world
-
-    def take(self, subject: str, holder: Holder) -> Lease:
-        lease = super().take(subject, holder)
-        self.write(subject, lease.number)
-        return lease
-
-    def write(self, subject: str, number: int) -> None:
-        with self._world.database.writing() as session:
-            session.merge(LeaseRow(subject=subject, number=number, holder={}, heartbeat="", expires=""))
 
 
 class Recording(MemoryEngine):
@@ -97,7 +82,7 @@ class World:
         self.desk = Desk(Ledger(folder / "ledger"), doers)
         self.answer = Answer(True, "200")
         self.said: list[tuple[str, str]] = []
-        self.leases = StoredLeases(self.clock, self)
+        self.leases = StoreLeases(self.database, self.clock.now, lambda _: True)
         self.means = self._means()
 
     def _means(self) -> Means:
@@ -119,7 +104,7 @@ class World:
             leases=self.leases,
             holder=ANN,
             live=lambda: live,
-            bring_back=lambda service, verb: refuse(self.means, service, verb),
+            bring_back=lambda service, verb: refuse(self.means.deploys, service, verb),
             read_env_file=lambda path: {"FROM_FILE": path.name, "A": "file"},
             clock=self.clock,
             tell=lambda service, line: self.said.append((service, line)),
@@ -342,8 +327,13 @@ def test_a_service_that_somebody_works_on_is_locked(world: World) -> None:
 
 def test_a_deploy_that_was_taken_over_writes_nothing(world: World) -> None:
     deploy(world.means, world.add())
-    world.engine.on_start = lambda: world.leases.write("service:shop/api", 99)
-    with pytest.raises(FencedError, match="lease 99"):
+
+    def take_over() -> None:
+        world.clock.sleep(LEASE_S + 1)
+        world.leases.take("service:shop/api", replace(ANN, user="bob"))
+
+    world.engine.on_start = take_over
+    with pytest.raises(FencedError, match="bob"):
         deploy(world.means, API)
     assert world.placed() == [(RuntimeName.LEGACY, 1)]
 

@@ -1,0 +1,142 @@
+"""`rollout service deploy | stop | restart | logs`."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from rollout.cli import console
+from rollout.cli import service_options as o
+from rollout.errors import PartialError, UsageError
+from rollout.model.fleet import RuntimeName, Service
+from rollout.operations import logs as written
+from rollout.operations.deploy import Result, deploy_many, outcome
+from rollout.operations.deploy import deploy as deploy_one
+from rollout.operations.deploy import restart as restart_one
+from rollout.operations.deploy import stop as stop_one
+from rollout.wiring.clock import SystemClock
+from rollout.wiring.deploy import Desk, desk, host
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+def register(app: typer.Typer) -> None:
+    """The four commands are in the group."""
+    app.command()(deploy)
+    app.command()(stop)
+    app.command()(restart)
+    app.command()(logs)
+
+
+def deploy(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME…", help="NAME or ENVIRONMENT/NAME.")] = None,
+    *,
+    all_: Annotated[bool, typer.Option("--all", help="Every service of the fleet.")] = False,
+    release: Annotated[int | None, typer.Option(metavar="N", help="This old release; the runtime setting stays.")] = None,
+    at_once: Annotated[int, typer.Option(help="How many at a time.", min=1, max=64)] = 8,
+    json: o.Json = False,
+) -> None:
+    """Make a release and run it where the service runs: new copy healthy, then traffic, drain and stop the old one."""
+    if bool(names) == all_ or (release is not None and (all_ or len(names or []) != 1)):
+        raise UsageError("name services or say --all; --release takes one service", then="rollout service deploy --help")
+    with desk("service deploy", tell=_tell, say=console.say) as open_:
+        services = open_.services.list() if all_ else [open_.services.find(name) for name in names or []]
+        if len(services) == 1 and not all_:
+            results: Sequence[Result] = [deploy_one(open_.means, services[0], number=release)]
+        else:
+            results = deploy_many(open_.means, services, at_once=at_once)
+        if release is not None:
+            setting = open_.means.deploys.setting(services[0].id)
+            console.say(f"{services[0].id}: the setting stays as it is now: {setting.runtime} ({setting.origin})")
+    _show(results, json=json)
+
+
+def stop(name: o.Name, *, yes: Yes = False) -> None:
+    """Stop every copy of a service; its last requests end first, its releases are kept."""
+    with desk("service stop", tell=_tell, say=console.say) as open_:
+        service = open_.services.find(name)
+        if not open_.means.deploys.placements(service.id):
+            console.say(f"{service.id} does not run")
+            return
+        console.ask(f"Stop {_running(open_, service)}? Nobody answers its requests then.", yes=yes)
+        stopped = stop_one(open_.means, service.id)
+    print(f"{service.id}: stopped on {' and '.join(one.runtime for one in stopped)}")
+
+
+def restart(name: o.Name, *, yes: Yes = False) -> None:
+    """Replace what runs of a service by a new copy of the same release."""
+    with desk("service restart", tell=_tell, say=console.say) as open_:
+        service = open_.services.find(name)
+        console.ask(f"Restart {_running(open_, service)}?", yes=yes)
+        result = restart_one(open_.means, service)
+    print(f"{service.id}: {outcome(result)}")
+
+
+def logs(
+    name: o.Name,
+    *,
+    runtime: Annotated[RuntimeName | None, typer.Option(help="Only this side.", case_sensitive=False)] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written, until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="So many of each copy.", min=0)] = 100,
+) -> None:
+    """What the copies of a service wrote, newest last."""
+    with desk("service logs") as open_:
+        service = open_.services.find(name)
+    there = host()
+    found = written.last(there, service.id, runtime, lines)
+    labelled = len({one.copy for one in found}) > 1 or follow
+    for line in found:
+        _print(line, labelled=labelled)
+    if not found and not follow:
+        console.say(f"{service.id} has written nothing" + (f" on {runtime}" if runtime else ""))
+    if follow:
+        for line in written.follow(there, service.id, runtime, SystemClock()):
+            _print(line, labelled=labelled)
+
+
+def _print(line: written.Line, *, labelled: bool) -> None:
+    sys.stdout.write(f"{line.copy} | {line.text}\n" if labelled else f"{line.text}\n")
+    sys.stdout.flush()
+
+
+def _tell(service: str, line: str) -> None:
+    console.err().print(Text(f"{service}: ", style="bold") + Text(line))
+
+
+def _running(open_: Desk, service: Service) -> str:
+    placed = open_.means.deploys.placements(service.id)
+    told = ", ".join(f"release {one.release} on {one.runtime} ({one.replicas} replicas)" for one in placed)
+    return f"{service.id}, {told}" if told else service.id
+
+
+def _show(results: Sequence[Result], *, json: bool) -> None:
+    """Each result to stdout, and how many; PartialError when some failed, or the one error itself."""
+    failed = [one for one in results if one.error is not None]
+    if json:
+        console.emit({"services": [_data(one) for one in results], "failed": len(failed)})
+    else:
+        for one in results:
+            print(f"{one.service}: {outcome(one)}")
+        if len(results) != 1:
+            print(f"{len(results) - len(failed)} deployed, {len(failed)} failed")
+    if failed:
+        names = ", ".join(one.service for one in failed[:5]) + (", …" if len(failed) > 5 else "")
+        raise PartialError(
+            f"{len(failed)} of {len(results)} services were not deployed: {names}",
+            state="what ran of them before runs on; the others are deployed",
+            then=f"rollout service deploy {failed[0].service}",
+        )
+
+
+def _data(result: Result) -> dict[str, Any]:
+    done = result.deployed
+    return {
+        "service": result.service,
+        "release": done.release.number if done else None,
+        "runtime": done.placement.runtime.value if done else None,
+        "replaced": done.replaced if done else None,
+        "unblocked": result.unblocked,
+        "error": result.error.what if result.error else None,
+    }

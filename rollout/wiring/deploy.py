@@ -1,0 +1,84 @@
+"""What `service deploy | stop | restart | logs` need: the fleet, the leases, and the host part once something runs on it."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from rollout.errors import UsageError
+from rollout.host.ports import HostPart
+from rollout.manifests import env_file
+from rollout.model.fleet import EngineName
+from rollout.operations.deploy import Means, Tell, refuse
+from rollout.operations.replace import Live
+from rollout.store.deploys import Deploys
+from rollout.store.leases import StoreLeases
+from rollout.store.services import Services
+from rollout.wiring import actor
+from rollout.wiring.clock import SystemClock
+from rollout.wiring.home import Home, find
+from rollout.wiring.host import host_part
+from rollout.wiring.live import live, policy_in_force
+
+ENGINE = "ROLLOUT_ENGINE"
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One open home: its services, and what deploys need."""
+
+    services: Services
+    means: Means
+
+
+@contextmanager
+def desk(doing: str, *, tell: Tell = lambda _s, _l: None, say: Callable[[str], None] = lambda _: None) -> Iterator[Desk]:
+    """The home that is found. The host part is started at the first use of what runs on it, and that is said by `say`."""
+    home = find()
+    database = home.database()
+    clock, deploys = SystemClock(), Deploys(database, actor.now)
+    means = Means(
+        deploys=deploys,
+        leases=StoreLeases(database, actor.now, actor.alive),
+        holder=actor.holder(doing),
+        live=_once(lambda: live(host_part(home, say=say), clock, policy_in_force(database))),
+        bring_back=partial(refuse, deploys),
+        read_env_file=env_file.read,
+        clock=clock,
+        engine=default_engine(),
+        tell=tell,
+    )
+    try:
+        yield Desk(Services(database, home.keyed_hash, actor.now), means)
+    finally:
+        database.close()
+
+
+def host(home: Home | None = None) -> HostPart:
+    """The host part as it is; it is not started. HostGoneError at its first use where there is none."""
+    return host_part(home or find(), start=False)
+
+
+def default_engine() -> EngineName:
+    """What runs a service that names no engine. UsageError where ROLLOUT_ENGINE is none."""
+    named = os.environ.get(ENGINE) or EngineName.PROCESS.value
+    try:
+        return EngineName(named)
+    except ValueError:
+        known = ", ".join(EngineName)
+        raise UsageError(f"{ENGINE}={named} is no engine", then=f"set it to one of {known}") from None
+
+
+def _once(build: Callable[[], Live]) -> Callable[[], Live]:
+    """Builds at the first call, whoever makes it; the others wait for it."""
+    lock, built = threading.Lock(), list[Live]()
+
+    def get() -> Live:
+        with lock:
+            if not built:
+                built.append(build())
+            return built[0]
+
+    return get

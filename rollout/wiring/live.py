@@ -1,0 +1,35 @@
+"""The world in which instances run, on the host part of a home."""
+
+from collections.abc import Mapping
+
+from rollout.executor.ports import Clock, Runtime
+from rollout.host.ports import HostPart
+from rollout.manifests import policy as policies
+from rollout.model.fleet import RuntimeName
+from rollout.model.policy import Policy
+from rollout.network.ask import Asker
+from rollout.operations.replace import Live
+from rollout.runtimes.legacy import Legacy
+from rollout.runtimes.v2 import V2
+from rollout.store.database import Database
+from rollout.store.policies import active_policy
+
+
+def runtimes(host: HostPart, clock: Clock, asker: Asker) -> Mapping[RuntimeName, Runtime]:
+    """Both sides on this host part."""
+    return {
+        RuntimeName.LEGACY: Legacy(host, clock),
+        RuntimeName.V2: V2(host, clock, lambda address, question: asker.ask(address, question).good),
+    }
+
+
+def live(host: HostPart, clock: Clock, policy: Policy) -> Live:
+    """The world of operations that put copies in each other's place."""
+    asker = Asker()
+    return Live(host=host, runtimes=runtimes(host, clock, asker), ask=asker.ask, rules=policy.health, clock=clock)
+
+
+def policy_in_force(database: Database) -> Policy:
+    """The policy that a person has chosen, else the shipped default."""
+    with database.reading() as session:
+        return active_policy(session) or policies.default()
