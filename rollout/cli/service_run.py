@@ -48,7 +48,7 @@ def deploy(
         else:
             results = deploy_many(open_.means, services, at_once=at_once)
         if release is not None:
-            setting = open_.means.deploys.setting(services[0].id)
+            setting = open_.means.deploys.standing([services[0].id])[services[0].id].setting
             console.say(f"{services[0].id}: the setting stays as it is now: {setting.runtime} ({setting.origin})")
     _show(results, json=json)
 

@@ -40,11 +40,11 @@ class Change:
     say: Say
 
 
-def why_stop_first(spec: Service) -> str | None:
-    """Why two copies of the service cannot run at once on a host; None where they can."""
+def why_stop_first(spec: Service, old: Service) -> str | None:
+    """Why a copy cannot run beside an old one on a host; None where it can."""
     if spec.volumes:
         return "it has a volume, which one copy at a time may mount"
-    if spec.port is not None:
+    if spec.port is not None and spec.port == old.port:
         return f"it has the fixed port {spec.port}"
     if spec.kind is Kind.TCP:
         return "two copies of a tcp service would each have their own data and connections"
@@ -59,10 +59,11 @@ def put_in_place(live: Live, change: Change) -> None:
     BrokenError when the new copy is not fit: the old one serves on (or was brought back, where it had to be stopped first).
     """
     live.runtimes[change.new.runtime].publish(change.new)
-    reason = why_stop_first(change.new.release.spec)
-    if change.old is not None and reason is not None:
-        change.say(f"stops release {change.old.release.number} first: {reason}")
-        _in_its_stead(live, change, change.old)
+    old = change.old
+    reason = why_stop_first(change.new.release.spec, old.release.spec) if old else None
+    if old is not None and reason is not None:
+        change.say(f"stops release {old.release.number} first: {reason}")
+        _in_its_stead(live, change, old)
     else:
         _beside(live, change)
     _clear_away(live, change)
