@@ -15,9 +15,13 @@ START = "Start"
 GROUPS = "Groups"
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
+    "plan": ("rollout.cli.plan", MAIN, "Cut what can move into waves, tier by tier; starts nothing."),
+    "show": ("rollout.cli.show", MAIN, "A plan, a wave or a plan's file: what it says and what has become of it."),
     "status": ("rollout.cli.status", MAIN, "Who drives, what failed, what each service waits for and since when."),
+    "explain": ("rollout.cli.explain", MAIN, "Why a service is in its wave, or why not, and who can change that."),
     "log": ("rollout.cli.log", MAIN, "Who did what, and every transition, the newest last."),
     "service": ("rollout.cli.service", GROUPS, "Services: add, list, show, set, remove, import."),
+    "policy": ("rollout.cli.policy", GROUPS, "The policy in force: use, list, show."),
     "up": ("rollout.cli.up", START, "Bring back what should run on this host; also after a reboot."),
     "down": ("rollout.cli.down", START, "End everything that runs here; forgets nothing."),
     "host-part": ("rollout.cli.host_part", "", "Keep instances, edge and names (kept by its own shim)."),

@@ -161,9 +161,10 @@ def _tiers(raw: Any, place: Place) -> tuple[TierPolicy, ...]:
     tiers: list[TierPolicy] = []
     for index, entry in enumerate(raw):
         here = place.at("tier", index)
-        if "name" not in entry:
+        values = read_table(entry, TIER, here)
+        if "tier" not in values:
             raise here.error("name", f"missing; expected one of {', '.join(Tier)}")
-        tier = TierPolicy(**read_table(entry, TIER, here))
+        tier = TierPolicy(**values)
         if any(tier.tier is other.tier for other in tiers):
             raise here.error("name", f"the tier {tier.tier} stands here twice")
         tiers.append(tier)

@@ -1,0 +1,71 @@
+"""`rollout explain`."""
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from rollout.cli import console
+from rollout.cli.when import moment, span
+from rollout.model.plain import to_plain
+from rollout.model.plan import Strategy
+from rollout.operations.explain import Explanation, Planned
+from rollout.wiring import plan as wiring
+
+app = typer.Typer()
+
+
+@app.command()
+def explain(
+    service: Annotated[str, typer.Argument(help="NAME or ENVIRONMENT/NAME.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Why a service is in its wave, or why not; what it waits for, and who can change that."""
+    with wiring.opened() as home:
+        found = home.explain(service)
+    if as_json:
+        console.emit({"explanation": to_plain(found)})
+        return
+    lines = told(found)
+    width = max(len(label) for label, _ in lines)
+    console.out().print(Text("\n".join(f"{label:<{width}}  {value}" for label, value in lines)))
+
+
+def told(found: Explanation) -> list[tuple[str, str]]:
+    """The explanation as labels and sentences."""
+    runs = " and ".join(found.runs_on) or "nowhere"
+    lines = [
+        ("service", found.service),
+        ("customer", f"{found.customer} ({found.tier})"),
+        ("runs on", f"{runs}, release {found.release}" if found.runs_on else runs),
+    ]
+    if found.setting:
+        lines.append(("setting", f"{found.setting.runtime} ({found.setting.origin})"))
+    if found.planned:
+        lines += _planned(found.planned)
+    elif not found.reason:
+        lines.append(("plan", "in none yet"))
+    if found.move:
+        because = f": {found.move.reason}" if found.move.reason else ""
+        weight = f" at {found.move.weight} %" if found.move.weight else ""
+        state = found.move.state.replace("_", " ")
+        lines.append(("move", f"{found.move.id}: {state}{weight} since {moment(found.move.since)}{because}"))
+    if found.reason:
+        lines.append(("why not", f"{found.reason.replace('_', ' ')}: {found.detail}"))
+    lines.append(("waits for", found.waits_for))
+    lines += [("change it" if n == 0 else "", f"{one.who}: {one.command}") for n, one in enumerate(found.remedies)]
+    return lines
+
+
+def _planned(planned: Planned) -> list[tuple[str, str]]:
+    state = f"superseded by {planned.superseded_by}" if planned.superseded_by else planned.state
+    away = f"up to {span(planned.downtime_s)} away" if planned.strategy is Strategy.RECREATE else "no downtime"
+    lines = [
+        ("plan", f"{planned.plan}, {planned.wave} ({state})"),
+        ("why there", planned.why),
+        ("how", f"{planned.strategy}: {away}, then watched; about {span(planned.expected_s)} in all"),
+    ]
+    if planned.stale:
+        lines.append(("stale", f"{planned.stale}; left for the next plan"))
+    return lines

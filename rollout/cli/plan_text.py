@@ -1,0 +1,86 @@
+"""How a plan is told: its waves as a table, who is left out and why, its moves."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from rollout.cli import console
+from rollout.cli.when import span
+from rollout.model.plan import Plan, Reason, Strategy, Wave
+from rollout.model.state import State
+from rollout.operations.plan import LeftOut, Summary
+from rollout.operations.show import Shown
+
+TOLD = {
+    Reason.NOT_RUNNING: "not running",
+    Reason.PINNED: "pinned by their owner",
+    Reason.BLOCKED: "blocked: fell back or reverted",
+    Reason.NO_COMMAND: "no command",
+    Reason.CRON: "cron: no cut-over yet",
+    Reason.ON_V2: "on v2 already",
+    Reason.MOVING: "moving now",
+    Reason.OTHER_TIER: "of another tier",
+    Reason.NOT_ASKED: "not asked for",
+    Reason.TIER_UNKNOWN: "tier not in the policy",
+    Reason.NO_ENGINE: "engine cannot run it",
+}
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table without lines; cells are taken as they are."""
+    drawn = Table(*header, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        drawn.add_row(*(Text(cell) for cell in row))
+    return drawn
+
+
+def waves(summary: Summary, states: dict[str, str]) -> Table:
+    """One line for each wave; `states` of those that are stored."""
+    header = ("wave", "tier", "services", "customers", "how", "downtime each", "lasts about", *(("state",) if states else ()))
+    rows = []
+    for wave in summary.waves:
+        overlap = wave.services - wave.recreate
+        how = [f"{overlap} overlap"] * bool(overlap) + [f"{wave.recreate} recreate"] * bool(wave.recreate)
+        tier = f"{wave.tier} (asked for v2)" if wave.boarding else wave.tier.value
+        away = f"up to {span(wave.downtime_s)}" if wave.downtime_s else "none"
+        row = [wave.name, tier, str(wave.services), str(wave.customers), ", ".join(how), away, span(wave.expected_s)]
+        rows.append([*row, *([states.get(wave.name, "-")] if states else [])])
+    return table(header, rows)
+
+
+def left_out(groups: Sequence[LeftOut]) -> list[str]:
+    """Who is left out, by reason, with a few names each."""
+    return [
+        f"  {TOLD[group.reason]} ({group.count}): {', '.join(group.first)}" + (" …" if group.count > len(group.first) else "")
+        for group in groups
+    ]
+
+
+def moves(wave: Wave, shown: Shown) -> Table:
+    """One line for each move of a wave."""
+    rows = []
+    for move in wave.moves:
+        away = f"up to {span(move.downtime_s)}" if move.strategy is Strategy.RECREATE else "none"
+        stands = shown.moves.get(move.service, State.PLANNED).replace("_", " ")
+        stale = shown.stale.get(move.service)
+        state = f"stale: {stale}" if stale else stands
+        rows.append((move.service, move.customer, move.strategy.value, away, span(move.expected_s), state, move.why))
+    return table(("service", "customer", "how", "downtime", "lasts about", "state", "why here"), rows)
+
+
+def print_plan(plan: Plan, summary: Summary, states: dict[str, str]) -> None:
+    """The waves, and who is left out."""
+    out = console.out()
+    if summary.waves:
+        out.print(waves(summary, states))
+    if summary.left_out:
+        lines = [
+            "",
+            "Not in the plan:",
+            *left_out(summary.left_out),
+            "  rollout explain SERVICE tells why, and who can change it",
+        ]
+        out.print(Text("\n".join(lines)))
+    if summary.waves:
+        out.print(Text(f"\n{plan.id}: policy {plan.policy.name} {plan.policy_hash[:8]}, expires {plan.expires:%Y-%m-%d}"))

@@ -1,0 +1,190 @@
+"""Why a service is where it is, and what would move it. One value, which terminal, page and status render."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from rollout.errors import UsageError
+from rollout.model.fleet import RuntimeName, Setting, Tier
+from rollout.model.plan import Candidate, PlannedMove, Reason, Strategy
+from rollout.model.policy import Policy
+from rollout.model.state import FINAL, State
+from rollout.operations.show import changed
+from rollout.planner.eligibility import exclusion
+from rollout.store import candidates, setting
+from rollout.store.candidates import AsOf
+from rollout.store.database import Database
+from rollout.store.plans import Plans, Seat
+from rollout.store.progress import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """Who can change it, and by which command."""
+
+    who: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """The newest wave that the service was planned for. Times in seconds."""
+
+    plan: str
+    wave: str
+    state: str
+    why: str
+    strategy: Strategy
+    downtime_s: float
+    expected_s: float
+    expires: datetime
+    superseded_by: str | None
+    stale: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moving:
+    """The newest move of the service, ended or not."""
+
+    id: str
+    state: State
+    since: datetime
+    weight: int
+    waits_for: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """All that bears on one service. `setting` is None once it is written off.
+
+    `reason` and `detail`: why it would not be planned now; None where it would. `waits_for`: what happens next, or has to.
+    """
+
+    service: str
+    customer: str
+    tier: Tier
+    runs_on: tuple[RuntimeName, ...]
+    release: int | None
+    setting: Setting | None
+    reason: Reason | None
+    detail: str
+    planned: Planned | None
+    move: Moving | None
+    waits_for: str
+    remedies: tuple[Remedy, ...]
+
+
+_OWNER = "its owner"
+_OPERATOR = "whoever runs the rollout"
+REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
+    Reason.PINNED: ((_OWNER, "rollout unpin {service}"), (_OWNER, "rollout service set {service} --runtime v2")),
+    Reason.BLOCKED: ((_OWNER, "rollout service deploy {service}"), (_OPERATOR, "rollout retry {service}")),
+    Reason.NO_COMMAND: ((_OWNER, "rollout service set {service} --command …"),),
+    Reason.NO_ENGINE: (
+        (_OWNER, "rollout service set {service} --command …"),
+        (_OWNER, "rollout service set {service} --engine …"),
+    ),
+    Reason.NOT_RUNNING: ((_OWNER, "rollout service deploy {service}"),),
+    Reason.TIER_UNKNOWN: ((_OPERATOR, "rollout policy use FILE"), (_OPERATOR, "rollout service set {service} --tier …")),
+    Reason.CRON: (),
+    Reason.ON_V2: ((_OPERATOR, "rollout revert {service}"),),
+    Reason.MOVING: ((_OPERATOR, "rollout status"), (_OPERATOR, "rollout revert {service}")),
+}
+WAITS: Mapping[Reason, str] = {
+    Reason.PINNED: "the end of the pin",
+    Reason.BLOCKED: "a repaired release, other health settings, or a retry",
+    Reason.NO_COMMAND: "a command or an image",
+    Reason.NO_ENGINE: "a command, or an engine that runs images",
+    Reason.NOT_RUNNING: "its first deploy",
+    Reason.TIER_UNKNOWN: "a policy that names its tier",
+    Reason.CRON: "a cut-over for cron services",
+    Reason.ON_V2: "nothing",
+    Reason.MOVING: "the end of its move",
+}
+
+
+def explain(database: Database, service: str, policy: Policy, *, as_of: AsOf) -> Explanation:
+    """The explanation of one service by its id. UsageError where it is not in the fleet."""
+    with database.reading() as session:
+        candidate = candidates.of(session, [service], as_of).get(service)
+        written_off = setting.written_off(session)
+    if candidate is None:
+        raise UsageError(f"no service {service}", then="rollout service list")
+    planned, moving = _planned(database, service, as_of), _moving(database, service)
+    why_not = exclusion(candidate, policy)
+    reason = why_not.reason if why_not else None
+    waits_for, commands = _next(candidate, reason, planned, moving)
+    return Explanation(
+        service=service,
+        customer=candidate.customer,
+        tier=candidate.tier,
+        runs_on=candidate.runs_on,
+        release=candidate.release,
+        setting=None if written_off else candidate.setting,
+        reason=reason,
+        detail=why_not.detail if why_not else "",
+        planned=planned,
+        move=moving,
+        waits_for=waits_for,
+        remedies=tuple(Remedy(who=who, command=command.format(service=service)) for who, command in commands),
+    )
+
+
+def _planned(database: Database, service: str, as_of: AsOf) -> Planned | None:
+    plans = Plans(database)
+    seat = plans.seat(service)
+    if seat is None:
+        return None
+    move = _row(plans, seat, service)
+    waiting = seat.state == "planned"
+    return Planned(
+        plan=seat.plan,
+        wave=f"wave-{seat.wave}",
+        state="expired" if waiting and as_of.now >= seat.expires else seat.state,
+        why=move.why,
+        strategy=move.strategy,
+        downtime_s=move.downtime_s,
+        expected_s=move.expected_s,
+        expires=seat.expires,
+        superseded_by=seat.superseded_by,
+        stale=changed(database, [move], as_of=as_of).get(service) if waiting else None,
+    )
+
+
+def _row(plans: Plans, seat: Seat, service: str) -> PlannedMove:
+    waves = plans.get(seat.plan).plan.waves
+    return next(move for wave in waves if wave.number == seat.wave for move in wave.moves if move.service == service)
+
+
+def _moving(database: Database, service: str) -> Moving | None:
+    progress = Progress(database)
+    move = progress.live_move(service) or progress.last_move(service)
+    if move is None:
+        return None
+    return Moving(
+        id=move.id,
+        state=move.state,
+        since=move.since,
+        weight=move.weight,
+        waits_for=move.waits_for,
+        reason=move.reason,
+    )
+
+
+def _next(
+    candidate: Candidate, reason: Reason | None, planned: Planned | None, moving: Moving | None
+) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """What it waits for, and who can change that by which command."""
+    if moving is not None and moving.state not in FINAL and moving.waits_for:
+        return moving.waits_for, REMEDIES[Reason.MOVING]
+    if reason is not None:
+        return WAITS[reason], REMEDIES[reason]
+    again = ((_OPERATOR, f"rollout plan --service {candidate.id}"),)
+    if planned is None or planned.state in {"ended", "superseded"}:
+        return "a plan", again
+    if planned.stale or planned.state == "expired":
+        return "a new plan", again
+    if planned.state == "planned":
+        return f"{planned.wave} to begin", ((_OPERATOR, f"rollout execute {planned.wave}"),)
+    return f"its turn in {planned.wave}", ((_OPERATOR, f"rollout execute {planned.wave}"),)
