@@ -8,7 +8,7 @@ from rollout.executor.ports import Copy
 from rollout.model.fleet import Release
 from rollout.model.move import Move
 from rollout.model.policy import Inconclusive, Policy
-from rollout.model.state import Event
+from rollout.model.state import Event, State
 from rollout.model.verdict import Outcome, Verdict
 
 
@@ -32,10 +32,14 @@ class Rules:
         return self.paused or self.closed or self.unapproved or self.stopped
 
     def forbids(self, row: Move) -> str:
-        """Why this move may not go a step forward. The way back is never forbidden, nor is leaving a gap."""
+        """Why this move may not go a step forward. The way back is never forbidden, nor is leaving a gap.
+
+        What is warm has passed: an exceeded budget does not keep it from finishing.
+        """
         if row.path.back or (row.path.gap and "gap" in row.begun and row.weight == 0):
             return ""
-        return self.paused or self.paused_services.get(row.service, "") or self.closed or self.unapproved or self.stopped
+        stopped = "" if row.state is State.WARM else self.stopped
+        return self.paused or self.paused_services.get(row.service, "") or self.closed or self.unapproved or stopped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
