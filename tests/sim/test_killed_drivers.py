@@ -110,19 +110,26 @@ def opened(path: Path) -> Database:
     return Database(connect(path / FILE), str(path))
 
 
-def child(path: Path, strategy: Strategy, *, after: Hook = lambda _: None, before: Callable[[str], None] = lambda _: None) -> int:
+def child(
+    path: Path,
+    strategy: Strategy,
+    *,
+    after: Hook = lambda _: None,
+    before: Callable[[str], None] = lambda _: None,
+    tick_s: float = 0.01,
+) -> int:
     """A driver in a process of its own: its pid. It ends with 0, or 6 when it was taken over."""
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            code = run(path, strategy, after, before)
+            code = run(path, strategy, after, before, tick_s)
         finally:
             os._exit(code)
     return pid
 
 
-def run(path: Path, strategy: Strategy, after: Hook, before: Callable[[str], None]) -> int:
+def run(path: Path, strategy: Strategy, after: Hook, before: Callable[[str], None], tick_s: float) -> int:
     database = opened(path)
     journal = HookedJournal(database, actor.now)
     journal.after = after
@@ -139,7 +146,7 @@ def run(path: Path, strategy: Strategy, after: Hook, before: Callable[[str], Non
             gates=(),
             policy=POLICY,
             spawn=pool.submit,
-            tick_s=0.01,
+            tick_s=tick_s,
         )
         lease = patiently(lambda: leases.take("wave-1", actor.holder("execute wave-1")))
         try:
@@ -259,12 +266,20 @@ def test_a_driver_that_slept_through_a_takeover_changes_nothing(place: Path, nth
 def test_stopped_between_its_check_and_its_effect_it_changes_nothing(
     place: Path, effect: str, driver: Callable[[int], int]
 ) -> None:
-    first = driver(
-        child(place, Strategy.OVERLAP, before=lambda name: os.kill(os.getpid(), signal.SIGSTOP) if name == effect else None)
-    )
+    reached, go_on = os.pipe(), os.pipe()
+
+    def before(name: str) -> None:
+        if name == effect:
+            os.write(reached[1], b"!")
+            os.read(go_on[0], 1)
+
+    first = driver(child(place, Strategy.OVERLAP, before=before, tick_s=1.0))
+    assert os.read(reached[0], 1)
+    os.kill(first, signal.SIGSTOP)
     stopped(first)
     assert ended(child(place, Strategy.OVERLAP)) == 0
     entries, host = journal(place), FileHost(place / "host.json").read()
+    os.write(go_on[1], b"!!!!")
     os.kill(first, signal.SIGCONT)
     assert ended(first) == TAKEN_OVER
     assert (journal(place), FileHost(place / "host.json").read()) == (entries, host)
