@@ -67,7 +67,7 @@ class Plans:
     def same(self, plan: Plan, now: datetime) -> StoredPlan | None:
         """The open plan that would do exactly this, none of whose waves has begun; None where there is none."""
         with self._database.reading() as session:
-            return _same(session, plan, now)
+            return _same(session, content(plan), now)
 
     def displaced(self, plan: Plan, now: datetime) -> list[Displaced]:
         """The waves not begun whose place storing `plan` would take. A plan that has expired takes none."""
@@ -80,13 +80,14 @@ class Plans:
         Where an open plan would do exactly the same, that one is returned and nothing is stored.
         """
         with self._database.writing() as session:
-            present = _same(session, plan, now)
+            key = content(plan)
+            present = _same(session, key, now)
             if present is not None:
                 return present
             first = counters.current(session, counters.WAVE) + 1
             stored = plan if plan.waves and plan.waves[0].number == first else numbered(plan, first)
             displaced = _displaced(session, stored, now)
-            _insert(session, stored, who, now)
+            _insert(session, stored, key, who=who, now=now)
             _supersede(session, stored, displaced, now)
             after = {"waves": [wave.name for wave in stored.waves], "superseded": [f"wave-{d.wave}" for d in displaced]}
             audit.append(session, audit.Line(who=who, what="plan", subject=stored.id, after=after), now)
@@ -153,13 +154,13 @@ def decoded(data: bytes, where: str) -> Plan:
     return plan
 
 
-def _insert(session: Session, plan: Plan, who: str, now: datetime) -> None:
+def _insert(session: Session, plan: Plan, key: str, *, who: str, now: datetime) -> None:
     at = _text(now)
     session.add(
         PlanRow(
             id=plan.id,
             sha256=plan.sha256,
-            content=content(plan),
+            content=key,
             created=_text(plan.created),
             expires=_text(plan.expires),
             body=encoded(plan).decode(),
@@ -208,8 +209,8 @@ def _supersede(session: Session, plan: Plan, displaced: Sequence[Displaced], now
     session.execute(approvals.values(ended=_text(now), ended_by=plan.id))
 
 
-def _same(session: Session, plan: Plan, now: datetime) -> StoredPlan | None:
-    query = select(PlanRow).where(col(PlanRow.content) == content(plan), col(PlanRow.expires) > _text(now))
+def _same(session: Session, key: str, now: datetime) -> StoredPlan | None:
+    query = select(PlanRow).where(col(PlanRow.content) == key, col(PlanRow.expires) > _text(now))
     for row in session.execute(query.order_by(col(PlanRow.stored).desc())).scalars():
         states = set(session.execute(select(col(WaveRow.state)).where(col(WaveRow.plan) == row.id)).scalars())
         if states == {PLANNED}:

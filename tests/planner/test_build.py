@@ -14,7 +14,7 @@ from rollout.model.policy import Amount, Grouping, Policy, TierPolicy
 from rollout.planner.build import Moment, build
 from rollout.planner.check import lint
 from rollout.planner.eligibility import Question
-from rollout.planner.seal import content, encoded, numbered
+from rollout.planner.seal import content, encoded, numbered, plain
 from tests.planner.fleets import LEGACY, NOW, candidate, fleets, policies
 
 MOMENT = Moment(now=NOW, fleet_revision=7, first_wave=3)
@@ -48,7 +48,8 @@ def test_the_same_input_gives_the_same_bytes_in_any_order(fleet: list[Candidate]
 @given(fleets(), policies())
 def test_a_plan_survives_its_plain_form(fleet: list[Candidate], rules: Policy) -> None:
     plan = build(fleet, rules, MOMENT)
-    assert from_plain(Plan, to_plain(plan)) == plan
+    assert plain(plan) == to_plain(plan)
+    assert from_plain(Plan, plain(plan)) == plan
 
 
 @settings(max_examples=100, deadline=None)
