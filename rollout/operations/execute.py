@@ -8,19 +8,19 @@ from functools import partial
 from rollout.errors import Exit
 from rollout.executor.drive import drive
 from rollout.executor.ports import ControlKind
-from rollout.executor.result import Until, WaveResult
+from rollout.executor.result import WaveResult
 from rollout.model.fleet import Tier
-from rollout.model.lease import Lease
 from rollout.model.move import Move
 from rollout.model.policy import Policy
 from rollout.model.state import MOVED, State
+from rollout.operations.back import carry_out
 from rollout.operations.means import Means
 from rollout.operations.order import Obstacle, TierLeft, obstacles, refuse, refuse_what_is_over
+from rollout.operations.settling import FELL, settle
 from rollout.store.controls import Ask
-from rollout.store.waves import ENDED, RUNNING, STOPPED, StoredWave
+from rollout.store.waves import ENDED, StoredWave
 
 POLL_S = 1.0
-FELL = frozenset({State.FELL_BACK, State.ABORTED, State.STUCK})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,64 +105,29 @@ def execute(means: Means, wave: StoredWave, order: Order, *, left: Left, told: C
         _record(means, wave, order)
         means.waves.begin(number, who=means.user, why=order.reason, detached=True, now=means.clock.now())
         return report(means, means.waves.get(number), detached=True)
-    lease = means.leases.take(name, means.holder(f"execute {name}"))
-    try:
-        _record(means, wave, order)
-        world = means.world(wave.policy)
-        if order.wait:
-            look = partial(standing_obstacles, means, wave, order, left)
-            lease = _wait(means, lease, look, told=told, stop=world.stop_requested)
-        if world.stop_requested():
+    if order.wait:
+        _wait(means, partial(standing_obstacles, means, wave, order, left), told)
+    with means.lease(name, f"execute {name}") as lease:
+        if means.stop_requested():
             return report(means, wave, result=WaveResult(counts={}, interrupted=True))
+        _record(means, wave, order)
         refuse(wave, standing_obstacles(means, wave, order, left))
         means.waves.begin(number, who=means.user, why=order.reason, detached=False, now=means.clock.now())
-        result = drive(world, wave.wave, lease)
+        result = drive(means.world(wave.policy), wave.wave, lease)
         settle(means, wave, result)
-        return report(means, wave, result=result)
-    finally:
-        means.leases.give_back(lease)
+    carry_out(means, result.queued)
+    return report(means, wave, result=result)
 
 
-def _wait(
-    means: Means,
-    lease: Lease,
-    look: Callable[[], Sequence[Obstacle]],
-    *,
-    told: Callable[[str], None],
-    stop: Callable[[], bool],
-) -> Lease:
+def _wait(means: Means, look: Callable[[], Sequence[Obstacle]], told: Callable[[str], None]) -> None:
     """Return when nothing stands against the wave any more, or when asked to stop."""
     last = ""
-    while (found := look()) and not stop():
+    while (found := look()) and not means.stop_requested():
         text = "; ".join(o.text for o in found)
         if text != last:
             told(text)
             last = text
         means.clock.sleep(POLL_S)
-        lease = means.leases.renew(lease)
-    return lease
-
-
-def finish(means: Means, wave: StoredWave, lease: Lease, *, until: Until = Until.FINISHED) -> WaveResult:
-    """Drive a wave that has begun on to the end under a lease that the caller holds. For the scheduler."""
-    result = drive(means.world(wave.policy), wave.wave, lease, until=until)
-    settle(means, wave, result)
-    return result
-
-
-def settle(means: Means, wave: StoredWave, result: WaveResult) -> None:
-    """The wave's own state follows from where its moves stand."""
-    if result.stopped:
-        state = STOPPED
-    elif result.interrupted or result.of(State.PLANNED, State.STUCK) or _busy(result):
-        state = RUNNING
-    else:
-        state = ENDED
-    means.waves.settle(wave.facts.number, state, who=means.user, now=means.clock.now())
-
-
-def _busy(result: WaveResult) -> int:
-    return sum(n for state, n in result.counts.items() if state not in MOVED and state not in FELL | {State.SKIPPED})
 
 
 def _record(means: Means, wave: StoredWave, order: Order) -> None:

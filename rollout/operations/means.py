@@ -1,11 +1,12 @@
 """What an operation that drives moves is handed: the store, a way to build a world, time, and who asks."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rollout.executor.locked import locked
 from rollout.executor.ports import Clock, Journal, Leases, Standing
-from rollout.executor.world import World
+from rollout.executor.world import World, never
 from rollout.model.lease import Holder, Lease
 from rollout.model.policy import Policy
 from rollout.store.controls import Controls
@@ -20,7 +21,7 @@ BuildWorld = Callable[[Policy], World]
 class Means:
     """`world` builds what a driver acts on, with a policy. `holder` names this process in a lease, doing something.
 
-    `alive`: whether the process of a holder lives. `policy` is the one in force.
+    `alive`: whether the process of a holder lives. `policy` is the one in force. `stop_requested`: first Ctrl-C.
     """
 
     database: Database
@@ -36,7 +37,7 @@ class Means:
     alive: Callable[[Holder], bool]
     policy: Policy
     world: BuildWorld
-    facts: Mapping[str, str] = field(default_factory=dict)
+    stop_requested: Callable[[], bool] = never
 
     def live_lease(self, *subjects: str) -> Lease | None:
         """The lease of a live holder on one of the subjects, such as `wave-3` and `service:shop/api`."""
@@ -48,3 +49,12 @@ class Means:
         lease = self.live_lease(subject)
         if lease is not None:
             raise locked(lease)
+
+    @contextmanager
+    def lease(self, subject: str, doing: str) -> Iterator[Lease]:
+        """The lease on the subject for as long as the block lasts; LockedError where a live process has it."""
+        lease = self.leases.take(subject, self.holder(doing))
+        try:
+            yield lease
+        finally:
+            self.leases.give_back(lease)

@@ -3,7 +3,9 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-from rollout.executor.ports import Batch, Journal
+from rollout.executor.ports import Batch, Control, Journal, Standing
+from rollout.executor.standing import VERBS
+from rollout.model.fleet import Placement, Release, Setting
 from rollout.model.lease import Lease
 from rollout.model.move import Move
 from rollout.model.state import State
@@ -52,3 +54,31 @@ class Narrowed:
 
     def _mine(self, rows: Iterable[Move]) -> Sequence[Move]:
         return [row for row in rows if row.service in self._services]
+
+
+class NarrowedStanding:
+    """Fulfils `executor.ports.Standing`. Of the verbs it shows those about `services` or named in `obeys`; what halts, all see."""
+
+    def __init__(self, standing: Standing, services: Collection[str], obeys: Collection[int] = ()) -> None:
+        self._standing = standing
+        self._services = frozenset(services)
+        self._obeys = frozenset(obeys)
+
+    def controls(self, wave: int) -> Sequence[Control]:
+        """Rows that bear on these services."""
+        return [c for c in self._standing.controls(wave) if c.kind not in VERBS or self._means_these(c)]
+
+    def release(self, service: str, number: int | None = None) -> Release | None:
+        """As it stands."""
+        return self._standing.release(service, number)
+
+    def placements(self, service: str) -> Sequence[Placement]:
+        """As they stand."""
+        return self._standing.placements(service)
+
+    def setting(self, service: str) -> Setting:
+        """As it stands."""
+        return self._standing.setting(service)
+
+    def _means_these(self, verb: Control) -> bool:
+        return verb.subject in self._services or verb.id in self._obeys

@@ -93,8 +93,8 @@ class Progress:
     def last_move(self, service: str) -> Move | None:
         """The newest move of a service, ended or not."""
         with self._database.reading() as session:
-            rows = session.exec(select(MoveRow).where(MoveRow.service == service).order_by(col(MoveRow.seq).desc())).first()
-            return from_body(rows.body) if rows else None
+            rows = session.exec(select(MoveRow).where(MoveRow.service == service)).all()
+            return max((from_body(row.body, _time(row.due)) for row in rows), key=lambda row: row.since, default=None)
 
 
 def to_lease(row: LeaseRow) -> Lease:

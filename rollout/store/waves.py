@@ -74,9 +74,7 @@ class Waves:
             before, row.state = row.state, state
             row.ended = _text(now) if state == ENDED else None
             session.add(row)
-            line = audit.Line(
-                who=who, what=state, subject=f"wave-{number}", before={"state": before}, after={"state": state}
-            )
+            line = audit.Line(who=who, what=state, subject=f"wave-{number}", before={"state": before}, after={"state": state})
             audit.append(session, line, now)
 
 
