@@ -18,7 +18,7 @@ from rollout.operations.means import Means
 from rollout.operations.order import Obstacle, TierLeft, obstacles, refuse, refuse_what_is_over
 from rollout.operations.settling import FELL, settle
 from rollout.store.controls import Ask
-from rollout.store.waves import ENDED, StoredWave
+from rollout.store.waves import ENDED, PLANNED, StoredWave
 
 POLL_S = 1.0
 
@@ -69,10 +69,12 @@ Left = Callable[[Policy], Mapping[Tier, TierLeft]]
 
 def standing_obstacles(means: Means, wave: StoredWave, order: Order, left: Left) -> list[Obstacle]:
     """What stands against the wave now."""
+    first = [entry.tier for entry in wave.policy.tiers][:1] == [wave.facts.tier]
+    ordered = wave.facts.state == PLANNED and not order.out_of_order and not wave.wave.boarding and not first
     return obstacles(
         wave,
         waves=means.progress.waves(),
-        left=left(wave.policy),
+        left=left(wave.policy) if ordered else {},
         controls=means.controls.standing(now=means.clock.now()),
         out_of_order=order.out_of_order,
     )

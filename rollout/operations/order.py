@@ -115,7 +115,7 @@ def _earlier_waves(wave: StoredWave, waves: Sequence[WaveFacts]) -> list[Obstacl
 
 def _earlier_tiers(wave: StoredWave, waves: Sequence[WaveFacts], left: Mapping[Tier, TierLeft]) -> list[Obstacle]:
     order = [entry.tier for entry in wave.policy.tiers]
-    if wave.facts.tier not in order:
+    if wave.facts.tier not in order or wave.wave.boarding:
         return []
     found = []
     for tier in order[: order.index(wave.facts.tier)]:

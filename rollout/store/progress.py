@@ -13,7 +13,7 @@ from rollout.model.move import Move
 from rollout.model.plain import from_plain
 from rollout.model.state import State
 from rollout.store.database import Database
-from rollout.store.tables import LeaseRow, MoveRow, PlacementRow, PlanRow, WaveRow
+from rollout.store.tables import LeaseRow, MoveRow, PlacementRow, PlannedRow, PlanRow, WaveRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +77,12 @@ class Progress:
         with self._database.reading() as session:
             found = _waves(session, number)
             return found[0] if found else None
+
+    def seated(self) -> frozenset[str]:
+        """Services that stand in a wave which has not begun."""
+        query = select(PlannedRow.service).join(WaveRow, col(WaveRow.number) == PlannedRow.wave)
+        with self._database.reading() as session:
+            return frozenset(session.exec(query.where(WaveRow.state == "planned")).all())
 
     def moves(self, wave: int) -> Sequence[Move]:
         """All rows of a wave, by service."""
