@@ -63,6 +63,7 @@ def nobody(undriven: Undriven, status: Status) -> str:
 
 def _head(status: Status) -> Text:
     drivers = "; ".join(_driver(d) for d in status.drivers) or "nobody drives"
+    drivers += "; a scheduler runs" if status.scheduler else ""
     return Text(f"home {status.home} · policy {status.policy} · {drivers}")
 
 
@@ -98,8 +99,8 @@ def _item(item: Item, status: Status, width: int) -> Text:
     line.append(f"  {item.wave}, since {since(item.since, status.at)} ({span((status.at - item.since).total_seconds())})")
     if item.waits_for:
         line.append(f", waits for {item.waits_for}")
-    elif item.state is State.WARM and item.due:
-        line.append(f", legacy kept, looked at {clock(item.due)}")
+    elif item.state is State.WARM and item.deadline:
+        line.append(f", legacy kept until {clock(item.deadline)}")
     if item.reason:
         line.append(f": {item.reason}")
     return line

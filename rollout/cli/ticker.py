@@ -16,14 +16,16 @@ from rollout.model.plain import to_plain
 from rollout.operations.status import Status
 from rollout.operations.transitions import Transition, Transitions
 
+MOST = 12
 Look = Callable[[], Status]
 
 
 class Ticker:
-    """Fulfils World.tell. `follow` names the rows that are there already."""
+    """Fulfils World.tell. `follow` names the rows that are there already; `quiet`: transitions are not told."""
 
-    def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
+    def __init__(self, *, as_json: bool, quiet: bool = False) -> None:
+        self.as_json = as_json
+        self._quiet = quiet
         self._transitions = Transitions()
         self._live: Live | None = None
 
@@ -34,9 +36,9 @@ class Ticker:
     def tell(self, entry: Entry, row: Move) -> None:
         """One durable entry; what is no transition is not told."""
         transition = self._transitions.of(entry, row)
-        if transition is None:
+        if transition is None or self._quiet:
             return
-        if self._as_json:
+        if self.as_json:
             self.event("transition", to_plain(transition))
         elif self._live is not None:
             self._live.console.print(line(transition))
@@ -46,7 +48,7 @@ class Ticker:
 
     def say(self, text: str) -> None:
         """One line about the run as a whole: to stderr, or an event."""
-        if self._as_json:
+        if self.as_json:
             self.event("said", {"text": text})
         else:
             say(text)
@@ -60,10 +62,11 @@ class Ticker:
     @contextmanager
     def live(self, look: Look) -> Iterator[None]:
         """In a terminal, a live view below the lines until the block ends; elsewhere nothing more than lines."""
-        if self._as_json or not sys.stdout.isatty():
+        if self.as_json or not sys.stdout.isatty():
             yield
             return
-        with Live(get_renderable=lambda: board.drawn(look(), most=12), console=out(), refresh_per_second=2, transient=True) as live:
+        view = Live(get_renderable=lambda: board.drawn(look(), most=MOST), console=out(), refresh_per_second=2, transient=True)
+        with view as live:
             self._live = live
             try:
                 yield

@@ -8,7 +8,7 @@ from rollout.errors import LockedError
 from rollout.executor.drive import drive
 from rollout.executor.enrol import back_row, enrol
 from rollout.executor.ports import ControlKind
-from rollout.executor.result import WaveResult
+from rollout.executor.result import Until, WaveResult
 from rollout.model.fleet import RuntimeName, Tier
 from rollout.model.move import Move
 from rollout.model.plan import Wave
@@ -48,7 +48,7 @@ def see_to_the_end(means: Means, number: int, services: Sequence[str], doing: st
     while not means.stop_requested():
         if means.live_lease(wave_name(number)) is None:
             try:
-                drive_these(means, number, services, f"{doing} {' '.join(services)}"[:80])
+                drive_these(means, number, services, f"{doing} {' '.join(services)}"[:80], until=Until.FINISHED)
             except LockedError:
                 continue
             return
@@ -66,8 +66,16 @@ def _rests(means: Means, number: int, service: str) -> bool:
     return not asked and row.state in {State.WARM, State.STUCK, State.PLANNED}
 
 
-def drive_these(means: Means, number: int, services: Sequence[str], doing: str, *, obeys: Collection[int] = ()) -> WaveResult:
-    """Drive only these services of a wave to their end, under the wave's lease. LockedError where somebody drives it.
+def drive_these(
+    means: Means,
+    number: int,
+    services: Sequence[str],
+    doing: str,
+    *,
+    obeys: Collection[int] = (),
+    until: Until = Until.WARM,
+) -> WaveResult:
+    """Drive only these services of a wave, under the wave's lease. LockedError where somebody drives it.
 
     Verbs said about these services are obeyed, and those verbs of the wave that are named by their ids in `obeys`.
     """
@@ -80,7 +88,7 @@ def drive_these(means: Means, number: int, services: Sequence[str], doing: str, 
             journal=Narrowed(world.journal, chosen),
             standing=NarrowedStanding(world.standing, chosen, obeys),
         )
-        result = drive(narrow, replace(wave, moves=tuple(m for m in wave.moves if m.service in chosen)), lease)
+        result = drive(narrow, replace(wave, moves=tuple(m for m in wave.moves if m.service in chosen)), lease, until=until)
         settle_if_over(means, number)
     carry_out(means, result.queued)
     return result

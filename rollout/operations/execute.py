@@ -1,7 +1,8 @@
 """Executing a wave: may it begin, drive it, and what it left behind."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -105,7 +106,7 @@ def execute(means: Means, wave: StoredWave, order: Order, *, left: Left, told: C
     name, number = wave.facts.name, wave.facts.number
     if order.detach:
         _record(means, wave, order)
-        means.waves.begin(number, who=means.user, why=order.reason, detached=True, now=means.clock.now())
+        means.waves.detach(number, who=means.user, why=order.reason, now=means.clock.now())
         return report(means, means.waves.get(number), detached=True)
     if order.wait:
         _wait(means, partial(standing_obstacles, means, wave, order, left), told)
@@ -114,7 +115,7 @@ def execute(means: Means, wave: StoredWave, order: Order, *, left: Left, told: C
             return report(means, wave, result=WaveResult(counts={}, interrupted=True))
         _record(means, wave, order)
         refuse(wave, standing_obstacles(means, wave, order, left))
-        means.waves.begin(number, who=means.user, why=order.reason, detached=False, now=means.clock.now())
+        means.waves.begin(number, who=means.user, why=order.reason, now=means.clock.now())
         result = drive(means.world(wave.policy), wave.wave, lease)
         settle(means, wave, result)
     carry_out(means, result.queued)
@@ -147,29 +148,31 @@ def report(
     again: bool = False,
 ) -> WaveReport:
     """The wave as it stands in the store, and what its driver said when it ended."""
-    rows = means.progress.moves(wave.facts.number)
-    counts: dict[State, int] = {}
-    for row in rows:
-        counts[row.state] = counts.get(row.state, 0) + 1
+    told = report_of(wave, means.progress.moves(wave.facts.number), result)
+    return replace(told, detached=detached, again=again)
+
+
+def report_of(wave: StoredWave, rows: Sequence[Move], result: WaveResult | None) -> WaveReport:
+    """The wave as these rows tell it. Without a result nothing was driven: exit code 0."""
     warm = [row for row in rows if row.state is State.WARM]
     keep = timedelta(seconds=wave.policy.keep_warm_s)
+    ended = result or WaveResult(counts={})
+    counts = Counter(row.state for row in rows)
     return WaveReport(
         wave=wave.facts.name,
         tier=wave.facts.tier,
-        exit=Exit.DONE if again or detached or result is None else result.exit,
-        moved=sum(counts.get(state, 0) for state in MOVED),
+        exit=ended.exit,
+        moved=sum(counts[state] for state in MOVED),
         size=wave.facts.size,
         warm=len(warm),
         warm_until=max((row.since + keep for row in warm), default=None),
         counts=counts,
         fell=[_ending(row) for row in rows if row.state in FELL],
         stale=[_ending(row) for row in rows if row.state is State.SKIPPED],
-        waiting=result.waiting if result else (),
-        lost=result.lost if result else {},
-        queued=result.queued if result else {},
-        interrupted=bool(result and result.interrupted),
-        detached=detached,
-        again=again,
+        waiting=ended.waiting,
+        lost=ended.lost,
+        queued=ended.queued,
+        interrupted=ended.interrupted,
     )
 
 

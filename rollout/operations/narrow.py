@@ -57,7 +57,7 @@ class Narrowed:
 
 
 class NarrowedStanding:
-    """Fulfils `executor.ports.Standing`. Of the verbs it shows those about `services` or named in `obeys`; what halts, all see."""
+    """Fulfils `executor.ports.Standing`. Of verbs it shows those about `services` or named in `obeys`; all see what halts."""
 
     def __init__(self, standing: Standing, services: Collection[str], obeys: Collection[int] = ()) -> None:
         self._standing = standing

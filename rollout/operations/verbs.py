@@ -110,8 +110,9 @@ def abort(means: Means, wave: str, reason: str) -> Said:
     if lease is not None:
         return Said(subject=name, text=f"{name} is aborted; {lease.holder.user}'s {lease.holder.doing} brings its moves back")
     if stored.facts.state == PLANNED:
-        means.waves.begin(number, who=means.user, why=f"abort: {reason}", detached=False, now=means.clock.now())
+        means.waves.begin(number, who=means.user, why=f"abort: {reason}", now=means.clock.now())
     result = drive_these(means, number, [m.service for m in stored.wave.moves], f"abort {name}", obeys=(control.id,))
+    means.controls.end(ControlKind.ABORT, name, by=means.user, why="obeyed", now=means.clock.now())
     back, skipped = result.of(State.ABORTED, State.FELL_BACK), result.of(State.SKIPPED)
     text = f"{name} is aborted: {back} brought back, {skipped} not begun, {result.moved} stay moved"
     return Said(subject=name, text=text, exit=result.exit if result.interrupted or result.of(State.STUCK) else Exit.DONE)

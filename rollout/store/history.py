@@ -77,7 +77,8 @@ def _shift(step: str | None) -> str:
 
 
 def _audit(session: Session, since: datetime | None, service: str | None, limit: int) -> list[Happening]:
-    query = select(AuditRow)
+    """What people did, and what followed; the transitions themselves are the journal's to tell."""
+    query = select(AuditRow).where(col(AuditRow.what).not_like("move %"))
     if since is not None:
         query = query.where(AuditRow.at >= _text(since))
     if service is not None:

@@ -13,6 +13,7 @@ from rollout.model.move import Move
 from rollout.model.plain import from_plain
 from rollout.model.state import State
 from rollout.store.database import Database
+from rollout.store.moves import text
 from rollout.store.tables import LeaseRow, MoveRow, PlacementRow, PlannedRow, PlanRow, WaveRow
 
 
@@ -77,6 +78,12 @@ class Progress:
         with self._database.reading() as session:
             found = _waves(session, number)
             return found[0] if found else None
+
+    def restless(self, now: datetime) -> Sequence[int]:
+        """Waves with a move that has begun, has not ended, and is due."""
+        query = select(MoveRow.wave).distinct().where(MoveRow.live == 1, col(MoveRow.due) <= text(now))
+        with self._database.reading() as session:
+            return list(session.exec(query).all())
 
     def seated(self) -> frozenset[str]:
         """Services that stand in a wave which has not begun."""

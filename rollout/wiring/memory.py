@@ -38,8 +38,12 @@ class MemoryEngine:
             release = self._standing.release(service, placement.release)
             if release is not None:
                 self.host.adopt(release, placement)
-                for runtime in RuntimeName:
-                    self.host.faults[service, runtime] = fault(release, runtime)
+                self.host.faults |= faults(release)
+
+
+def faults(release: Release) -> dict[tuple[str, RuntimeName], Fault]:
+    """What is to go wrong with a release, on each side."""
+    return {(release.service, runtime): fault(release, runtime) for runtime in RuntimeName}
 
 
 def fault(release: Release, runtime: RuntimeName) -> Fault:

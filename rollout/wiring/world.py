@@ -132,7 +132,8 @@ class PartsOfHome:
             if engine is EngineName.MEMORY:
                 return self._memory.parts(service)
             if engine is not EngineName.PROCESS:
-                raise UsageError(f"{service}: engine {engine} is not here", then=f"rollout service set {service} --engine process")
+                then = f"rollout service set {service} --engine process"
+                raise UsageError(f"{service}: engine {engine} is not here", then=then)
             if self._processes is None:
                 workshop = self._workshop
                 self._processes = process_parts(workshop.home, self._policy, workshop.clock, workshop.voice.say)
