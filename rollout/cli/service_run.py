@@ -69,7 +69,8 @@ def restart(name: o.Name, *, yes: Yes = False) -> None:
     """Replace what runs of a service by a new copy of the same release."""
     with desk("service restart", tell=_tell, say=console.say) as open_:
         service = open_.services.find(name)
-        console.ask(f"Restart {_running(open_, service)}?", yes=yes)
+        if open_.means.deploys.placements(service.id):
+            console.ask(f"Restart {_running(open_, service)}?", yes=yes)
         result = restart_one(open_.means, service)
     print(f"{service.id}: {outcome(result)}")
 

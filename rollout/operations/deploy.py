@@ -88,6 +88,7 @@ def stop(means: Means, service: str) -> Sequence[Placement]:
     if not placed:
         return ()
     with driving(means.leases, service, means.holder) as lease:
+        refuse(means.deploys, service, "stop")
         release = _release(means, placed[0])
         if release.spec.engine is not EngineName.MEMORY:
             _end(means.live(), release, lease)
@@ -129,6 +130,7 @@ class _Task:
 
 def _run(means: Means, task: _Task) -> Result:
     live, service, fence = means.live(), task.release.service, task.lease.number
+    refuse(means.deploys, service, task.what)
     standing = means.deploys.standing([service])[service]
     placement = standing.placement
     old = _order_of(means, placement, fence) if placement else None

@@ -85,27 +85,34 @@ def _in_its_stead(live: Live, change: Change, old: Order) -> None:
     try:
         _fit(live, change.new)
     except BrokenError as error:
-        again = replace(old, token=f"{change.new.token}.back")
-        try:
-            live.runtimes[again.runtime].launch(again)
-        except BrokenError as worse:
-            state = f"release {old.release.number} was stopped first and does not come up again: {worse.what}"
-            raise _told(error, state) from error
-        change.record(_placement(live, again))
-        raise _told(error, f"release {old.release.number} runs again") from error
+        raise _told(error, _bring_back(live, change, old)) from error
+    except KeyboardInterrupt:
+        change.say(_bring_back(live, change, old))
+        raise
     change.record(_placement(live, change.new))
     _lead(live, change.new)
 
 
+def _bring_back(live: Live, change: Change, old: Order) -> str:
+    """The old release is launched again, and recorded; what a person is told of it."""
+    again = replace(old, token=f"{change.new.token}.back")
+    try:
+        live.runtimes[again.runtime].launch(again)
+    except BrokenError as error:
+        return f"release {old.release.number} was stopped first and does not come up again: {error.what}"
+    change.record(_placement(live, again))
+    return f"release {old.release.number} runs again"
+
+
 def _fit(live: Live, order: Order) -> None:
-    """The copy runs and is healthy, without traffic. On BrokenError it is stopped; its log is kept."""
+    """The copy runs and is healthy, without traffic. On BrokenError or Ctrl-C it is stopped; its log is kept."""
     runtime = live.runtimes[order.runtime]
     unseen = replace(order, traffic=False)
-    runtime.launch(unseen)
     try:
+        runtime.launch(unseen)
         spec = order.release.spec
         prove(lambda: runtime.inspect(order.service, order.token), spec, rules=live.rules, ask=live.ask, clock=live.clock)
-    except BrokenError:
+    except (BrokenError, KeyboardInterrupt):
         runtime.stop(unseen)
         raise
 

@@ -1,16 +1,13 @@
 """What `service deploy | stop | restart | logs` need: the fleet, the leases, and the host part once something runs on it."""
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from rollout.errors import UsageError
 from rollout.host.ports import HostPart
 from rollout.manifests import env_file
-from rollout.model.fleet import EngineName
 from rollout.operations.deploy import Means, Tell, refuse
 from rollout.operations.replace import Live
 from rollout.store.deploys import Deploys
@@ -20,9 +17,7 @@ from rollout.wiring import actor
 from rollout.wiring.clock import SystemClock
 from rollout.wiring.home import Home, find
 from rollout.wiring.host import host_part
-from rollout.wiring.live import live, policy_in_force
-
-ENGINE = "ROLLOUT_ENGINE"
+from rollout.wiring.live import default_engine, live, policy_in_force
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +54,6 @@ def desk(doing: str, *, tell: Tell = lambda _s, _l: None, say: Callable[[str], N
 def host(home: Home | None = None) -> HostPart:
     """The host part as it is; it is not started. HostGoneError at its first use where there is none."""
     return host_part(home or find(), start=False)
-
-
-def default_engine() -> EngineName:
-    """What runs a service that names no engine. UsageError where ROLLOUT_ENGINE is none."""
-    named = os.environ.get(ENGINE) or EngineName.PROCESS.value
-    try:
-        return EngineName(named)
-    except ValueError:
-        known = ", ".join(EngineName)
-        raise UsageError(f"{ENGINE}={named} is no engine", then=f"set it to one of {known}") from None
 
 
 def _once(build: Callable[[], Live]) -> Callable[[], Live]:

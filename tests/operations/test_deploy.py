@@ -233,6 +233,22 @@ def test_a_stopped_first_service_comes_back_when_its_new_release_is_not_fit(worl
     assert outcome(deploy(world.means, service)) == "release 2 runs on legacy, was 1"
 
 
+@pytest.mark.parametrize("service", [API, replace(API, port=8080)])
+def test_ctrl_c_while_the_new_copy_comes_up_leaves_the_old_release(world: World, service: Service) -> None:
+    deploy(world.means, world.add(service))
+
+    def interrupt() -> None:
+        world.engine.on_start = lambda: None
+        raise KeyboardInterrupt
+
+    world.engine.on_start = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        deploy(world.means, service)
+    assert world.running() == [(1, RuntimeName.LEGACY)]
+    assert world.placed() == [(RuntimeName.LEGACY, 1)]
+    assert outcome(deploy(world.means, service)) == "release 2 runs on legacy, was 1"
+
+
 def test_what_a_crashed_deploy_left_is_cleared_away_by_the_next(world: World) -> None:
     deploy(world.means, world.add())
     with pytest.raises(KeyboardInterrupt):
@@ -316,6 +332,16 @@ def test_in_the_middle_of_a_move_it_waits(world: World) -> None:
         with pytest.raises(WaitingError, match="is shifting"):
             verb()
     assert world.running() == [(1, RuntimeName.LEGACY)]
+
+
+def test_a_move_that_begins_between_is_seen_under_the_lease(world: World) -> None:
+    def begin(service: str, verb: str) -> None:
+        with world.database.writing() as session:
+            session.add(MoveRow(id="wave-1/shop/api", service="shop/api", wave=1, state="launching", live=1, seq=1, body={}))
+
+    with pytest.raises(WaitingError, match="is launching"):
+        deploy(replace(world.means, bring_back=begin), world.add())
+    assert world.running() == []
 
 
 def test_a_service_that_somebody_works_on_is_locked(world: World) -> None:
