@@ -22,6 +22,11 @@ _STYLE = {
 _OVER = frozenset({"superseded", "expired"})
 
 
+def style(state: State) -> str:
+    """How a state is coloured; the word stands beside it, always."""
+    return _STYLE.get(state, "")
+
+
 def drawn(status: Status, *, most: int = MOST) -> Group:
     """Everything, as lines."""
     return Group(*lines(status, most=most))
@@ -58,6 +63,7 @@ def nobody(undriven: Undriven, status: Status) -> str:
 
 def _head(status: Status) -> Text:
     drivers = "; ".join(_driver(d) for d in status.drivers) or "nobody drives"
+    drivers += "; a scheduler runs" if status.scheduler else ""
     return Text(f"home {status.home} · policy {status.policy} · {drivers}")
 
 
@@ -89,12 +95,12 @@ def _item(item: Item, status: Status, width: int) -> Text:
     if item.target is RuntimeName.LEGACY:
         state += " (back to legacy)"
     line = Text(f"  {item.service:<{width}}  ")
-    line.append(state, style=_STYLE.get(item.state, ""))
+    line.append(state, style=style(item.state))
     line.append(f"  {item.wave}, since {since(item.since, status.at)} ({span((status.at - item.since).total_seconds())})")
     if item.waits_for:
         line.append(f", waits for {item.waits_for}")
-    elif item.state is State.WARM and item.due:
-        line.append(f", legacy kept, looked at {clock(item.due)}")
+    elif item.state is State.WARM and item.deadline:
+        line.append(f", legacy kept until {clock(item.deadline)}")
     if item.reason:
         line.append(f": {item.reason}")
     return line

@@ -28,9 +28,7 @@ def plan(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the plan to this file too.")] = None,
     as_of: Annotated[str | None, typer.Option(metavar="T", help="Plan as of this date or time (UTC without a zone).")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Supersede waves that are approved or left to the scheduler.")] = False,
-    detailed_exitcode: Annotated[
-        bool, typer.Option("--detailed-exitcode", help="Exit 10 when something can move.")
-    ] = False,
+    detailed_exitcode: Annotated[bool, typer.Option("--detailed-exitcode", help="Exit 10 when something can move.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Cut what can move into waves, tier by tier, and store that as a plan. Starts nothing."""

@@ -84,9 +84,7 @@ class EdgeContract:
         assert world.get(_host(service)).status == 404
 
     @pytest.mark.parametrize(("weight", "low", "high"), [(0, 0, 0), (50, 20, 80), (100, 100, 100)])
-    def test_the_weight_is_v2s_share(
-        self, world: EdgeWorld, service: str, weight: int, low: int, high: int
-    ) -> None:
+    def test_the_weight_is_v2s_share(self, world: EdgeWorld, service: str, weight: int, low: int, high: int) -> None:
         legacy, v2 = _both(world, service, weight)
         found = _get(world, service, 100)
         assert low <= found[200, "v2", v2.address] <= high
@@ -123,9 +121,7 @@ class EdgeContract:
         assert all(found[200, "v2", copy.address] >= 10 for copy in copies)
 
     @pytest.mark.parametrize(("weight", "address"), [(101, "127.0.0.1:1"), (-1, "127.0.0.1:1"), (0, "nowhere"), (0, "a b")])
-    def test_a_route_that_makes_no_sense_is_refused(
-        self, world: EdgeWorld, service: str, weight: int, address: str
-    ) -> None:
+    def test_a_route_that_makes_no_sense_is_refused(self, world: EdgeWorld, service: str, weight: int, address: str) -> None:
         with pytest.raises(UsageError):
             world.edge.write(Route(host_name=_host(service), legacy=(address,), v2=(), weight=weight))
         assert world.get(_host(service)).status == 404
@@ -141,9 +137,7 @@ class EdgeContract:
         with world.slow(_host(service)):
             assert world.edge.in_flight([legacy.address]) == 1
             assert world.edge.in_flight([v2.address]) == 0
-            world.edge.write(
-                Route(host_name=_host(service), legacy=(legacy.address,), v2=(v2.address,), weight=100)
-            )
+            world.edge.write(Route(host_name=_host(service), legacy=(legacy.address,), v2=(v2.address,), weight=100))
             assert world.edge.in_flight([legacy.address, v2.address]) == 1
         _until(lambda: world.edge.in_flight([legacy.address, v2.address]) == 0)
 

@@ -1,8 +1,8 @@
 """What every runtime keeps, on every engine. Authors of a runtime: subclass `RuntimeContract`, give it a `world` fixture.
 
-    class TestMine(RuntimeContract):
-        @pytest.fixture
-        def world(self, tmp_path): ...   # fulfils `World`
+class TestMine(RuntimeContract):
+    @pytest.fixture
+    def world(self, tmp_path): ...   # fulfils `World`
 """
 
 from collections.abc import Sequence

@@ -166,8 +166,12 @@ class Desk:
         record = self.ledger.record(held.spec.service)
         if not held.wanted:
             self.ledger.save(record.with_held(replace(held, wanted=True)))
-        places = {"ROLLOUT_EDGE": self.doers.edge.address(), "ROLLOUT_DNS": self.doers.names.address()}
-        self.doers.engine.start(views.complete(held.spec, places))
+        told = {
+            "ROLLOUT_EDGE": self.doers.edge.address(),
+            "ROLLOUT_DNS": self.doers.names.address(),
+            "ROLLOUT_RUNTIME": str(held.spec.runtime),
+        }
+        self.doers.engine.start(views.complete(held.spec, told))
 
     def _check_port(self, held: Held) -> None:
         port = held.spec.port_declared

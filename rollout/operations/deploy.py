@@ -258,4 +258,3 @@ def _refuse_what_cannot_run(spec: Service) -> None:
             f"{spec.id}: {spec.replicas} replicas cannot share the fixed port {spec.port} on one host",
             then=f"rollout service set {spec.id} --port env, or --replicas 1",
         )
-

@@ -162,4 +162,3 @@ def _serves_on(old: Order | None) -> str:
 def _told(error: BrokenError, state: str) -> BrokenError:
     said = error.state if "\n" in error.state else ""
     return BrokenError(error.what, state=f"{state}; {said}" if said else state, then=error.then)
-

@@ -17,7 +17,7 @@ def serves(spec: Service) -> bool:
 def instances(order: Order) -> list[InstanceSpec]:
     """One spec for each replica, the same for the same order. UsageError where the release has no command.
 
-    PORT, HOST, ROLLOUT_DNS and ROLLOUT_EDGE are put into the environment by the host part, which knows them.
+    PORT, HOST, ROLLOUT_DNS, ROLLOUT_EDGE and ROLLOUT_RUNTIME are put into the environment by the host part, which knows them.
     """
     spec = order.release.spec
     argv = _argv(spec)

@@ -1,0 +1,55 @@
+"""`rollout finalize`."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from rollout.cli.console import ask_name, emit, out
+from rollout.errors import Exit
+from rollout.model.plain import to_plain
+from rollout.operations.finalize import Readiness, refuse
+from rollout.wiring.finalize import Finalizing
+
+app = typer.Typer()
+
+
+@app.command()
+def finalize(
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Only tell what still needs it; exit 7 if anything does.")] = False,
+    confirm: Annotated[str, typer.Option(help="The word finalize, in place of typing it.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Write the runtime setting off: every service is on v2, no command offers the choice any more."""
+    finalizing = Finalizing()
+    try:
+        found = finalizing.check()
+        if not check and not found.written_off:
+            refuse(found)
+            ask_name(f"{found.services} services run on v2; the runtime setting goes", "finalize", given=confirm)
+            finalizing.finalize()
+            found = finalizing.check()
+    finally:
+        finalizing.close()
+    if as_json:
+        emit({"finalize": {**to_plain(found), "ready": found.ready}})
+    else:
+        for text in _lines(found):
+            out().print(text, markup=False)
+    raise typer.Exit(int(Exit.DONE if found.ready or found.written_off else Exit.WAITING))
+
+
+def _lines(found: Readiness) -> Iterator[str]:
+    if found.written_off:
+        yield f"the runtime setting is written off; {found.services} services are on v2"
+        return
+    for service in found.on_legacy:
+        yield f"{service}  on legacy"
+    for word, rows in (("moving", found.moving), ("blocked", found.blocked), ("pinned", found.pinned)):
+        yield from (f"{service}  {word}: {detail}" for service, detail in rows)
+    if found.ready:
+        yield f"nothing needs the setting: {found.services} services run on v2; next: rollout finalize"
+    else:
+        left = {*found.on_legacy, *(s for rows in (found.moving, found.blocked, found.pinned) for s, _ in rows)}
+        yield f"{len(left)} of {found.services} services still need the setting"
