@@ -9,6 +9,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from rollout.cli.console import report
+from rollout.errors import UsageError
 
 MAIN = "Main job"
 START = "Start"
@@ -89,4 +90,12 @@ def _root() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run one command and end the process with its exit code; errors come in three parts, never as a trace."""
-    sys.exit(report(lambda: app(args=args, prog_name="rollout")))
+    sys.exit(report(lambda: app(args=_readable(sys.argv[1:] if args is None else args), prog_name="rollout")))
+
+
+def _readable(words: list[str]) -> list[str]:
+    """The words themselves. UsageError where one has bytes that are not text: no store and no message could hold it."""
+    for word in words:
+        if not word.isprintable() and any("\ud800" <= c <= "\udfff" for c in word):
+            raise UsageError(f"{ascii(word)} is not UTF-8 text", then="check the encoding of your terminal")
+    return words

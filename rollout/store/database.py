@@ -11,6 +11,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlmodel import Session
 
 from rollout.errors import BrokenError, RolloutError, TransientError
+from rollout.store.encoded import serialize
 
 FILE = "store.sqlite"
 BUSY_S = 30.0
@@ -23,7 +24,11 @@ def connect(path: Path) -> Engine:
 
     TRUNCATE and not WAL: SQLite before 3.51.3 can corrupt a WAL that two connections reset (DESIGN section 6).
     """
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_S, "check_same_thread": False})
+    engine = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"timeout": BUSY_S, "check_same_thread": False},
+        json_serializer=serialize,
+    )
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: Any) -> None:

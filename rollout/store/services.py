@@ -13,6 +13,7 @@ from rollout.model.fleet import Service, Tier
 from rollout.model.plain import canonical
 from rollout.store import audit, counters, setting
 from rollout.store.database import Database
+from rollout.store.encoded import encode
 from rollout.store.spec import fingerprinted, from_spec, to_spec
 from rollout.store.tables import MAIN, ReleaseRow
 
@@ -84,7 +85,7 @@ class Services:
 
     def settings_hash(self, service: Service) -> str:
         """Tells that anything of the service changed, env included, and never what it is."""
-        return self._hash({**to_spec(service), "env": dict(service.env)})
+        return self._settings_hash(encode(to_spec(service)), encode(service.env))
 
     def known(self, session: Session, ids: Sequence[str]) -> Mapping[str, Service]:
         """Those of the services that are in the store, by id."""
@@ -145,18 +146,19 @@ class Services:
             past = session.execute(releases).scalars().all()
         return frozenset(value for env in (*present, *past) for value in env.values() if value)
 
-    def _hash(self, content: Mapping[str, object]) -> str:
-        return self.keyed_hash(canonical(content))
+    def _settings_hash(self, spec: str, env: str) -> str:
+        return self.keyed_hash(f"{spec}\n{env}".encode())
 
     def _row(self, service: Service, revision: int) -> dict[str, object]:
-        spec, env = to_spec(service), dict(service.env)
+        spec = to_spec(service)
+        spec_text, env_text = encode(spec), encode(service.env)
         return {
             **{key: spec[key] for key in ("environment", "name", "customer", "tier", "kind")},
             "id": service.id,
-            "spec": spec,
-            "env": env,
-            "settings_hash": self._hash({**spec, "env": env}),
-            "fingerprint": self._hash(fingerprinted(spec, env)),
+            "spec": spec_text,
+            "env": env_text,
+            "settings_hash": self._settings_hash(spec_text, env_text),
+            "fingerprint": self.keyed_hash(canonical(fingerprinted(spec, service.env))),
             "revision": revision,
         }
 

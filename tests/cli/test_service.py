@@ -134,6 +134,7 @@ def test_a_list_in_a_pipe_has_tabs_and_filters(service: Shell) -> None:
         (["add", "api", "--tier", "pro", "--env-file", "none"], "env file none: cannot be read"),
         (["add", "api", "--tier", "pro", "--command", "a", "--", "b"], "--command and words after -- both"),
         (["add", "api", "--tier", "pro", "--kind", "cron"], "a cron service needs a schedule"),
+        (["show", "\udcff"], "'\\udcff' is not UTF-8 text"),
         (["show", "wbe"], "no service wbe; did you mean web?"),
         (["show", "web/x"], "no service web/x"),
         (["set", "web"], "nothing to set of production/web"),
