@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from rollout.cli.when import clock, span
 from rollout.model.plan import Strategy
-from rollout.model.state import State
+from rollout.model.state import IN_FLIGHT, State
 from rollout.operations.execute import Ending, WaveReport
 from rollout.store.waves import StoredWave
 
@@ -36,6 +36,9 @@ def summary(report: WaveReport) -> list[str]:
             parts.append(_group(f"{len(group)} {_WORDS[state]}", group))
     if report.stale:
         parts.append(_group(f"{len(report.stale)} left for the next plan", report.stale))
+    under_way = sum(n for state, n in report.counts.items() if state in IN_FLIGHT)
+    if under_way:
+        parts.append(f"{under_way} under way")
     planned = report.counts.get(State.PLANNED, 0)
     if planned:
         parts.append(f"{planned} not begun" + (f": {'; '.join(report.waiting)}" if report.waiting else ""))
@@ -56,7 +59,7 @@ def _line(ending: Ending) -> str:
 
 def _moved(report: WaveReport) -> str:
     if not report.moved:
-        return "nothing has moved" if report.counts else "nothing has begun"
+        return "nothing has moved yet" if report.counts else "nothing has begun"
     finished = report.moved - report.warm
     told = []
     if report.warm and report.warm_until:

@@ -162,7 +162,7 @@ class Story:
         self._remember(entry, move)
         seen = (move.state, move.weight if move.state is State.SHIFTING else 0)
         known, self._states[move.service] = self._states.get(move.service), seen
-        if known == seen or seen == (State.SHIFTING, 0):
+        if seen in (known, (State.SHIFTING, 0)):
             return
         if move.state is not State.FELL_BACK:
             self._told.put(Changed(service=move.service, state=move.state, note=_note(move)))
