@@ -82,5 +82,5 @@ def _readable(words: list[str]) -> list[str]:
     """The words themselves. UsageError where one has bytes that are not text: no store and no message could hold it."""
     for word in words:
         if not word.isprintable() and any("\ud800" <= c <= "\udfff" for c in word):
-            raise UsageError(f"{ascii(word)} is not UTF-8 text", then="check the encoding of your terminal")
+            raise UsageError(f"{word!a} is not UTF-8 text", then="check the encoding of your terminal")
     return words
