@@ -2,12 +2,12 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from rollout.errors import UsageError
-from rollout.model.fleet import EngineName, Tier
+from rollout.model.fleet import Tier
 from rollout.model.plan import Plan, Reason, Strategy, Wave
 from rollout.model.policy import Policy
 from rollout.planner.build import Moment, build
@@ -122,15 +122,6 @@ def summary(plan: Plan, *, names: int = 3) -> Summary:
         pinned=pinned,
         excluded=len(plan.excluded) - pinned,
     )
-
-
-def engine_named(text: str) -> EngineName:
-    """The engine of this name. UsageError for another."""
-    try:
-        return EngineName(text)
-    except ValueError:
-        known: Sequence[str] = [engine.value for engine in EngineName]
-        raise UsageError(f"there is no engine {text}; there are {', '.join(known)}", then="set ROLLOUT_ENGINE") from None
 
 
 def _sum(wave: Wave) -> WaveSum:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rollout.errors import BrokenError, UsageError
-from rollout.model.fleet import EngineName
 from rollout.model.plan import Plan
 from rollout.operations import explain as explaining
 from rollout.operations import plan as planning
@@ -27,8 +26,7 @@ from rollout.store.policies import Policies
 from rollout.store.services import Services
 from rollout.wiring import actor
 from rollout.wiring.home import Home, find
-
-ENGINE = "ROLLOUT_ENGINE"
+from rollout.wiring.live import default_engine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +51,7 @@ class Planning:
         """The plan that would be made. UsageError for an unknown tier, service, policy or time."""
         policy = self.policy(asked.policy).policy
         question = Question(tiers=planning.tiers(asked.tiers, policy), services=self._ids(asked.services))
-        as_of = AsOf(now=moment(asked.as_of) if asked.as_of else actor.now(), engine=home_engine())
+        as_of = AsOf(now=moment(asked.as_of) if asked.as_of else actor.now(), engine=default_engine())
         return planning.propose(self.database, policy, question, as_of=as_of, now=actor.now())
 
     def keep(self, proposal: Proposal) -> StoredPlan:
@@ -85,7 +83,7 @@ class Planning:
         return frozenset(services.find(name).id for name in names)
 
     def _present(self) -> AsOf:
-        return AsOf(now=actor.now(), engine=home_engine())
+        return AsOf(now=actor.now(), engine=default_engine())
 
 
 @contextmanager
@@ -122,11 +120,6 @@ def _policies() -> Iterator[Policies | None]:
         yield Policies(database)
     finally:
         database.close()
-
-
-def home_engine() -> EngineName:
-    """The engine of services that name none: ROLLOUT_ENGINE, else `process`."""
-    return planning.engine_named(os.environ.get(ENGINE) or EngineName.PROCESS)
 
 
 def of_file(path: Path) -> Shown:
