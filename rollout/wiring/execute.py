@@ -13,8 +13,8 @@ from rollout.store.candidates import AsOf
 from rollout.store.plans import Plans
 from rollout.store.services import Services
 from rollout.wiring import actor
-from rollout.wiring.deploy import default_engine
 from rollout.wiring.home import Home, find
+from rollout.wiring.live import default_engine
 
 
 class Names:

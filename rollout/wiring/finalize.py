@@ -4,8 +4,8 @@ from rollout.operations.finalize import Readiness, readiness, write_off
 from rollout.store import candidates, setting
 from rollout.store.candidates import AsOf
 from rollout.wiring import actor
-from rollout.wiring.deploy import default_engine
 from rollout.wiring.home import find
+from rollout.wiring.live import default_engine
 
 
 class Finalizing:

@@ -13,7 +13,7 @@ from rollout.operations.order import refuse_what_is_over
 from rollout.runtimes.memory import MemoryHealth, MemoryHost, MemoryTraffic, memory_edge, memory_runtimes
 from rollout.store.waves import ENDED, StoredWave
 from rollout.wiring import actor
-from rollout.wiring.deploy import default_engine
+from rollout.wiring.live import default_engine
 from rollout.wiring.memory import faults
 from rollout.wiring.preconditions import Preconditions
 from rollout.wiring.world import Tell

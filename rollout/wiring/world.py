@@ -22,10 +22,9 @@ from rollout.store.services import Services
 from rollout.store.waves import Waves
 from rollout.wiring import actor
 from rollout.wiring.clock import SystemClock
-from rollout.wiring.deploy import default_engine
 from rollout.wiring.engines import AnyEdge, AnyGate, AnyRuntime, Parts, engine_of
 from rollout.wiring.home import Home, find
-from rollout.wiring.live import policy_in_force
+from rollout.wiring.live import default_engine, policy_in_force
 from rollout.wiring.memory import MemoryEngine
 from rollout.wiring.preconditions import Preconditions
 from rollout.wiring.processes import process_parts
