@@ -10,8 +10,10 @@ from rollout.executor.ports import Control
 from rollout.model.fleet import RuntimeName
 from rollout.model.state import State
 from rollout.operations.status import Driver, Item, Status, Undriven, WaveLine
+from rollout.store.waves import ENDED
 
 MOST = 20
+ENDED_MOST = 5
 _STYLE = {
     State.STUCK: "bold red",
     State.FELL_BACK: "red",
@@ -20,6 +22,11 @@ _STYLE = {
     State.FINISHED: "green",
 }
 _OVER = frozenset({"superseded", "expired"})
+
+
+def style(state: State) -> str:
+    """How a state is coloured; the word stands beside it, always."""
+    return _STYLE.get(state, "")
 
 
 def drawn(status: Status, *, most: int = MOST) -> Group:
@@ -37,10 +44,7 @@ def lines(status: Status, *, most: int = MOST) -> Iterator[Text]:
     if status.failures:
         yield Text("failed", style="bold")
         yield from _listed(status.failures, status, most)
-    waves = [wave for wave in status.waves if wave.state not in _OVER]
-    if waves:
-        yield Text("waves", style="bold")
-        yield from (_wave(wave, waves) for wave in waves)
+    yield from _waves([wave for wave in status.waves if wave.state not in _OVER], most)
     if status.items:
         yield Text("moving", style="bold")
         yield from _listed(status.items, status, most)
@@ -58,6 +62,7 @@ def nobody(undriven: Undriven, status: Status) -> str:
 
 def _head(status: Status) -> Text:
     drivers = "; ".join(_driver(d) for d in status.drivers) or "nobody drives"
+    drivers += "; a scheduler runs" if status.scheduler else ""
     return Text(f"home {status.home} · policy {status.policy} · {drivers}")
 
 
@@ -89,15 +94,32 @@ def _item(item: Item, status: Status, width: int) -> Text:
     if item.target is RuntimeName.LEGACY:
         state += " (back to legacy)"
     line = Text(f"  {item.service:<{width}}  ")
-    line.append(state, style=_STYLE.get(item.state, ""))
+    line.append(state, style=style(item.state))
     line.append(f"  {item.wave}, since {since(item.since, status.at)} ({span((status.at - item.since).total_seconds())})")
     if item.waits_for:
         line.append(f", waits for {item.waits_for}")
-    elif item.state is State.WARM and item.due:
-        line.append(f", legacy kept, looked at {clock(item.due)}")
+    elif item.state is State.WARM and item.deadline:
+        line.append(f", legacy kept until {clock(item.deadline)}")
     if item.reason:
         line.append(f": {item.reason}")
     return line
+
+
+def _waves(waves: Sequence[WaveLine], most: int) -> Iterator[Text]:
+    """Those that ended last, and those that have not ended, from the first on; the others counted."""
+    ended = [wave for wave in waves if wave.state == ENDED]
+    others = [wave for wave in waves if wave.state != ENDED]
+    names = {wave.name for wave in (*ended[-ENDED_MOST:], *others[:most])}
+    shown = [wave for wave in waves if wave.name in names]
+    if shown:
+        yield Text("waves", style="bold")
+    if len(ended) > ENDED_MOST:
+        earlier = ended[:-ENDED_MOST]
+        moved = sum(wave.moved for wave in earlier)
+        yield Text(f"  {len(earlier)} earlier ones have ended: {moved} of {sum(w.size for w in earlier)} moved")
+    yield from (_wave(wave, shown) for wave in shown)
+    if len(others) > most:
+        yield Text(f"  and {len(others) - most} more, not begun")
 
 
 def _wave(wave: WaveLine, waves: Sequence[WaveLine]) -> Text:

@@ -47,6 +47,18 @@ def ask(question: str, *, yes: bool) -> None:
         raise UsageError("not confirmed")
 
 
+def ask_name(question: str, name: str, *, given: str = "") -> None:
+    """Return when the person has typed `name`, or gave it as `--confirm`. UsageError otherwise; it never hangs."""
+    if given == name:
+        return
+    if given:
+        raise UsageError(f"--confirm {given} does not name {name}", then=f"add --confirm {name}")
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question}: that wants its name typed, and there is no terminal", then=f"add --confirm {name}")
+    if typer.prompt(f"{question}. Type its name to go on", err=True) != name:
+        raise UsageError("not confirmed")
+
+
 def show_error(error: RolloutError) -> None:
     """What happened, what state things are in, what to do next."""
     console = err()

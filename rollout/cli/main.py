@@ -18,17 +18,30 @@ GROUPS = "Groups"
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "plan": ("rollout.cli.plan", MAIN, "Cut what can move into waves, tier by tier; starts nothing."),
     "show": ("rollout.cli.show", MAIN, "A plan, a wave or a plan's file: what it says and what has become of it."),
+    "execute": ("rollout.cli.execute", MAIN, "Move the services of a wave to v2; the same command resumes it."),
     "status": ("rollout.cli.status", MAIN, "Who drives, what failed, what each service waits for and since when."),
     "explain": ("rollout.cli.explain", MAIN, "Why a service is in its wave, or why not, and who can change that."),
     "log": ("rollout.cli.log", MAIN, "Who did what, and every transition, the newest last."),
-    "service": ("rollout.cli.service", GROUPS, "Services: add, list, show, set, remove, import."),
-    "policy": ("rollout.cli.policy", GROUPS, "The policy in force: use, list, show."),
+    "pause": ("rollout.cli.verbs:pause", MAIN, "No step forward, weights held, gates watch on."),
+    "resume": ("rollout.cli.verbs:resume", MAIN, "The pause, or the stop by a failure budget, is over."),
+    "approve": ("rollout.cli.verbs:approve", MAIN, "A wave may begin; a held service may go on."),
+    "abort": ("rollout.cli.verbs:abort", MAIN, "The wave's moves back, not blocked."),
+    "fail": ("rollout.cli.verbs:fail", MAIN, "Back and blocked, and it counts in the budget."),
+    "revert": ("rollout.cli.verbs:revert", MAIN, "Back, and blocked."),
+    "retry": ("rollout.cli.verbs:retry", MAIN, "A blocked service may be planned again."),
+    "finalize": ("rollout.cli.finalize", MAIN, "Remove the runtime setting, once nothing needs it."),
     "up": ("rollout.cli.up", START, "Bring back what should run on this host; also after a reboot."),
     "down": ("rollout.cli.down", START, "End everything that runs here; forgets nothing."),
+    "scheduler": ("rollout.cli.scheduler", START, "Finish what is warm, drive what nobody drives (kept by up)."),
+    "service": ("rollout.cli.service", GROUPS, "Services: add, list, show, set, remove, import."),
+    "policy": ("rollout.cli.policy", GROUPS, "The policy in force: use, list, show."),
+    "store": ("rollout.cli.store", GROUPS, "The store: unlock."),
     "host-part": ("rollout.cli.host_part", "", "Keep instances, edge and names (kept by its own shim)."),
     "dns": ("rollout.cli.dns", "", "Answer names (kept by the host part)."),
 }
-"""Command → (module, panel, one line of help). The module's `app` is a Typer; with one command it stands alone."""
+"""Command → (module, panel, one line of help). The module's `app` is a Typer; with one command it stands alone.
+
+`module:name` names the Typer of a module that has several."""
 
 
 class LazyGroup(TyperGroup):
@@ -44,10 +57,11 @@ class LazyGroup(TyperGroup):
         """The command, its module loaded now; None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
-        module, panel, summary = COMMANDS[cmd_name]
+        where, panel, summary = COMMANDS[cmd_name]
         if self.listing:
             return TyperCommand(cmd_name, help=summary, rich_help_panel=panel)
-        command = get_command(importlib.import_module(module).app)
+        module, _, attribute = where.partition(":")
+        command = get_command(getattr(importlib.import_module(module), attribute or "app"))
         command.name = cmd_name
         return command
 

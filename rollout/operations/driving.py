@@ -1,4 +1,4 @@
-"""Holding the lease of one service while something is done to it."""
+"""Holding a lease while something is done that does not renew it by itself."""
 
 import threading
 from collections.abc import Iterator
@@ -16,11 +16,18 @@ def subject(service: str) -> str:
 
 @contextmanager
 def driving(leases: Leases, service: str, holder: Holder) -> Iterator[Lease]:
-    """The lease of the service, renewed until the block ends, then given back. LockedError while somebody else has it.
+    """The lease of the service, as `holding` has it."""
+    with holding(leases, subject(service), holder) as lease:
+        yield lease
+
+
+@contextmanager
+def holding(leases: Leases, subject: str, holder: Holder) -> Iterator[Lease]:
+    """The lease, renewed until the block ends, then given back. LockedError while somebody else has it.
 
     When it is taken over meanwhile, renewing ends silently: the host part and the store refuse every later change.
     """
-    lease = leases.take(subject(service), holder)
+    lease = leases.take(subject, holder)
     ended = threading.Event()
 
     def renew() -> None:
@@ -28,7 +35,7 @@ def driving(leases: Leases, service: str, holder: Holder) -> Iterator[Lease]:
             while not ended.wait(HEARTBEAT_S):
                 leases.renew(lease)
 
-    heart = threading.Thread(target=renew, name=f"lease of {service}", daemon=True)
+    heart = threading.Thread(target=renew, name=f"lease on {subject}", daemon=True)
     heart.start()
     try:
         yield lease

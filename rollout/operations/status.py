@@ -15,6 +15,7 @@ from rollout.store.progress import Sight, WaveFacts
 SHOWN = (IN_FLIGHT | {State.WARM, State.FINISHING, State.STUCK, State.FELL_BACK}) - {State.PLANNED}
 HALTS = frozenset({ControlKind.PAUSE, ControlKind.FREEZE, ControlKind.LIMIT})
 LATE_S = 30.0
+SCHEDULER = "scheduler"
 ORDER = (
     State.STUCK,
     State.FALLING_BACK,
@@ -67,6 +68,7 @@ class Item:
     waits_for: str
     reason: str
     due: datetime | None = None
+    deadline: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,7 @@ class Status:
     items: tuple[Item, ...]
     services: Mapping[RuntimeName, int]
     written_off: bool
+    scheduler: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +121,12 @@ def look(sight: Sight, around: Around) -> Status:
     """The status as of `around.now`."""
     live = [lease for lease in sight.leases if lease.expires > around.now and around.alive(lease.holder)]
     driven = {lease.subject for lease in live}
+    drivers = [lease for lease in live if lease.subject != SCHEDULER]
     return Status(
         at=around.now,
         home=around.home,
         policy=around.policy,
-        drivers=tuple(_driver(lease) for lease in live),
+        drivers=tuple(_driver(lease) for lease in drivers),
         undriven=tuple(_undriven(sight, driven, around.now)),
         halted=tuple(c for c in around.controls if c.kind in HALTS),
         failures=tuple(_failures(sight.moves, around.blocked)),
@@ -130,6 +134,7 @@ def look(sight: Sight, around: Around) -> Status:
         items=tuple(_items(sight.moves)),
         services=sight.placed,
         written_off=around.written_off,
+        scheduler=SCHEDULER in driven,
     )
 
 
@@ -208,6 +213,7 @@ def _item(move: Move) -> Item:
         waits_for=move.waits_for,
         reason=move.reason,
         due=move.due,
+        deadline=move.deadline,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session, col, or_, select
+from sqlmodel import Session, and_, col, or_, select
 
 from rollout.model.move import EntryKind
 from rollout.store.database import Database
@@ -39,20 +39,26 @@ class History:
 
 
 def _journal(session: Session, since: datetime | None, service: str | None, limit: int) -> list[Happening]:
-    kinds = [EntryKind.EVENT, EntryKind.NOTE]
     query = select(JournalRow, MoveRow.service).join(MoveRow, col(MoveRow.id) == JournalRow.move)
-    query = query.where(col(JournalRow.kind).in_([str(k) for k in kinds]))
+    told = col(JournalRow.kind).in_([str(EntryKind.EVENT), str(EntryKind.NOTE)])
+    shifted = and_(JournalRow.kind == str(EntryKind.OUTCOME), col(JournalRow.step).like("shift:%"))
+    query = query.where(or_(told, shifted, col(JournalRow.event).is_not(None)))
     if since is not None:
         query = query.where(JournalRow.at >= _text(since))
     if service is not None:
         query = query.where(MoveRow.service == service)
     rows = session.exec(query.order_by(col(JournalRow.seq).desc()).limit(limit)).all()
-    return [_transition(row, subject) for row, subject in reversed(rows)]
+    return [_transition(row, subject) for row, subject in reversed(rows) if not _is_remark(row)]
+
+
+def _is_remark(row: JournalRow) -> bool:
+    """What a move waits for changed, and nothing forbids it: too much for a log."""
+    return row.kind == EntryKind.NOTE and "waits_for" in row.changes and not row.changes.get("held_since")
 
 
 def _transition(row: JournalRow, service: str) -> Happening:
     state = row.changes.get("state")
-    what = f"→ {state}" if state else (row.event or row.kind)
+    what = f"→ {state}" if state else (row.event or _shift(row.step) or row.kind)
     facts: dict[str, object] = {"event": row.event, "state": state, **({"evidence": row.evidence} if row.evidence else {})}
     return Happening(
         at=datetime.fromisoformat(row.at),
@@ -66,8 +72,13 @@ def _transition(row: JournalRow, service: str) -> Happening:
     )
 
 
+def _shift(step: str | None) -> str:
+    return f"→ {step.removeprefix('shift:')} %" if step else ""
+
+
 def _audit(session: Session, since: datetime | None, service: str | None, limit: int) -> list[Happening]:
-    query = select(AuditRow)
+    """What people did, and what followed; the transitions themselves are the journal's to tell."""
+    query = select(AuditRow).where(col(AuditRow.what).not_like("move %"))
     if since is not None:
         query = query.where(AuditRow.at >= _text(since))
     if service is not None:

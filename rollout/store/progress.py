@@ -13,7 +13,8 @@ from rollout.model.move import Move
 from rollout.model.plain import from_plain
 from rollout.model.state import State
 from rollout.store.database import Database
-from rollout.store.tables import LeaseRow, MoveRow, PlacementRow, PlanRow, WaveRow
+from rollout.store.moves import text
+from rollout.store.tables import LeaseRow, MoveRow, PlacementRow, PlannedRow, PlanRow, WaveRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +79,28 @@ class Progress:
             found = _waves(session, number)
             return found[0] if found else None
 
+    def restless(self, now: datetime) -> Sequence[int]:
+        """Waves with a move that has begun, has not ended, and is due."""
+        query = select(MoveRow.wave).distinct().where(MoveRow.live == 1, col(MoveRow.due) <= text(now))
+        with self._database.reading() as session:
+            return list(session.exec(query).all())
+
+    def seated(self) -> frozenset[str]:
+        """Services that stand in a wave which has not begun."""
+        query = select(PlannedRow.service).join(WaveRow, col(WaveRow.number) == PlannedRow.wave)
+        with self._database.reading() as session:
+            return frozenset(session.exec(query.where(WaveRow.state == "planned")).all())
+
     def moves(self, wave: int) -> Sequence[Move]:
         """All rows of a wave, by service."""
         with self._database.reading() as session:
             rows = session.exec(select(MoveRow).where(MoveRow.wave == wave).order_by(col(MoveRow.service))).all()
+            return [from_body(row.body, _time(row.due)) for row in rows]
+
+    def begun(self) -> Sequence[Move]:
+        """All moves that have begun and have not ended."""
+        with self._database.reading() as session:
+            rows = session.exec(select(MoveRow).where(MoveRow.live == 1, MoveRow.state != State.PLANNED.value)).all()
             return [from_body(row.body, _time(row.due)) for row in rows]
 
     def live_move(self, service: str) -> Move | None:
@@ -93,8 +112,8 @@ class Progress:
     def last_move(self, service: str) -> Move | None:
         """The newest move of a service, ended or not."""
         with self._database.reading() as session:
-            rows = session.exec(select(MoveRow).where(MoveRow.service == service).order_by(col(MoveRow.seq).desc())).first()
-            return from_body(rows.body) if rows else None
+            rows = session.exec(select(MoveRow).where(MoveRow.service == service)).all()
+            return max((from_body(row.body, _time(row.due)) for row in rows), key=lambda row: row.since, default=None)
 
 
 def to_lease(row: LeaseRow) -> Lease:

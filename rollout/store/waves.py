@@ -50,19 +50,29 @@ class Waves:
                 policy=from_plain(Policy, body["policy"]),
             )
 
-    def begin(self, number: int, *, who: str, why: str, detached: bool, now: datetime) -> None:
+    def detach(self, number: int, *, who: str, why: str, now: datetime) -> None:
+        """The wave is left to the scheduler, which begins it when nothing stands against it. Idempotent."""
+        with self._database.writing() as session:
+            row, _ = _rows(session, number)
+            if row.detached:
+                return
+            row.detached = True
+            session.add(row)
+            line = audit.Line(who=who, what="execute", subject=f"wave-{number}", why=why, after={"detached": True})
+            audit.append(session, line, now)
+
+    def begin(self, number: int, *, who: str, why: str, now: datetime) -> None:
         """The wave runs. Beginning one that runs, or that had stopped, goes on with it."""
         with self._database.writing() as session:
             row, _ = _rows(session, number)
             before = row.state
-            row.detached = detached
             row.state = RUNNING
             row.began = row.began or _text(now)
             row.ended = None
             session.add(row)
             what = "execute" if before == PLANNED else "resume execute"
-            change = {"state": RUNNING, **({"detached": True} if detached else {})}
-            line = audit.Line(who=who, what=what, subject=f"wave-{number}", why=why, before={"state": before}, after=change)
+            states = {"before": {"state": before}, "after": {"state": RUNNING}}
+            line = audit.Line(who=who, what=what, subject=f"wave-{number}", why=why, **states)
             audit.append(session, line, now)
 
     def settle(self, number: int, state: str, *, who: str, now: datetime) -> None:
@@ -74,9 +84,7 @@ class Waves:
             before, row.state = row.state, state
             row.ended = _text(now) if state == ENDED else None
             session.add(row)
-            line = audit.Line(
-                who=who, what=state, subject=f"wave-{number}", before={"state": before}, after={"state": state}
-            )
+            line = audit.Line(who=who, what=state, subject=f"wave-{number}", before={"state": before}, after={"state": state})
             audit.append(session, line, now)
 
 

@@ -1,0 +1,128 @@
+"""`rollout execute`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from rollout.cli.console import ask, ask_name, out
+from rollout.cli.signals import Stop, stopping
+from rollout.cli.ticker import Ticker
+from rollout.cli.wave_report import intent, summary
+from rollout.errors import Exit, UsageError
+from rollout.model.plain import to_plain
+from rollout.operations.execute import Order, WaveReport, asks_for_a_typed_name, check, execute, report
+from rollout.operations.means import Means
+from rollout.store.waves import ENDED, StoredWave
+from rollout.wiring.execute import Names
+from rollout.wiring.rehearse import rehearse
+from rollout.wiring.status import Board
+from rollout.wiring.world import Voice, means
+
+GOES_ON = frozenset({Exit.DONE, Exit.PARTIAL})
+app = typer.Typer()
+
+
+@app.command(name="execute")
+def execute_command(
+    target: Annotated[str, typer.Argument(help="A wave like wave-3, or a plan: its waves in order.", metavar="WAVE|PLAN")],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Simulate it: nothing is changed.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for what stands against it.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Leave the wave to the scheduler.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Never answers for Enterprise.")] = False,
+    confirm: Annotated[str, typer.Option(help="The name of an Enterprise wave, in place of typing it.")] = "",
+    out_of_order: Annotated[bool, typer.Option("--out-of-order", help="Before earlier waves and tiers; needs --reason.")] = False,
+    reason: Annotated[str, typer.Option(help="Why, for the audit.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="JSON Lines: one event a line.")] = False,
+) -> None:
+    """Move the services of a wave to v2. The same command resumes it after any interruption."""
+    if out_of_order and not reason:
+        raise UsageError("--out-of-order needs a reason", then="add --reason '…'")
+    if wait and detach:
+        raise UsageError("--wait and --detach exclude each other")
+    order = Order(reason=reason, out_of_order=out_of_order, wait=wait, detach=detach)
+    ticker = Ticker(as_json=as_json)
+    with stopping() as stop:
+        voice = Voice(tell=ticker.tell, say=ticker.say, stop=stop.asked)
+        with means(voice=voice) as tools:
+            run = _Run(tools, ticker, order, yes=yes, confirm=confirm)
+            code = run.dry(target) if dry_run else run.all(target, stop)
+    raise typer.Exit(stop.exit_code(code))
+
+
+class _Run:
+    def __init__(self, tools: Means, ticker: Ticker, order: Order, *, yes: bool, confirm: str) -> None:
+        self._tools = tools
+        self._ticker = ticker
+        self._order = order
+        self._yes = yes
+        self._confirm = confirm
+        self._names = Names(tools)
+
+    def all(self, target: str, stop: Stop) -> int:
+        """The waves in order, until one stops; the gravest exit code."""
+        worst = Exit.DONE
+        numbers = self._names.waves(target)
+        for number in numbers:
+            code = self._wave(number, alone=len(numbers) == 1)
+            worst = max(worst, code)
+            if code not in GOES_ON or stop.asked():
+                break
+        return int(worst)
+
+    def dry(self, target: str) -> int:
+        """The same on copies, in virtual time."""
+        self._ticker.say("simulation: nothing is changed; what runs is copied, time leaps, gates see healthy services")
+        worst = Exit.DONE
+        for done in rehearse(self._tools, self._names.waves(target), self._ticker.tell, self._names.left, self._ticker.say):
+            self._show(done)
+            worst = max(worst, done.exit)
+        return int(worst)
+
+    def _wave(self, number: int, *, alone: bool) -> Exit:
+        wave = check(self._tools, number, self._order, self._names.left)
+        if wave.facts.state == ENDED:
+            done = report(self._tools, wave, again=True)
+            if alone:
+                self._show(done)
+            return Exit.DONE
+        self._agree(wave)
+        self._ticker.follow(list(self._tools.progress.moves(number)))
+        reading = Board()
+        try:
+            with self._ticker.live(lambda: reading.status(wave.facts.name)):
+                done = execute(self._tools, wave, self._order, left=self._names.left, told=self._told)
+        finally:
+            reading.close()
+        self._show(done)
+        return done.exit
+
+    def _told(self, text: str) -> None:
+        self._ticker.say(f"waiting: {text}")
+
+    def _agree(self, wave: StoredWave) -> None:
+        """Show what will happen and ask, once: going on with a wave that has begun asks nothing."""
+        if wave.facts.began is not None:
+            self._ticker.say(f"going on with {wave.facts.name}")
+            return
+        for text in intent(wave):
+            self._ticker.say(text)
+        if asks_for_a_typed_name(wave):
+            ask_name(f"{wave.facts.name} moves Enterprise services", wave.facts.name, given=self._confirm)
+        elif sys.stdin.isatty():
+            ask(f"Execute {wave.facts.name}?", yes=self._yes)
+
+    def _show(self, done: WaveReport) -> None:
+        if done.detached and not self._ticker.as_json:
+            self._ticker.say(f"{done.wave} is left to the scheduler: rollout up keeps one, rollout status tells")
+            return
+        if self._ticker.as_json:
+            self._ticker.event("report", {"report": to_plain(done)})
+        else:
+            for text in summary(done):
+                out().print(text, markup=False)
+        if done.interrupted:
+            self._ticker.say(f"interrupted, everything is saved and keeps serving; go on: rollout execute {done.wave}")
+        elif done.exit == Exit.STOPPED:
+            self._ticker.say(f"{done.wave} has stopped; next: rollout resume {done.wave}, or rollout abort {done.wave}")

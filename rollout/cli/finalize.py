@@ -1,0 +1,56 @@
+"""`rollout finalize`."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from rollout.cli.console import ask_name, emit, out
+from rollout.errors import Exit
+from rollout.model.plain import to_plain
+from rollout.operations.finalize import Readiness, refuse
+from rollout.wiring.finalize import Finalizing
+
+app = typer.Typer()
+
+
+@app.command()
+def finalize(
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Only tell what still needs it; exit 7 if anything does.")] = False,
+    confirm: Annotated[str, typer.Option(help="The word finalize, in place of typing it.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Write the runtime setting off: every service is on v2, no command offers the choice any more."""
+    finalizing = Finalizing()
+    try:
+        found = finalizing.check()
+        if not check and not found.written_off:
+            refuse(found)
+            ask_name("the runtime setting goes, every service stays on v2", "finalize", given=confirm)
+            finalizing.finalize()
+            found = finalizing.check()
+    finally:
+        finalizing.close()
+    if as_json:
+        emit({"finalize": {**to_plain(found), "ready": not found.blockers}})
+    else:
+        for text in _lines(found):
+            out().print(text, markup=False)
+    raise typer.Exit(int(Exit.WAITING if found.blockers else Exit.DONE))
+
+
+def _lines(found: Readiness) -> Iterator[str]:
+    if found.written_off:
+        yield f"the runtime setting is written off: {_all(found)} on v2"
+        return
+    for blocker in found.blockers:
+        yield f"{blocker.service}  {blocker.kind.replace('_', ' ')}: {blocker.detail}; next: {blocker.then}"
+    if found.blockers:
+        yield f"{len(found.blockers)} of {found.services} services still need the setting"
+    else:
+        yield f"nothing needs the setting: {_all(found)} on v2; next: rollout finalize"
+
+
+def _all(found: Readiness) -> str:
+    return "the one service is" if found.services == 1 else f"all {found.services} services are"

@@ -1,0 +1,26 @@
+"""`rollout scheduler`."""
+
+import signal
+import threading
+from typing import Annotated
+
+import typer
+
+from rollout.cli.console import say
+from rollout.wiring.schedule import loop
+
+app = typer.Typer()
+
+
+@app.command()
+def scheduler(*, once: Annotated[bool, typer.Option("--once", help="Look once, drive what is due, and end.")] = False) -> None:
+    """Finish what is warm, fire deadlines, drive what nobody drives. `rollout up` keeps one running."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with loop(say, stop, once=once) as looking:
+        if once:
+            looking.once()
+        else:
+            say("the scheduler runs; Ctrl-C ends it")
+            looking.run(stop)

@@ -1,0 +1,76 @@
+"""What a wave will do, and what it left behind, in words."""
+
+from collections.abc import Iterator, Sequence
+
+from rollout.cli.when import clock, span
+from rollout.model.plan import Strategy
+from rollout.model.state import IN_FLIGHT, State
+from rollout.operations.execute import Ending, WaveReport
+from rollout.store.waves import StoredWave
+
+MOST = 10
+_WORDS = {State.FELL_BACK: "fell back", State.ABORTED: "brought back", State.STUCK: "stuck: nothing was stopped, look at it"}
+
+
+def intent(wave: StoredWave) -> Iterator[str]:
+    """What executing the wave will do."""
+    policy, moves = wave.policy, wave.wave.moves
+    count = f"{len(moves)} service{'s go' if len(moves) != 1 else ' goes'}"
+    yield f"{wave.facts.name} ({wave.facts.tier}): {count} from legacy to v2"
+    steps = ", ".join(str(step) for step in policy.steps)
+    yield (
+        f"  traffic {steps} %, each watched for {span(policy.step_s)}; bake {span(policy.bake_s)}; "
+        f"legacy kept for {span(policy.keep_warm_s)}"
+    )
+    for move in moves:
+        if move.strategy is Strategy.RECREATE:
+            yield f"  {move.service} cannot run twice: expect {span(move.downtime_s)} without it"
+
+
+def summary(report: WaveReport) -> list[str]:
+    """One line with everything, then a line for each service that needs attention where they are many."""
+    parts = [_moved(report)]
+    for state in (State.STUCK, State.FELL_BACK, State.ABORTED):
+        group = [ending for ending in report.fell if ending.state is state]
+        if group:
+            parts.append(_group(f"{len(group)} {_WORDS[state]}", group))
+    if report.stale:
+        parts.append(_group(f"{len(report.stale)} left for the next plan", report.stale))
+    under_way = sum(n for state, n in report.counts.items() if state in IN_FLIGHT)
+    if under_way:
+        parts.append(f"{under_way} under way")
+    planned = report.counts.get(State.PLANNED, 0)
+    if planned:
+        parts.append(f"{planned} not begun" + (f": {'; '.join(report.waiting)}" if report.waiting else ""))
+    parts += [f"{service}: {by}" for service, by in report.lost.items()]
+    head = f"{report.wave}{' has ended' if report.again else ''}: " + " · ".join(part for part in parts if part)
+    listed = (*report.fell, *report.stale)
+    if len(listed) < 2:
+        return [head]
+    lines = [head, *(_line(ending) for ending in listed[:MOST])]
+    if len(listed) > MOST:
+        lines.append(f"  and {len(listed) - MOST} more: rollout status {report.wave}")
+    return lines
+
+
+def _line(ending: Ending) -> str:
+    return f"  {ending.service}  {ending.state}" + (f": {ending.reason}" if ending.reason else "")
+
+
+def _moved(report: WaveReport) -> str:
+    if not report.moved:
+        return "nothing has moved" if report.counts else "nothing has begun"
+    finished = report.moved - report.warm
+    told = []
+    if report.warm and report.warm_until:
+        told.append(f"{report.warm} warm, legacy kept until {clock(report.warm_until)}")
+    if finished:
+        told.append(f"{finished} finished")
+    return ", ".join(told)
+
+
+def _group(text: str, endings: Sequence[Ending]) -> str:
+    if len(endings) > 1:
+        return text
+    only = endings[0]
+    return f"{text}: {only.service}" + (f": {only.reason}" if only.reason else "")

@@ -1,0 +1,84 @@
+"""A journal that shows a driver only some services of a wave: a verb without a live driver drives these and no other."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+
+from rollout.executor.ports import Batch, Control, Journal, Standing
+from rollout.executor.standing import VERBS
+from rollout.model.fleet import Placement, Release, Setting
+from rollout.model.lease import Lease
+from rollout.model.move import Move
+from rollout.model.state import State
+
+PAGE = 500
+
+
+class Narrowed:
+    """Fulfils `executor.ports.Journal` for the rows of `services`."""
+
+    def __init__(self, journal: Journal, services: Collection[str]) -> None:
+        self._journal = journal
+        self._services = frozenset(services)
+
+    def moves(self, wave: int, states: Iterable[State] | None = None) -> Sequence[Move]:
+        """The current rows of these services."""
+        return self._mine(self._journal.moves(wave, states))
+
+    def planned(self, wave: int, after: int, limit: int) -> Sequence[Move]:
+        """Planned rows of these services after a position."""
+        found = [row for row in self.moves(wave, {State.PLANNED}) if row.position > after]
+        return found[:limit]
+
+    def due(self, wave: int, now: datetime, limit: int) -> Sequence[Move]:
+        """Due rows of these services, also where many others are due before them."""
+        size = max(limit, PAGE)
+        while True:
+            found = self._journal.due(wave, now, size)
+            mine = self._mine(found)
+            if len(found) < size or len(mine) >= limit:
+                return mine[:limit]
+            size *= 2
+
+    def next_due(self, wave: int, after: datetime) -> datetime | None:
+        """The next time at which one of these is due; rows of others are looked past."""
+        times = [row.due for row in self.moves(wave) if row.due is not None and row.due > after]
+        return min(times, default=None)
+
+    def move(self, id: str) -> Move | None:
+        """One row."""
+        return self._journal.move(id)
+
+    def commit(self, lease: Lease, batch: Batch) -> None:
+        """As the journal does."""
+        self._journal.commit(lease, batch)
+
+    def _mine(self, rows: Iterable[Move]) -> Sequence[Move]:
+        return [row for row in rows if row.service in self._services]
+
+
+class NarrowedStanding:
+    """Fulfils `executor.ports.Standing`. Of verbs it shows those about `services` or named in `obeys`; all see what halts."""
+
+    def __init__(self, standing: Standing, services: Collection[str], obeys: Collection[int] = ()) -> None:
+        self._standing = standing
+        self._services = frozenset(services)
+        self._obeys = frozenset(obeys)
+
+    def controls(self, wave: int) -> Sequence[Control]:
+        """Rows that bear on these services."""
+        return [c for c in self._standing.controls(wave) if c.kind not in VERBS or self._means_these(c)]
+
+    def release(self, service: str, number: int | None = None) -> Release | None:
+        """As it stands."""
+        return self._standing.release(service, number)
+
+    def placements(self, service: str) -> Sequence[Placement]:
+        """As they stand."""
+        return self._standing.placements(service)
+
+    def setting(self, service: str) -> Setting:
+        """As it stands."""
+        return self._standing.setting(service)
+
+    def _means_these(self, verb: Control) -> bool:
+        return verb.subject in self._services or verb.id in self._obeys

@@ -1,0 +1,42 @@
+"""What `execute` and the verbs read of a home beside the means to drive: names that people type, and who is left in a tier."""
+
+from collections.abc import Mapping, Sequence
+
+from rollout.model.fleet import Tier
+from rollout.model.policy import Policy
+from rollout.operations.means import Means
+from rollout.operations.order import TierLeft
+from rollout.operations.subject import is_wave, wave_number
+from rollout.operations.tiers import left
+from rollout.store import candidates
+from rollout.store.candidates import AsOf
+from rollout.store.plans import Plans
+from rollout.store.services import Services
+from rollout.wiring import actor
+from rollout.wiring.home import Home, find
+from rollout.wiring.live import default_engine
+
+
+class Names:
+    """Waves, plans and services as people name them."""
+
+    def __init__(self, means: Means, home: Home | None = None) -> None:
+        self._means = means
+        self._home = home or find()
+
+    def waves(self, name: str) -> Sequence[int]:
+        """The number of the wave, or the numbers of all waves of the plan, in order. UsageError for an unknown name."""
+        if is_wave(name):
+            return [wave_number(name)]
+        return [wave.number for wave in Plans(self._means.database).get(name).plan.waves]
+
+    def service(self, name: str) -> str:
+        """The id of the service. UsageError for an unknown or ambiguous name."""
+        return Services(self._means.database, self._home.keyed_hash, actor.now).find(name).id
+
+    def left(self, policy: Policy) -> Mapping[Tier, TierLeft]:
+        """Who keeps each tier from being done."""
+        as_of = AsOf(now=actor.now(), engine=default_engine())
+        with self._means.database.reading() as session:
+            fleet = candidates.every(session, as_of)
+        return left(fleet, policy, self._means.progress.seated())

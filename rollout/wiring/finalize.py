@@ -1,0 +1,34 @@
+"""What `finalize` reads and writes."""
+
+from rollout.operations.finalize import Readiness, readiness, write_off
+from rollout.store import candidates, setting
+from rollout.store.candidates import AsOf
+from rollout.wiring import actor
+from rollout.wiring.home import find
+from rollout.wiring.live import default_engine
+
+
+class Finalizing:
+    """The home that is found, for one command."""
+
+    def __init__(self) -> None:
+        self._database = find().database()
+
+    def check(self) -> Readiness:
+        """What stands against it now."""
+        with self._database.reading() as session:
+            fleet = candidates.every(session, self._as_of())
+            return readiness(fleet, written_off=setting.written_off(session))
+
+    def finalize(self) -> None:
+        """The setting is written off. WaitingError where something still needs it."""
+        with self._database.writing() as session:
+            fleet = candidates.every(session, self._as_of())
+            write_off(session, fleet, who=actor.user(), now=actor.now())
+
+    def _as_of(self) -> AsOf:
+        return AsOf(now=actor.now(), engine=default_engine())
+
+    def close(self) -> None:
+        """The store is closed."""
+        self._database.close()

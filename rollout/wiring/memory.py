@@ -1,0 +1,65 @@
+"""The engine `memory` on a real store: what the store says runs, runs; what is to go wrong stands in a service's labels."""
+
+from dataclasses import fields
+
+from rollout.errors import UsageError
+from rollout.executor.ports import Clock, Standing
+from rollout.model.fleet import Release, RuntimeName
+from rollout.runtimes.memory import Fault, MemoryHealth, MemoryHost, MemoryTraffic, memory_edge, memory_runtimes
+from rollout.wiring.engines import Parts
+
+LABEL = "fault."
+_KINDS = {f.name: f.type for f in fields(Fault)}
+
+
+class MemoryEngine:
+    """Services of the engine `memory`, taken from the store when they are first asked for."""
+
+    def __init__(self, standing: Standing, clock: Clock) -> None:
+        self._standing = standing
+        self._known: set[str] = set()
+        self.host = MemoryHost(clock=clock)
+        health, traffic = MemoryHealth(self.host), MemoryTraffic(self.host)
+        self._parts = Parts(
+            runtimes=memory_runtimes(self.host),
+            edge=memory_edge(self.host),
+            gates={health.name: health, traffic.name: traffic},
+        )
+
+    def parts(self, service: str) -> Parts:
+        """The parts; the service's copies, and what is to go wrong with it, are there."""
+        if service not in self._known:
+            self._known.add(service)
+            self._adopt(service)
+        return self._parts
+
+    def _adopt(self, service: str) -> None:
+        for placement in self._standing.placements(service):
+            release = self._standing.release(service, placement.release)
+            if release is not None:
+                self.host.adopt(release, placement)
+                self.host.faults |= faults(release)
+
+
+def faults(release: Release) -> dict[tuple[str, RuntimeName], Fault]:
+    """What is to go wrong with a release, on each side."""
+    return {(release.service, runtime): fault(release, runtime) for runtime in RuntimeName}
+
+
+def fault(release: Release, runtime: RuntimeName) -> Fault:
+    """What labels such as `fault.v2.errs=yes` and `fault.v2.launch_fails=no module` say. UsageError for an unknown one."""
+    found: dict[str, object] = {}
+    prefix = f"{LABEL}{runtime}."
+    for label, value in release.spec.labels.items():
+        if label.startswith(prefix):
+            name = label.removeprefix(prefix)
+            if name not in _KINDS:
+                raise UsageError(f"{release.service}: {label} is no fault; there are {', '.join(_KINDS)}")
+            found[name] = _value(str(_KINDS[name]), value)
+    return Fault(**found)  # type: ignore[arg-type]  # the values were made to fit their fields
+
+
+def _value(kind: str, text: str) -> object:
+    if "float" in kind:
+        return float(text)
+    return text.lower() in {"1", "yes", "true", "on"} if "bool" in kind else text

@@ -1,0 +1,31 @@
+"""The engine `process` of a home: everything through its host part, judged by what the edge logs."""
+
+from collections.abc import Callable
+
+from rollout.edge.access_log import AccessLog
+from rollout.edge.envoy import EnvoyEdge
+from rollout.edge.host_edge import HostEdge
+from rollout.edge.samples import LogSamples
+from rollout.executor.ports import Clock, Gate
+from rollout.gates.health import Health
+from rollout.gates.traffic import Traffic
+from rollout.model.policy import Policy
+from rollout.network.ask import Asker
+from rollout.wiring.engines import Parts
+from rollout.wiring.home import Home
+from rollout.wiring.host import host_part
+from rollout.wiring.host_desk import folder
+from rollout.wiring.live import runtimes
+
+
+def process_parts(home: Home, policy: Policy, clock: Clock, say: Callable[[str], None]) -> Parts:
+    """The parts for services that run as processes. Starts the host part where there is none, and says so."""
+    host = host_part(home, say=say)
+    asker = Asker()
+    sides = runtimes(host, clock, asker)
+    health = Health(sides, policy.health, asker.ask)
+    gates: dict[str, Gate] = {health.name: health}
+    if policy.traffic is not None:
+        log = AccessLog(EnvoyEdge(folder(home) / "edge").places.log)
+        gates[Traffic.name] = Traffic(LogSamples(log), policy.traffic)
+    return Parts(runtimes=sides, edge=HostEdge(host), gates=gates)

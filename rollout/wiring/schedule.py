@@ -1,0 +1,49 @@
+"""What the scheduler is handed: looking for waves that nobody drives, and driving one."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rollout.errors import LockedError, RolloutError
+from rollout.operations.driving import holding
+from rollout.operations.status import SCHEDULER
+from rollout.operations.tend import tend, tend_once, untended
+from rollout.schedule.loop import Loop
+from rollout.wiring import actor
+from rollout.wiring.execute import Names
+from rollout.wiring.home import find
+from rollout.wiring.host import take_over_notes
+from rollout.wiring.world import Voice, means
+
+Say = Callable[[str], None]
+
+
+@contextmanager
+def loop(say: Say, stop: threading.Event, *, once: bool) -> Iterator[Loop]:
+    """The scheduler of the home that is found. LockedError while another one runs there."""
+    home = find()
+    with means(home, Voice(say=say, stop=stop.is_set)) as tools:
+        names = Names(tools, home)
+
+        def look() -> list[str]:
+            take_over_notes(home)
+            return untended(tools, names.left)
+
+        def work(name: str) -> None:
+            try:
+                if once:
+                    tend_once(tools, name)
+                else:
+                    say(f"{name}: nobody drives it, taken over")
+                    tend(tools, name)
+            except LockedError:
+                return
+            say(f"{name}: as far as it goes")
+
+        with holding(tools.leases, SCHEDULER, actor.holder(SCHEDULER)):
+            yield Loop(look, work, lambda name, error: say(broken(name, error)))
+
+
+def broken(name: str, error: Exception) -> str:
+    """One line about what went wrong; the next wake-up tries again."""
+    return f"{name}: {error.what if isinstance(error, RolloutError) else f'{type(error).__name__}: {error}'}"

@@ -1,0 +1,150 @@
+"""The one place that builds what a driver acts on, from a home: journal, leases, runtimes, edge, gates, threads."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rollout.errors import UsageError
+from rollout.executor.world import World, never, nothing
+from rollout.model.fleet import EngineName, RuntimeName
+from rollout.model.masking import mask
+from rollout.model.move import Entry, Move
+from rollout.model.policy import Policy
+from rollout.operations.means import Means
+from rollout.store.controls import Controls
+from rollout.store.database import Database
+from rollout.store.journal import StoreJournal
+from rollout.store.leases import StoreLeases
+from rollout.store.progress import Progress
+from rollout.store.services import Services
+from rollout.store.waves import Waves
+from rollout.wiring import actor
+from rollout.wiring.clock import SystemClock
+from rollout.wiring.engines import AnyEdge, AnyGate, AnyRuntime, Parts, engine_of
+from rollout.wiring.home import Home, find
+from rollout.wiring.live import default_engine, policy_in_force
+from rollout.wiring.memory import MemoryEngine
+from rollout.wiring.preconditions import Preconditions
+from rollout.wiring.processes import process_parts
+
+THREADS = 16
+Tell = Callable[[Entry, Move], None]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """How what is built speaks to the person: `tell` each durable entry, `say` one line; `stop`: asked to end."""
+
+    tell: Tell = nothing
+    say: Say = nothing
+    stop: Callable[[], bool] = never
+
+
+SILENT = Voice()
+
+
+@contextmanager
+def means(home: Home | None = None, voice: Voice = SILENT) -> Iterator[Means]:
+    """What operations that drive are handed, on the home that is found; store and threads are closed afterwards."""
+    home = home or find()
+    database = home.database()
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="effect") as pool:
+        try:
+            yield _Workshop(home=home, database=database, voice=voice, pool=pool).means()
+        finally:
+            database.close()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Workshop:
+    home: Home
+    database: Database
+    voice: Voice
+    pool: ThreadPoolExecutor
+    clock: SystemClock = field(default_factory=SystemClock)
+
+    def means(self) -> Means:
+        journal = StoreJournal(self.database, actor.now)
+        return Means(
+            database=self.database,
+            waves=Waves(self.database),
+            progress=Progress(self.database),
+            controls=Controls(self.database),
+            journal=journal,
+            standing=journal,
+            leases=StoreLeases(self.database, actor.now, actor.alive),
+            clock=self.clock,
+            user=actor.user(),
+            holder=actor.holder,
+            alive=actor.alive,
+            policy=policy_in_force(self.database),
+            world=self.world,
+            stop_requested=self.voice.stop,
+        )
+
+    def world(self, policy: Policy) -> World:
+        """What a driver with this policy acts on."""
+        journal = StoreJournal(self.database, actor.now)
+        parts = PartsOfHome(self, journal, policy)
+        health = AnyGate("health", parts, proves=True)
+        traffic = [AnyGate("traffic", parts, proves=False)] if policy.traffic is not None else []
+        preconditions = Preconditions(self.database, default_engine(), actor.now)
+        return World(
+            clock=self.clock,
+            journal=journal,
+            standing=journal,
+            leases=StoreLeases(self.database, actor.now, actor.alive),
+            runtimes={name: AnyRuntime(name, parts) for name in RuntimeName},
+            edge=AnyEdge(parts),
+            gates=[health, *traffic],
+            policy=policy,
+            spawn=self.pool.submit,
+            tell=self.voice.tell,
+            stop_requested=self.voice.stop,
+            may_begin=preconditions.why_stale,
+            mask=parts.mask,
+        )
+
+
+class PartsOfHome:
+    """Finds the parts for a service by its engine, and gathers the secrets of every service that it is asked about."""
+
+    def __init__(self, workshop: _Workshop, journal: StoreJournal, policy: Policy) -> None:
+        self._workshop = workshop
+        self._journal = journal
+        self._policy = policy
+        self._usual = default_engine()
+        self._services = Services(workshop.database, workshop.home.keyed_hash, actor.now)
+        self._memory = MemoryEngine(journal, workshop.clock)
+        self._processes: Parts | None = None
+        self._engines: dict[str, EngineName] = {}
+        self._secrets: set[str] = set()
+        self._lock = threading.Lock()
+
+    def __call__(self, service: str) -> Parts:
+        """The parts for this service. UsageError for an engine that is not here."""
+        with self._lock:
+            engine = self._engine(service)
+            if engine is EngineName.MEMORY:
+                return self._memory.parts(service)
+            if engine is not EngineName.PROCESS:
+                then = f"rollout service set {service} --engine process"
+                raise UsageError(f"{service}: engine {engine} is not here", then=then)
+            if self._processes is None:
+                workshop = self._workshop
+                self._processes = process_parts(workshop.home, self._policy, workshop.clock, workshop.voice.say)
+            return self._processes
+
+    def mask(self, text: str) -> str:
+        """The text without the secrets of the services that were touched."""
+        with self._lock:
+            return mask(text, self._secrets)
+
+    def _engine(self, service: str) -> EngineName:
+        if service not in self._engines:
+            self._engines[service] = engine_of(self._journal.release(service), self._usual)
+            self._secrets |= self._services.secrets(service)
+        return self._engines[service]
