@@ -153,8 +153,7 @@ class Desk:
         if spec.id in record.held:
             return record.held[spec.id]
         with self._port_lock:
-            taken = {held.spec.port for other in self.ledger.records() for held in other.held.values()}
-            port = spec.port or spec.port_declared or self.doers.ports.free(taken)
+            port = spec.port or spec.port_declared or self._free_port()
             held = Held(spec=replace(spec, port=port))
             self.ledger.save(record.with_held(held))
         return held
@@ -162,21 +161,30 @@ class Desk:
     def _run(self, held: Held) -> None:
         facts = self.doers.engine.facts(held.spec.id)
         if facts is None or facts.phase in {Phase.GONE, Phase.LOST}:
-            self._check_port(held)
+            held = self._on_a_free_port(held)
         record = self.ledger.record(held.spec.service)
-        if not held.wanted:
-            self.ledger.save(record.with_held(replace(held, wanted=True)))
+        if held != record.held[held.spec.id] or not held.wanted:
+            self._lead(record.with_held(replace(held, wanted=True)))
         places = {"ROLLOUT_EDGE": self.doers.edge.address(), "ROLLOUT_DNS": self.doers.names.address()}
         self.doers.engine.start(views.complete(held.spec, places))
 
-    def _check_port(self, held: Held) -> None:
-        port = held.spec.port_declared
-        if port is not None and (holder := self.doers.ports.holder(port)):
-            raise BrokenError(
-                f"{held.spec.service}: port {port} is in use by {holder}",
-                state="the instance was not started",
-                then=f"end {holder}, or give the service another port: rollout service set {held.spec.service} --port N",
-            )
+    def _on_a_free_port(self, held: Held) -> Held:
+        """The same while its port is free; with another one where we chose it; BrokenError where its owner declared it."""
+        spec = held.spec
+        if not spec.serves or not (holder := self.doers.ports.holder(spec.port)):
+            return held
+        if spec.port_declared is None:
+            port = self._free_port()
+            return replace(held, spec=replace(spec, port=port), port=port if held.attached else held.port)
+        raise BrokenError(
+            f"{spec.service}: port {spec.port} is in use by {holder}",
+            state="the instance was not started",
+            then=f"end {holder}, or give the service another port: rollout service set {spec.service} --port N",
+        )
+
+    def _free_port(self) -> int:
+        taken = {held.spec.port for record in self.ledger.records() for held in record.held.values()}
+        return self.doers.ports.free(taken)
 
     def _seen(self, held: Held) -> Attached:
         return views.attached(held, self.doers.engine.facts(held.spec.id))

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from rollout.model.fleet import RestartPolicy
 MARK, SHIM = "ROLLOUT_KEPT", "ROLLOUT_SHIM"
 """In the environment of what is kept, and of what keeps it: the folder."""
 INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "VIRTUAL_ENV")
-LOOK_S = 0.01
+LOOK_S, LONGEST_LOOK_S = 0.01, 0.1
 PATIENCE_S = 10.0
 TAIL_BYTES = 1 << 18
 
@@ -91,9 +92,11 @@ class Keeper:
         content = program.fields(str(place))
         try:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(place / "spec", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            draft = place / f"spec.{os.getpid()}.{threading.get_ident()}"
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
+            draft.replace(place / "spec")
         except OSError as error:
             raise BrokenError(
                 f"cannot write {place}: {error.strerror}", state=f"nothing of {program.name} runs", then="free some space"
@@ -124,10 +127,10 @@ class Keeper:
 
     def _ask_to_stop(self, name: str, grace_s: float) -> ShimState:
         limit = time.monotonic() + grace_s + PATIENCE_S
-        asked = False
+        asked, look = False, LOOK_S
         while not (state := self._state(name)).final and time.monotonic() < limit:
             asked = asked or self._say(name, f"stop {grace_s}\n")
-            time.sleep(LOOK_S)
+            time.sleep(min(LONGEST_LOOK_S, look := look * 1.3))
         return state
 
     def _say(self, name: str, line: str) -> bool:
@@ -175,7 +178,7 @@ class Keeper:
         state = shim_state.read(self._place(name))
         if state is None or state.final or not state.pid:
             return []
-        return [pid for pid in self._table.family(state.pid, state.shim, state.guard) if processes.alive(pid)]
+        return self._table.family(state.pid, state.shim, state.guard)
 
     def names(self) -> list[str]:
         """Everything that is known, kept or ended."""

@@ -146,7 +146,10 @@ class Listener:
 
 
 class Watch(Protocol):
-    """Finds what a process listens on."""
+    """Finds what processes listen on."""
+
+    def listening(self) -> Collection[int] | None:
+        """Every port that anything on this host listens on; None where that cannot be said cheaply."""
 
     def listeners(self, pids: Sequence[int]) -> Sequence[Listener]:
         """All listening TCP sockets of these processes, in the order of ports."""

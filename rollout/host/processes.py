@@ -1,50 +1,62 @@
 """What runs on this host, by psutil: who descends from whom, who carries a mark, who listens on a port."""
 
 import errno
-import os
+import random
 import socket
 import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import psutil
 
+from rollout.host.shim.processes import group_of, parents
+
 FRESH_S = 0.2
+OURS = (20_000, 32_000)
 GONE = (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied)
 
 
 class ProcessTable:
-    """Parent and group of every process, looked up at most every 0.2 s however many ask."""
+    """Who runs, below whom and in which group; looked up at most every 0.2 s however many ask."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._at = 0.0
-        self._rows: list[tuple[int, int, int]] = []
+        self._at = -FRESH_S
+        self._children: dict[int, list[int]] = {}
+        self._groups: dict[int, list[int]] = {}
 
     def family(self, leader: int, keeper: int, spared: int) -> list[int]:
         """The leader first, then its group and all that descends from its keeper, without `spared`."""
-        rows = self._look()
-        found = {leader, *(pid for pid, _, group in rows if group == leader)}
-        size = 0
-        while size != len(found):
-            size = len(found)
-            found |= {pid for pid, parent, _ in rows if (parent in found or parent == keeper) and pid != spared}
+        with self._lock:
+            self._look()
+            found = {leader, *self._groups.get(leader, [])}
+            look = [keeper, *found]
+            while look:
+                children = [pid for pid in self._children.get(look.pop(), []) if pid != spared and pid not in found]
+                found.update(children)
+                look += children
         return sorted(found, key=lambda pid: (pid != leader, pid))
 
-    def _look(self) -> list[tuple[int, int, int]]:
-        with self._lock:
-            if time.monotonic() - self._at > FRESH_S:
-                self._rows = list(_rows())
-                self._at = time.monotonic()
-            return self._rows
+    def _look(self) -> None:
+        if time.monotonic() - self._at < FRESH_S:
+            return
+        self._children, self._groups = {}, {}
+        for pid, parent in (parents() or _parents()).items():
+            self._children.setdefault(parent, []).append(pid)
+            self._groups.setdefault(group_of(pid), []).append(pid)
+        self._at = time.monotonic()
 
 
-def _rows() -> Iterable[tuple[int, int, int]]:
+def _parents() -> dict[int, int]:
+    """Parent by process where there is no /proc."""
+    found = {}
     for process in psutil.process_iter():
         try:
-            yield process.pid, process.ppid(), os.getpgid(process.pid)
-        except (*GONE, OSError):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found[process.pid] = process.ppid()
+        except GONE:
             continue
+    return found
 
 
 def started(pid: int) -> float | None:
@@ -94,23 +106,22 @@ class HostPorts:
     """Fulfils `Ports` on this host."""
 
     def free(self, taken: Collection[int]) -> int:
-        """A port that the system gives out and that is not taken."""
+        """A port that nobody listens on, below those that systems give to outgoing connections, and not taken."""
         while True:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port = int(probe.getsockname()[1])
-            if port not in taken:
+            port = random.randrange(*OURS)
+            if port not in taken and self._is_free(port):
                 return port
 
     def holder(self, port: int) -> str:
         """Who listens there; `another process` where the system does not tell."""
-        for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::")):
-            if not self._free(family, address, port):
-                return self._name(port)
-        return ""
+        return "" if self._is_free(port) else self._name(port)
+
+    def _is_free(self, port: int) -> bool:
+        places = ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::"))
+        return all(self._can_bind(family, address, port) for family, address in places)
 
     @staticmethod
-    def _free(family: socket.AddressFamily, address: str, port: int) -> bool:
+    def _can_bind(family: socket.AddressFamily, address: str, port: int) -> bool:
         try:
             with socket.socket(family) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

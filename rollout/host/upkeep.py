@@ -1,6 +1,7 @@
 """What the host part does by itself: takes its instances back, replaces lost ones, follows ports, leads back without a store."""
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,9 @@ ENDED = DOWN | {Phase.EXITED, Phase.FAILED}
 
 
 class KeepingDesk(Desk):
-    """The desk of a host part that lives: fulfils HostPart and Upkeep. `look` is called several times a second.
+    """The desk of a host part that lives: fulfils HostPart and Upkeep.
+
+    `follow_ports` is called several times a second, `replace_lost` about once.
 
     `boot` names this start of the host: after another one nothing of what the ledger says is believed alive.
     """
@@ -47,9 +50,14 @@ class KeepingDesk(Desk):
         self._clock = clock
         self._failed: dict[str, float] = {}
         self._revived: list[str] = []
+        self._bringing_back = threading.Lock()
 
     def bring_back(self) -> Sequence[str]:
         """All that should run runs; PartialError names what could not be started, the rest runs all the same."""
+        with self._bringing_back:
+            return self._bring_all_back()
+
+    def _bring_all_back(self) -> Sequence[str]:
         anew = self.ledger.boot() not in {self._boot, ""}
         with ThreadPoolExecutor(AT_ONCE) as pool:
             done = pool.map(lambda record: self._bring_back(record.service, anew=anew), self.ledger.records())
@@ -99,15 +107,25 @@ class KeepingDesk(Desk):
         return [one.spec.id for one in held if one.wanted]
 
     def look(self) -> None:
-        """Lost instances are replaced as their policy says; whoever follows leads to the port that is listened on now."""
-        wanted = [held for record in self.ledger.records() for held in record.held.values() if held.wanted]
-        for held in wanted:
+        """`replace_lost`, then `follow_ports`."""
+        self.replace_lost()
+        self.follow_ports()
+
+    def replace_lost(self) -> None:
+        """Lost instances run again, where their policy does not say never."""
+        for held in self._wanted():
             if held.spec.restart is not RestartPolicy.NEVER and self._is_down(held):
                 self._attempt(held, self._replace)
-        for held, listeners in self._moved([held for held in wanted if held.follows]):
+
+    def follow_ports(self) -> None:
+        """Whoever follows leads to the port that is listened on now."""
+        for held, listeners in self._moved([held for held in self._wanted() if held.follows]):
             found = self._choose(held.spec, listeners)
             if found is not None:
                 self._attempt(held, partial(self._attach_again, port=found[0], note=found[1]))
+
+    def _wanted(self) -> list[Held]:
+        return [held for record in self.ledger.records() for held in record.held.values() if held.wanted]
 
     def _is_down(self, held: Held) -> bool:
         facts = self.doers.engine.facts(held.spec.id)
@@ -135,6 +153,9 @@ class KeepingDesk(Desk):
 
     def _moved(self, followed: Sequence[Held]) -> Iterable[tuple[Held, list[Listener]]]:
         """Those that do not listen any more where the names lead, with what they listen on now."""
+        listening = self.doers.watch.listening()
+        if listening is not None:
+            followed = [held for held in followed if held.port not in listening]
         pids = {held.spec.id: self.doers.engine.pids(held.spec.id) for held in followed}
         seen = self.doers.watch.listeners([pid for found in pids.values() for pid in found])
         for held in followed:

@@ -12,6 +12,10 @@ from rollout.network.sockets import SocketTable
 class ProcessWatch:
     """Fulfils `host.ports.Watch` wherever psutil runs. A process that ends while it is looked at has no listeners."""
 
+    def listening(self) -> None:
+        """Not to be had cheaply this way."""
+        return
+
     def listeners(self, pids: Sequence[int]) -> Sequence[Listener]:
         """All listening TCP sockets of these processes, in the order of ports, each once."""
         found = {listener for pid in pids for listener in _of(pid)}

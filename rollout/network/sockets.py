@@ -7,7 +7,7 @@ well under one. The kernel tells the inode of each socket, and the process's ope
 import os
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from rollout.host.ports import Listener
 
@@ -37,6 +37,10 @@ class SocketTable:
         except (OSError, struct.error):
             return False
         return True
+
+    def listening(self) -> Collection[int]:
+        """Every port that anything listens on."""
+        return {port for family in (socket.AF_INET, socket.AF_INET6) for _, _, port, _ in _listening(family)}
 
     def listeners(self, pids: Sequence[int]) -> Sequence[Listener]:
         """All listening TCP sockets of these processes, in the order of ports, each once."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from rollout.errors import BrokenError, HostGoneError, RolloutError, UsageError
+from rollout.errors import BrokenError, HostGoneError, PartialError, RolloutError, UsageError
 from rollout.executor.ports import ControlKind
 from rollout.host.address import Address
 from rollout.host.client import Client
@@ -44,13 +44,20 @@ def host_part(home: Home, *, start: bool = True, say: Say = lambda _: None) -> C
     client = Client(folder(home), own_version(), lives=lambda: running(home))
     if not start:
         return client
-    began = _begin(home)
-    if began:
-        started = client.bring_back()
-        say(f"started the host part{brought_back(started)}; rollout down ends it")
+    if _begin(home):
+        say(f"started the host part{_bring_back(client, say)}; rollout down ends it")
     else:
         _check_version(client)
     return client
+
+
+def _bring_back(client: Client, say: Say) -> str:
+    """What could not be brought back is said; it keeps nobody from working with the rest."""
+    try:
+        return brought_back(client.bring_back())
+    except PartialError as error:
+        say(error.what)
+        return ""
 
 
 def brought_back(started: Sequence[str]) -> str:
@@ -173,7 +180,7 @@ def revert_without_store(home: Home, name: str) -> Note:
     client = Client(folder(home), own_version(), lives=lambda: running(home))
     if not running(home):
         _begin(home)
-        client.bring_back()
+        _bring_back(client, lambda _: None)
     known = sorted({one.service for one in client.instances()})
     found = [service for service in known if name in {service, service.partition("/")[2]}]
     if len(found) != 1:

@@ -29,8 +29,8 @@ from rollout.network.names import NamesFolder
 from rollout.runtimes.engines.process import ProcessEngine
 from rollout.wiring.home import Home
 
-TEND_S = 5.0
-READY_S = 15.0
+LOST_S, TEND_S = 2.0, 5.0
+READY_S, TRIES = 15.0, 3
 LOOPBACK = "127.0.0.1"
 
 
@@ -85,7 +85,7 @@ class HostWorld:
         self._names = self.folder / "names"
         self._dns_port = _dns_port(self.folder)
         self._asker = Asker()
-        self._tended = 0.0
+        self._looked = self._tended = 0.0
         self.desk = KeepingDesk(
             Ledger(self.folder / "services"),
             Doers(
@@ -113,7 +113,8 @@ class HostWorld:
             self.keeper.start(program(self.home, kept))
         limit = time.monotonic() + READY_S
         while not self.edge.ready():
-            if time.monotonic() > limit:
+            facts = self.keeper.facts("edge")
+            if time.monotonic() > limit or (facts and facts.restarts >= TRIES):
                 lines = "\n".join(self.keeper.tail("edge", 5))
                 raise BrokenError("the edge does not answer", state=f"its last lines: {lines}", then="rollout up")
             time.sleep(0.02)
@@ -126,7 +127,10 @@ class HostWorld:
         self.edge.close()
 
     def _look(self) -> None:
-        self.desk.look()
+        self.desk.follow_ports()
+        if time.monotonic() - self._looked > LOST_S:
+            self._looked = time.monotonic()
+            self.desk.replace_lost()
         if time.monotonic() - self._tended > TEND_S:
             self._tended = time.monotonic()
             for kept in self.kept():

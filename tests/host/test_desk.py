@@ -162,6 +162,20 @@ def test_a_declared_port_that_somebody_holds_is_named(world: World) -> None:
     assert world.engine.facts("t1.0") is None
 
 
+def test_a_port_of_ours_that_somebody_took_meanwhile_is_replaced_and_all_leads_to_the_new_one(world: World) -> None:
+    port = world.desk.reserve(spec(), 1)
+    world.desk.start(spec(), 1)
+    world.desk.attach("t1.0", port, "", 1)
+    world.desk.weigh("shop/api", "api.shop.internal", 0, 1)
+    world.engine.lose("t1.0")
+    world.ports.held[port] = "another process"
+    world.desk.start(spec(), 1)
+    (listener,) = world.desk.listeners("t1.0")
+    assert listener.port == world.desk.reserve(spec(), 1) != port
+    assert world.edge.routes["api.shop.internal"].legacy == (f"127.0.0.1:{listener.port}",)
+    assert world.names.known["legacy.api.shop.internal"] == ("127.0.0.1", listener.port)
+
+
 def test_in_flight_counts_copies_of_a_side_also_when_just_detached(world: World) -> None:
     world.desk.start(spec(), 1)
     world.desk.attach("t1.0", 5001, "", 1)

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +85,40 @@ def test_a_command_that_needs_it_starts_it_and_says_so(at: Home) -> None:
     host.host_part(at, say=said.append)
     host.host_part(at, say=said.append)
     assert said == ["started the host part; rollout down ends it"]
+
+
+def test_two_at_once_start_one(at: Home) -> None:
+    found: list[str] = []
+    racers = [threading.Thread(target=lambda: found.append(host.up(at, scheduler=False).edge)) for _ in range(2)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    assert len(found) == 2
+    assert len(set(found)) == 1
+    assert len([process for process in ours(at) if "host-part" in process.cmdline()]) == 1
+
+
+def test_down_asks_and_without_a_terminal_stops_nothing(at: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    begin(at)
+    with pytest.raises(SystemExit) as ended:
+        main(["down"])
+    assert ended.value.code == 2
+    assert "add --yes" in capsys.readouterr().err
+    assert {one.facts.phase for one in seen(at).values()} == {Phase.RUNNING}
+
+
+def test_what_cannot_be_brought_back_keeps_nobody_from_working(at: Home, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nsleep 60\n")
+    program.chmod(0o755)
+    host.host_part(at).start(spec("t1", (str(program),), serves=False), FENCE)
+    host.down(at)
+    program.unlink()
+    said: list[str] = []
+    client = host.host_part(at, say=said.append)
+    assert client.hello()
+    assert f"cannot run {program}" in said[0]
 
 
 def test_programs_get_what_was_promised(at: Home, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from rollout.errors import BrokenError
@@ -120,6 +120,10 @@ class MemoryEngine:
         """The last lines that it said."""
         program = self._programs.get(instance)
         return program.log[-lines:] if program and lines else []
+
+    def listening(self) -> Collection[int]:
+        """All ports of all programs."""
+        return {port for program in self._programs.values() for port in program.ports}
 
     def listeners(self, pids: Sequence[int]) -> Sequence[Listener]:
         """What the programs with these pids listen on."""
