@@ -10,8 +10,10 @@ from rollout.executor.ports import Control
 from rollout.model.fleet import RuntimeName
 from rollout.model.state import State
 from rollout.operations.status import Driver, Item, Status, Undriven, WaveLine
+from rollout.store.waves import ENDED
 
 MOST = 20
+ENDED_MOST = 5
 _STYLE = {
     State.STUCK: "bold red",
     State.FELL_BACK: "red",
@@ -42,10 +44,7 @@ def lines(status: Status, *, most: int = MOST) -> Iterator[Text]:
     if status.failures:
         yield Text("failed", style="bold")
         yield from _listed(status.failures, status, most)
-    waves = [wave for wave in status.waves if wave.state not in _OVER]
-    if waves:
-        yield Text("waves", style="bold")
-        yield from (_wave(wave, waves) for wave in waves)
+    yield from _waves([wave for wave in status.waves if wave.state not in _OVER], most)
     if status.items:
         yield Text("moving", style="bold")
         yield from _listed(status.items, status, most)
@@ -104,6 +103,23 @@ def _item(item: Item, status: Status, width: int) -> Text:
     if item.reason:
         line.append(f": {item.reason}")
     return line
+
+
+def _waves(waves: Sequence[WaveLine], most: int) -> Iterator[Text]:
+    """Those that ended last, and those that have not ended, from the first on; the others counted."""
+    ended = [wave for wave in waves if wave.state == ENDED]
+    others = [wave for wave in waves if wave.state != ENDED]
+    names = {wave.name for wave in (*ended[-ENDED_MOST:], *others[:most])}
+    shown = [wave for wave in waves if wave.name in names]
+    if shown:
+        yield Text("waves", style="bold")
+    if len(ended) > ENDED_MOST:
+        earlier = ended[:-ENDED_MOST]
+        moved = sum(wave.moved for wave in earlier)
+        yield Text(f"  {len(earlier)} earlier ones have ended: {moved} of {sum(w.size for w in earlier)} moved")
+    yield from (_wave(wave, shown) for wave in shown)
+    if len(others) > most:
+        yield Text(f"  and {len(others) - most} more, not begun")
 
 
 def _wave(wave: WaveLine, waves: Sequence[WaveLine]) -> Text:

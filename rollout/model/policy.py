@@ -91,11 +91,11 @@ class TrafficGate:
 class Deadlines:
     """The longest a move may stand in a state, while nothing forbids its step."""
 
-    publishing_s: float = 600
-    launching_s: float = 120
-    proving_s: float = 120
-    step_s: float = 600
-    draining_s: float = 120
+    publishing_s: float = 600.0
+    launching_s: float = 120.0
+    proving_s: float = 120.0
+    step_s: float = 600.0
+    draining_s: float = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,12 +59,21 @@ class SocketTable:
 def _inodes(pid: int) -> Iterator[int]:
     """Inodes of the sockets that a process holds open; none for a process that is gone or not ours."""
     try:
-        for entry in os.scandir(f"/proc/{pid}/fd"):
-            target = os.readlink(entry.path)
-            if target.startswith("socket:["):
-                yield int(target[8:-1])
+        descriptors = os.listdir(f"/proc/{pid}/fd")
     except OSError:
         return
+    for descriptor in descriptors:
+        target = _target(f"/proc/{pid}/fd/{descriptor}")
+        if target.startswith("socket:["):
+            yield int(target[8:-1])
+
+
+def _target(link: str) -> str:
+    """Where a descriptor leads; empty for one that was closed meanwhile."""
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""
 
 
 def _listening(family: int) -> Iterator[tuple[int, str, int, bool]]:

@@ -101,10 +101,11 @@ def deploy_many(means: Means, services: Sequence[Service], *, at_once: int = 8) 
     plain = [one for one in services if _engine(means, one) is EngineName.MEMORY]
     moving = means.deploys.moving(one.id for one in plain)
     noted = _note(means, [one for one in plain if one.id not in moving], None)
-    rest = [one for one in services if one not in plain or one.id in moving]
+    done = {result.service for result in noted}
+    rest = [one for one in services if one.id not in done]
     with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="deploy") as pool:
-        done = list(pool.map(lambda one: _tried(means, one), rest))
-    by_id = {result.service: result for result in (*noted, *done)}
+        tried = list(pool.map(lambda one: _tried(means, one), rest))
+    by_id = {result.service: result for result in (*noted, *tried)}
     return [by_id[one.id] for one in services]
 
 

@@ -97,6 +97,12 @@ class Progress:
             rows = session.exec(select(MoveRow).where(MoveRow.wave == wave).order_by(col(MoveRow.service))).all()
             return [from_body(row.body, _time(row.due)) for row in rows]
 
+    def begun(self) -> Sequence[Move]:
+        """All moves that have begun and have not ended."""
+        with self._database.reading() as session:
+            rows = session.exec(select(MoveRow).where(MoveRow.live == 1, MoveRow.state != State.PLANNED.value)).all()
+            return [from_body(row.body, _time(row.due)) for row in rows]
+
     def live_move(self, service: str) -> Move | None:
         """The move of a service that has not ended."""
         with self._database.reading() as session:

@@ -32,7 +32,7 @@ Say = Callable[[str], None]
 
 def running(home: Home) -> bool:
     """The host part is kept (it may just be starting)."""
-    return locked(keeper(home).folder / HOST_PART)
+    return locked(keeper(home.path).folder / HOST_PART)
 
 
 def host_part(home: Home, *, start: bool = True, say: Say = lambda _: None) -> Client:
@@ -41,7 +41,7 @@ def host_part(home: Home, *, start: bool = True, say: Say = lambda _: None) -> C
     With `start=False` nothing is started: every call is then a HostGoneError where there is none. BrokenError for a host part
     of another version: `rollout up` replaces it.
     """
-    client = Client(folder(home), own_version(), lives=lambda: running(home))
+    client = Client(folder(home.path), own_version(), lives=lambda: running(home))
     if not start:
         return client
     if _begin(home):
@@ -76,11 +76,11 @@ def _check_version(client: Client) -> None:
 
 def _begin(home: Home) -> bool:
     """The host part answers; True when this call started it. BrokenError with its own words when it cannot."""
-    keep = keeper(home)
+    keep = keeper(home.path)
     began = not running(home)
     if began:
-        keep.start(own(home, HOST_PART))
-    client = Client(folder(home), own_version(), patience_s=0)
+        keep.start(own(home.path, HOST_PART))
+    client = Client(folder(home.path), own_version(), patience_s=0)
     limit = time.monotonic() + START_S
     while True:
         with contextlib.suppress(HostGoneError):
@@ -102,10 +102,10 @@ def up(home: Home, *, scheduler: bool) -> Up:
     """
     replaced = _end_other_version(home)
     began = _begin(home)
-    client = Client(folder(home), own_version(), lives=lambda: running(home))
+    client = Client(folder(home.path), own_version(), lives=lambda: running(home))
     led_back = take_over_notes(home)
     if scheduler:
-        keeper(home).start(own(home, SCHEDULER))
+        keeper(home.path).start(own(home.path, SCHEDULER))
     started = client.bring_back()
     place = client.hello()
     return Up(
@@ -123,22 +123,22 @@ def _end_other_version(home: Home) -> str:
     """No host part (and no scheduler) of another version runs; that version, or empty. Instances stay."""
     if not running(home):
         return ""
-    found = Client(folder(home), own_version(), lives=lambda: running(home)).hello()["version"]
+    found = Client(folder(home.path), own_version(), lives=lambda: running(home)).hello()["version"]
     if found == own_version():
         return ""
     for name in (SCHEDULER, HOST_PART):
-        keeper(home).stop(name, GRACE_S)
+        keeper(home.path).stop(name, GRACE_S)
     return found
 
 
 def what_is_up(home: Home) -> Down:
     """What `down` would end."""
-    records = Ledger(folder(home) / "services").records()
-    live = _kept_now(folder(home) / "instances")
+    records = Ledger(folder(home.path) / "services").records()
+    live = _kept_now(folder(home.path) / "instances")
     counted = [(record.service, len(live & set(record.held))) for record in records]
     return Down(
         services=sorted((service, count) for service, count in counted if count),
-        kept=sorted(_kept_now(keeper(home).folder)),
+        kept=sorted(_kept_now(keeper(home.path).folder)),
     )
 
 
@@ -153,7 +153,7 @@ def down(home: Home) -> Down:
     LockedError, with nothing stopped, while somebody drives a wave.
     """
     ended = what_is_up(home)
-    keep = keeper(home)
+    keep = keeper(home.path)
     scheduler = read(keep.folder / SCHEDULER)
     if (home.path / FILE).exists():
         database = home.database()
@@ -162,13 +162,13 @@ def down(home: Home) -> Down:
         refuse_while_driven(leases, now(), alive, ours=[scheduler.pid] if scheduler else [])
     for name in (SCHEDULER, HOST_PART):
         keep.stop(name, GRACE_S)
-    world = HostWorld(home)
+    world = HostWorld(home.path)
     world.desk.end_all()
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda name: keep.stop(name, GRACE_S), keep.names()))
     world.edge.close()
     world.edge.forget()
-    Address(folder(home)).remove()
+    Address(folder(home.path)).remove()
     return ended
 
 
@@ -177,7 +177,7 @@ def revert_without_store(home: Home, name: str) -> Note:
 
     UsageError for an unknown or ambiguous name, BrokenError when legacy is not well (nothing was changed then).
     """
-    client = Client(folder(home), own_version(), lives=lambda: running(home))
+    client = Client(folder(home.path), own_version(), lives=lambda: running(home))
     if not running(home):
         _begin(home)
         _bring_back(client, lambda _: None)
@@ -194,7 +194,7 @@ def take_over_notes(home: Home) -> list[str]:
 
     Nothing is done, and nothing lost, while host part or store cannot be used.
     """
-    client = Client(folder(home), own_version(), lives=lambda: running(home))
+    client = Client(folder(home.path), own_version(), lives=lambda: running(home))
     taken: list[str] = []
     with contextlib.suppress(RolloutError):
         notes = client.notes()

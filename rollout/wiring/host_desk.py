@@ -1,4 +1,7 @@
-"""The host part built from the settings of a home: its desk with all doers, and the processes that it keeps for itself."""
+"""The host part built from the settings of a home: its desk with all doers, and the processes that it keeps for itself.
+
+A home is its path here: the host part never opens the store, and does not load what that takes.
+"""
 
 import contextlib
 import os
@@ -27,7 +30,6 @@ from rollout.network.choose import Wanted, choose
 from rollout.network.detect import watch
 from rollout.network.names import NamesFolder
 from rollout.runtimes.engines.process import ProcessEngine
-from rollout.wiring.home import Home
 
 LOST_S, TEND_S = 2.0, 5.0
 READY_S, TRIES = 15.0, 3
@@ -49,9 +51,9 @@ def boot() -> str:
     return f"{psutil.boot_time():.0f}"
 
 
-def folder(home: Home) -> Path:
+def folder(home: Path) -> Path:
     """Where the host part has its files (0700)."""
-    place = home.path / "host"
+    place = home / "host"
     try:
         place.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
@@ -59,25 +61,25 @@ def folder(home: Home) -> Path:
     return place
 
 
-def keeper(home: Home) -> Keeper:
+def keeper(home: Path) -> Keeper:
     """What keeps the host part itself, the edge, the names and the scheduler."""
     return Keeper(folder(home) / "kept")
 
 
-def own_env(home: Home) -> dict[str, str]:
+def own_env(home: Path) -> dict[str, str]:
     """What a process of ours needs to find this program and this home."""
-    return {"PYTHONPATH": str(Path(rollout.__file__).parents[1]), "ROLLOUT_HOME": str(home.path)}
+    return {"PYTHONPATH": str(Path(rollout.__file__).parents[1]), "ROLLOUT_HOME": str(home)}
 
 
-def program(home: Home, kept: Kept) -> Program:
+def program(home: Path, kept: Kept) -> Program:
     """A process of ours, kept for ever."""
-    return Program(name=kept.name, argv=kept.argv, env={**own_env(home), **kept.env}, directory=str(home.path))
+    return Program(name=kept.name, argv=kept.argv, env={**own_env(home), **kept.env}, directory=str(home))
 
 
 class HostWorld:
     """Everything that the host part of a home holds."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Path) -> None:
         self.home = home
         self.folder = folder(home)
         self.edge = EnvoyEdge(self.folder / "edge")
@@ -151,7 +153,7 @@ class HostWorld:
         return None if choice.port is None else (choice.port, choice.note)
 
 
-def own(home: Home, command: str) -> Program:
+def own(home: Path, command: str) -> Program:
     """A command of ours, kept under its name: the host part itself, the scheduler."""
     return program(home, Kept(name=command, argv=(sys.executable, "-m", "rollout", command)))
 

@@ -52,7 +52,7 @@ def at(home: Path) -> Iterator[Home]:
 
 
 def state(at: Home, name: str = "host-part") -> ShimState:
-    found = read(keeper(at).folder / name) or read(folder(at) / "instances" / name)
+    found = read(keeper(at.path).folder / name) or read(folder(at.path) / "instances" / name)
     assert found is not None
     return found
 
@@ -162,7 +162,7 @@ def test_an_instance_whose_shim_is_killed_is_replaced_once(at: Home) -> None:
     old = state(at, "new.0")
     os.kill(old.shim, signal.SIGKILL)
     until(lambda: (one := seen(at)["new.0"].facts).phase is Phase.RUNNING and one.pid != old.pid)
-    mark = str(folder(at) / "instances" / "new.0")
+    mark = str(folder(at.path) / "instances" / "new.0")
     found = [process for process in ours(at) if process.environ().get(MARK) == mark]
     assert [process.pid for process in found] == [seen(at)["new.0"].facts.pid]
     until(lambda: {get(edge) for _ in range(20)} == {200})
@@ -203,7 +203,7 @@ def test_after_a_reboot_nothing_is_believed_alive_and_up_brings_back_what_should
             process.kill()
     until(lambda: ours(at) == [])
     assert not host.running(at)
-    (folder(at) / "services" / "boot").write_text("an earlier boot")
+    (folder(at.path) / "services" / "boot").write_text("an earlier boot")
     done = host.up(at, scheduler=False)
     assert (done.began, done.started) == (True, ["gave-up.0", "new.0", "old.0"])
     until(lambda: {get(edge) for _ in range(20)} == {200})
@@ -215,7 +215,7 @@ def test_a_host_part_of_another_version_is_replaced_by_up_and_instances_stay(at:
     before, old = seen(at), host.host_part(at).hello()["version"]
     program = host.own
 
-    def newer(where: Home, name: str) -> object:
+    def newer(where: Path, name: str) -> object:
         made = program(where, name)
         script = "import rollout.wiring.host_desk as d; d.own_version = lambda: '9'; from rollout.cli.main import main; main()"
         return replace(made, argv=(made.argv[0], "-c", script, name))
@@ -252,13 +252,13 @@ def test_down_is_refused_while_somebody_drives(at: Home) -> None:
 
 
 def test_a_host_part_that_cannot_start_is_one_clear_error(at: Home) -> None:
-    (folder(at) / "services").mkdir()
-    (folder(at) / "services" / "api.shop.json").write_text("{")
+    (folder(at.path) / "services").mkdir()
+    (folder(at.path) / "services" / "api.shop.json").write_text("{")
     with pytest.raises(BrokenError, match="the host part cannot start") as caught:
         host.host_part(at)
     assert "api.shop.json" in caught.value.state
     assert not host.running(at)
-    (folder(at) / "services" / "api.shop.json").unlink()
+    (folder(at.path) / "services" / "api.shop.json").unlink()
 
 
 def test_revert_without_the_store_then_the_store_takes_the_note_over(at: Home) -> None:
