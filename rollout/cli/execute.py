@@ -114,24 +114,15 @@ class _Run:
             ask(f"Execute {wave.facts.name}?", yes=self._yes)
 
     def _show(self, done: WaveReport) -> None:
-<<<<<<< HEAD
-=======
         if done.detached and not self._ticker.as_json:
             self._ticker.say(f"{done.wave} is left to the scheduler: rollout up keeps one, rollout status tells")
             return
->>>>>>> w-host
         if self._ticker.as_json:
             self._ticker.event("report", {"report": to_plain(done)})
         else:
             for text in summary(done):
                 out().print(text, markup=False)
-<<<<<<< HEAD
-        if done.detached:
-            self._ticker.say(f"{done.wave} is left to the scheduler: rollout up keeps one, rollout status tells")
-        elif done.interrupted:
-=======
         if done.interrupted:
->>>>>>> w-host
             self._ticker.say(f"interrupted, everything is saved and keeps serving; go on: rollout execute {done.wave}")
         elif done.exit == Exit.STOPPED:
             self._ticker.say(f"{done.wave} has stopped; next: rollout resume {done.wave}, or rollout abort {done.wave}")

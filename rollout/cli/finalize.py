@@ -27,46 +27,21 @@ def finalize(
         found = finalizing.check()
         if not check and not found.written_off:
             refuse(found)
-<<<<<<< HEAD
-            ask_name(f"{found.services} services run on v2; the runtime setting goes", "finalize", given=confirm)
-=======
             ask_name("the runtime setting goes, every service stays on v2", "finalize", given=confirm)
->>>>>>> w-host
             finalizing.finalize()
             found = finalizing.check()
     finally:
         finalizing.close()
     if as_json:
-<<<<<<< HEAD
-        emit({"finalize": {**to_plain(found), "ready": found.ready}})
-    else:
-        for text in _lines(found):
-            out().print(text, markup=False)
-    raise typer.Exit(int(Exit.DONE if found.ready or found.written_off else Exit.WAITING))
-=======
         emit({"finalize": {**to_plain(found), "ready": not found.blockers}})
     else:
         for text in _lines(found):
             out().print(text, markup=False)
     raise typer.Exit(int(Exit.WAITING if found.blockers else Exit.DONE))
->>>>>>> w-host
 
 
 def _lines(found: Readiness) -> Iterator[str]:
     if found.written_off:
-<<<<<<< HEAD
-        yield f"the runtime setting is written off; {found.services} services are on v2"
-        return
-    for service in found.on_legacy:
-        yield f"{service}  on legacy"
-    for word, rows in (("moving", found.moving), ("blocked", found.blocked), ("pinned", found.pinned)):
-        yield from (f"{service}  {word}: {detail}" for service, detail in rows)
-    if found.ready:
-        yield f"nothing needs the setting: {found.services} services run on v2; next: rollout finalize"
-    else:
-        left = {*found.on_legacy, *(s for rows in (found.moving, found.blocked, found.pinned) for s, _ in rows)}
-        yield f"{len(left)} of {found.services} services still need the setting"
-=======
         yield f"the runtime setting is written off: {_all(found)} on v2"
         return
     for blocker in found.blockers:
@@ -79,4 +54,3 @@ def _lines(found: Readiness) -> Iterator[str]:
 
 def _all(found: Readiness) -> str:
     return "the one service is" if found.services == 1 else f"all {found.services} services are"
->>>>>>> w-host

@@ -106,10 +106,7 @@ def _run(act: Callable[[Means, Names], Sequence[Said]], *, as_json: bool) -> Non
     with stopping() as stop:
         voice = Voice(tell=ticker.tell, say=ticker.say, stop=stop.asked)
         with means(voice=voice) as tools:
-<<<<<<< HEAD
-=======
             ticker.follow(list(tools.progress.begun()))
->>>>>>> w-host
             said = act(tools, Names(tools))
     _show(said, as_json=as_json)
     if stop.asked():

@@ -59,11 +59,7 @@ def _line(ending: Ending) -> str:
 
 def _moved(report: WaveReport) -> str:
     if not report.moved:
-<<<<<<< HEAD
-        return "nothing has moved yet" if report.counts else "nothing has begun"
-=======
         return "nothing has moved" if report.counts else "nothing has begun"
->>>>>>> w-host
     finished = report.moved - report.warm
     told = []
     if report.warm and report.warm_until:

@@ -74,11 +74,8 @@ def approve_wave(means: Means, wave: str, reason: str) -> Said:
     rows = means.controls.standing(now=means.clock.now())
     given = len({c.actor for c in rows if c.kind is ControlKind.APPROVAL and c.subject == name})
     needed = stored.policy.tier(stored.facts.tier).approvals
-<<<<<<< HEAD
-=======
     if needed == 0:
         return Said(subject=name, text=f"{name} is approved; its tier needs no approval")
->>>>>>> w-host
     return Said(subject=name, text=f"{name} has {given} of {needed} approvals")
 
 

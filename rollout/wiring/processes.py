@@ -26,10 +26,6 @@ def process_parts(home: Home, policy: Policy, clock: Clock, say: Callable[[str],
     health = Health(sides, policy.health, asker.ask)
     gates: dict[str, Gate] = {health.name: health}
     if policy.traffic is not None:
-<<<<<<< HEAD
-        log = AccessLog(EnvoyEdge(folder(home) / "edge").places.log)
-=======
         log = AccessLog(EnvoyEdge(folder(home.path) / "edge").places.log)
->>>>>>> w-host
         gates[Traffic.name] = Traffic(LogSamples(log), policy.traffic)
     return Parts(runtimes=sides, edge=HostEdge(host), gates=gates)

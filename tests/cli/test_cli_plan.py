@@ -239,7 +239,7 @@ def test_explain_tells_why_not_and_who_can_change_it(fleet: Database, cli: Cli, 
 
 def test_policies_are_listed_shown_and_put_in_force(fleet: Database, cli: Cli) -> None:
     listed = json.loads(cli("policy", "list", "--json")[1])["policies"]
-    assert [(p["name"], p["active"]) for p in listed] == [("default", True), ("runtime-v2", False)]
+    assert [(p["name"], p["active"]) for p in listed] == [("default", True), ("demo", False), ("runtime-v2", False)]
     code, out, err = cli("policy", "use", "runtime-v2")
     assert (code, out) == (0, "")
     assert err.startswith("policy runtime-v2 ")

@@ -25,7 +25,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_tree_has_them_in_plans() -> None:
     assert Path(str(policy.folder())) == ROOT / "plans"
-    assert list(policy.shipped()) == ["default", "runtime-v2"]
+    assert list(policy.shipped()) == ["default", "demo", "runtime-v2"]
 
 
 def test_the_wheel_has_the_same_bytes_and_nothing_beside_the_package(wheel: Path) -> None:
@@ -44,4 +44,4 @@ def test_an_installed_wheel_finds_them_in_itself(wheel: Path, tmp_path: Path) ->
     clean = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     shown = subprocess.run([sys.executable, "-c", SHOW], cwd=tmp_path, env=clean, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
-    assert shown.stdout.split() == [str(tmp_path / "site" / "rollout" / "plans"), "default", "runtime-v2"]
+    assert shown.stdout.split() == [str(tmp_path / "site" / "rollout" / "plans"), "default", "demo", "runtime-v2"]

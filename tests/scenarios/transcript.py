@@ -61,13 +61,8 @@ def check(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for line in golden.splitlines(keepends=True):
         if line.startswith("$ "):
             told += line + masked(run(line[2:]), home)
-<<<<<<< HEAD
-        elif line.startswith("#") or (not line.strip() and not told.endswith("\n\n")):
-            told += line
-=======
         elif line.startswith("#"):
             told += f"\n{line}" if told else line
->>>>>>> w-host
     if os.environ.get("ROLLOUT_GOLDEN") == "write":
         path.write_text(told)
     assert told == golden
