@@ -53,7 +53,7 @@ class DemoStage:
         os.environ.pop("ROLLOUT_ENGINE", None)
         with opened() as planning:
             planning.use(POLICY)
-        keep_settings(host_folder(self._home) / "edge", EdgeSettings(retries=False))
+        keep_settings(host_folder(self._home.path) / "edge", EdgeSettings(retries=False))
         done = hosting.up(self._home, scheduler=False)
         self._addresses |= {done.edge, done.dns}
         return done.edge
@@ -139,7 +139,7 @@ class DemoStage:
         return means(self._home, Voice(tell=told, stop=self._asked_to_stop.is_set))
 
     def _edge(self) -> EnvoyEdge:
-        return EnvoyEdge(host_folder(self._home) / "edge")
+        return EnvoyEdge(host_folder(self._home.path) / "edge")
 
     def _sockets(self) -> list[Path]:
         """Where sockets stand outside of the home."""
