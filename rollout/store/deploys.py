@@ -109,7 +109,7 @@ class Deploys:
             if lease is not None:
                 leases.check(session, lease)
             for side in gone:
-                placements.remove(session, service, side)
+                placements.remove(session, (service, side))
             before = {"runs_on": [side.value for side in gone]}
             audit.append(session, audit.Line(who=who, what="stop", subject=service, before=before), self.now())
 
