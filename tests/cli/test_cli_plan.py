@@ -171,7 +171,7 @@ def test_show_names_what_changed_since(fleet: Database, cli: Cli) -> None:
 
 def test_a_new_plan_takes_the_place_of_the_old_and_says_so(fleet: Database, cli: Cli) -> None:
     old = json.loads(cli("plan", "--policy", "fast.toml", "--json")[1])["plan"]
-    Waves(fleet).begin(3, who="ann", why="", detached=False, now=actor.now())
+    Waves(fleet).begin(3, who="ann", why="", now=actor.now())
     run(fleet, [service("d")])
     out = cli("plan", "--policy", "fast.toml", "--tier", "trial")[1]
     assert f"takes the place of wave-1 of {old['id']}" in out

@@ -81,7 +81,7 @@ def test_what_is_not_the_same_any_more_is_planned_anew(plans: Plans, database: D
     plans.store(plan("a", "b"), who="ann", now=NOW)
     now, policy = NOW, RULES
     if why == "begun":
-        Waves(database).begin(1, who="ann", why="", detached=False, now=NOW)
+        Waves(database).begin(1, who="ann", why="", now=NOW)
     now = NOW + timedelta(days=31) if why == "expired" else NOW
     policy = replace(RULES, bake_s=1.0) if why == "another policy" else RULES
     assert plans.same(plan("a", "b", policy=policy), now) is None
@@ -90,7 +90,7 @@ def test_what_is_not_the_same_any_more_is_planned_anew(plans: Plans, database: D
 def test_a_new_plan_takes_the_place_of_waves_that_have_not_begun(plans: Plans, database: Database) -> None:
     old = plans.store(plan("a", "b", "c", "d", "e"), who="ann", now=NOW).plan
     assert [[m.service for m in w.moves] for w in old.waves] == [["shop/a"], ["shop/b", "shop/c"], ["shop/d", "shop/e"]]
-    Waves(database).begin(1, who="ann", why="", detached=False, now=NOW)
+    Waves(database).begin(1, who="ann", why="", now=NOW)
     made = plan("c", "x")
     assert [(d.wave, d.plan, d.told) for d in plans.displaced(made, NOW)] == [(2, old.id, "")]
     new = plans.store(made, who="ann", now=NOW + HOUR).plan
@@ -138,7 +138,7 @@ def test_a_plan_made_as_of_long_ago_displaces_nothing_and_cannot_be_used(plans: 
 
 def test_a_plan_whose_waves_have_all_begun_is_used_up(plans: Plans, database: Database) -> None:
     made = plans.store(plan("a"), who="ann", now=NOW).plan
-    Waves(database).begin(1, who="ann", why="", detached=False, now=NOW)
+    Waves(database).begin(1, who="ann", why="", now=NOW)
     with pytest.raises(StaleError, match="is used up"):
         require_usable(plans.get(made.id), NOW)
 
