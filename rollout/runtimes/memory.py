@@ -52,7 +52,7 @@ class MemoryHost:
 
     clock: Clock
     faults: dict[tuple[str, RuntimeName], Fault] = field(default_factory=dict)
-    copies: dict[tuple[str, str], Running] = field(default_factory=dict)
+    copies: dict[str, dict[str, Running]] = field(default_factory=dict)
     published: set[tuple[str, RuntimeName]] = field(default_factory=set)
     weights: dict[str, dict[RuntimeName, int]] = field(default_factory=dict)
     weighed: dict[str, datetime] = field(default_factory=dict)
@@ -65,9 +65,13 @@ class MemoryHost:
     def adopt(self, release: Release, placement: Placement) -> None:
         """The copy of a placement runs already, with its share of traffic."""
         order = Order(release=release, runtime=placement.runtime, token=placement.token, fence=0, replicas=placement.replicas)
-        self.copies[release.service, placement.token] = Running(order=order, since=self.clock.now())
+        self.of(release.service)[placement.token] = Running(order=order, since=self.clock.now())
         shares = self.weights.setdefault(release.service, dict.fromkeys(RuntimeName, 0))
         shares[placement.runtime] = placement.weight
+
+    def of(self, service: str) -> dict[str, Running]:
+        """The copies of a service by their tokens, both sides."""
+        return self.copies.setdefault(service, {})
 
     def fence(self, service: str, number: int) -> None:
         """The number is the highest seen of the service; FencedError for a lower one."""
@@ -82,7 +86,7 @@ class MemoryHost:
 
     def running(self, service: str, runtime: RuntimeName) -> list[Running]:
         """Live copies of one side."""
-        found = (c for (name, _), c in self.copies.items() if name == service and c.order.runtime is runtime)
+        found = (copy for copy in self.of(service).values() if copy.order.runtime is runtime)
         return [copy for copy in found if not self.is_dead(copy)]
 
     def healthy(self, service: str, runtime: RuntimeName) -> bool:
@@ -103,15 +107,16 @@ class MemoryHost:
 
     def kill(self, service: str, runtime: RuntimeName) -> None:
         """Every copy of that side has died."""
-        for key, copy in self.copies.items():
-            if key[0] == service and copy.order.runtime is runtime:
-                self.copies[key] = replace(copy, dead=True)
+        self._mark(service, runtime, dead=True)
 
     def revive(self, service: str, runtime: RuntimeName) -> None:
         """Dead copies of that side run again."""
-        for key, copy in self.copies.items():
-            if key[0] == service and copy.order.runtime is runtime:
-                self.copies[key] = replace(copy, dead=False)
+        self._mark(service, runtime, dead=False)
+
+    def _mark(self, service: str, runtime: RuntimeName, *, dead: bool) -> None:
+        for token, copy in self.of(service).items():
+            if copy.order.runtime is runtime:
+                self.of(service)[token] = replace(copy, dead=dead)
 
     def _reached(self, copy: Running, after_s: float | None) -> bool:
         return after_s is not None and (self.clock.now() - copy.since).total_seconds() >= after_s
@@ -146,21 +151,22 @@ class MemoryRuntime:
         if fault.launch_fails:
             self._host.logs[key] = [fault.launch_fails]
             raise BrokenError(fault.launch_fails)
-        if key not in self._host.copies:
-            self._host.copies[key] = Running(order=order, since=self._host.clock.now())
+        copies = self._host.of(order.service)
+        if order.token not in copies:
+            copies[order.token] = Running(order=order, since=self._host.clock.now())
             self._host.logs[key] = [f"{order.service} started on {self._name}"]
-        return self._facts(self._host.copies[key])
+        return self._facts(copies[order.token])
 
     def inspect(self, service: str, token: str) -> Copy | None:
         """What runs under the token."""
         self._answer()
-        copy = self._host.copies.get((service, token))
+        copy = self._host.of(service).get(token)
         return None if copy is None else self._facts(copy)
 
     def stop(self, order: Order) -> None:
         """Nothing runs under the token."""
         self._begin(order)
-        self._host.copies.pop((order.service, order.token), None)
+        self._host.of(order.service).pop(order.token, None)
 
     def tail(self, service: str, token: str, lines: int = 50) -> Sequence[str]:
         """What was noted of the copy."""

@@ -82,6 +82,11 @@ class Deploys:
         with self.database.reading() as session:
             return {service: State(state) for service, state in session.exec(begun).all() if service in asked}
 
+    def in_a_wave(self, service: str) -> bool:
+        """The service has a move that has not ended, begun or not."""
+        with self.database.reading() as session:
+            return session.exec(select(MoveRow.id).where(MoveRow.service == service, MoveRow.live == 1)).first() is not None
+
     def record(self, deployed: Sequence[Deployed], *, who: str, lease: Lease | None = None) -> frozenset[str]:
         """All of it stands, durable; the answer names the services whose block has ended by it.
 
@@ -104,7 +109,7 @@ class Deploys:
             if lease is not None:
                 leases.check(session, lease)
             for side in gone:
-                placements.remove(session, service, side)
+                placements.remove(session, (service, side))
             before = {"runs_on": [side.value for side in gone]}
             audit.append(session, audit.Line(who=who, what="stop", subject=service, before=before), self.now())
 

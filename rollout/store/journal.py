@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from rollout.errors import ClashError, TakenError
 from rollout.executor.fold import from_body
-from rollout.executor.ports import Batch, Control, Effects, Write
+from rollout.executor.ports import Batch, Control, Write
 from rollout.model.fleet import Placement, Release, Setting
 from rollout.model.lease import Lease
 from rollout.model.move import Move
@@ -75,8 +75,7 @@ class StoreJournal:
             raise TakenError({service: f"taken over by lease {number}" for service, number in taken.items()})
         first = moves.append(session, [write.entry for write in batch.writes])
         moves.put(session, batch.writes, first)
-        for write in batch.writes:
-            _do(session, write.effects, who=write.entry.actor, why=write.entry.reason, at=write.entry.at)
+        _do(session, batch.writes)
         events = [write for write in batch.writes if write.entry.event is not None and "state" in write.entry.changes]
         audit.append_many(session, (_line(write) for write in events), now)
         moves.postpone(session, batch.later)
@@ -118,17 +117,20 @@ class StoreJournal:
         return TakenError(dict.fromkeys(there, "enrolled by another driver")) if there else None
 
 
-def _do(session: Session, effects: Effects, *, who: str, why: str, at: datetime) -> None:
-    if effects.place:
-        placements.put(session, effects.place)
-    for service, runtime, weight in effects.weigh:
-        placements.weigh(session, service, runtime, weight)
-    for service, runtime in effects.unplace:
-        placements.remove(session, service, runtime)
-    if effects.setting is not None:
-        setting.put(session, *effects.setting, who=who, at=at, why=why)
-    if effects.block is not None:
-        blocks.put(session, *effects.block, who=who, at=at)
+def _do(session: Session, writes: Sequence[Write]) -> None:
+    """The effects of all writes, each kind in bulk: within one commit a service is placed, weighed or unplaced, not all."""
+    all_effects = [write.effects for write in writes]
+    placements.put(session, [place for effects in all_effects for place in effects.place])
+    placements.weigh(session, [weight for effects in all_effects for weight in effects.weigh])
+    placements.remove(session, *(place for effects in all_effects for place in effects.unplace))
+    setting.put_many(session, [_choice(write, *write.effects.setting) for write in writes if write.effects.setting])
+    for write in writes:
+        if write.effects.block is not None:
+            blocks.put(session, *write.effects.block, who=write.entry.actor, at=write.entry.at)
+
+
+def _choice(write: Write, service: str, chosen: Setting) -> setting.Choice:
+    return setting.Choice(service=service, setting=chosen, who=write.entry.actor, at=write.entry.at, why=write.entry.reason)
 
 
 def _line(write: Write) -> audit.Line:

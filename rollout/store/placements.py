@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 from sqlmodel import Session
 
 from rollout.model.fleet import Placement, RuntimeName
@@ -12,6 +12,9 @@ from rollout.store import counters
 from rollout.store.tables import MAIN
 
 TABLE = MAIN.tables["placement"]
+_HERE = (TABLE.c.service == bindparam("of")) & (TABLE.c.runtime == bindparam("on"))
+_WEIGH = update(TABLE).where(_HERE).values(weight=bindparam("share"))
+_DROP = delete(TABLE).where(_HERE)
 
 
 def of(session: Session, service: str) -> Sequence[Placement]:
@@ -30,8 +33,9 @@ def every(session: Session) -> Mapping[str, Sequence[Placement]]:
 
 def put(session: Session, placements: Sequence[Placement]) -> None:
     """Each stands for its service and runtime, in the place of what stood there. The fleet has a new revision."""
-    for placement in placements:
-        _drop(session, placement.service, placement.runtime)
+    if not placements:
+        return
+    _drop(session, [(placement.service, placement.runtime) for placement in placements])
     rows = [
         {
             "service": placement.service,
@@ -44,25 +48,27 @@ def put(session: Session, placements: Sequence[Placement]) -> None:
         }
         for placement in placements
     ]
-    if rows:
-        session.connection().execute(insert(TABLE), rows)
-        counters.next(session, counters.FLEET_REVISION)
-
-
-def weigh(session: Session, service: str, runtime: RuntimeName, weight: int) -> None:
-    """The placement has this share of traffic (percent); nothing where there is none."""
-    here = (TABLE.c.service == service) & (TABLE.c.runtime == runtime.value)
-    session.execute(update(TABLE).where(here).values(weight=weight))
-
-
-def remove(session: Session, service: str, runtime: RuntimeName) -> None:
-    """The service should not run there. Idempotent."""
-    _drop(session, service, runtime)
+    session.connection().execute(insert(TABLE), rows)
     counters.next(session, counters.FLEET_REVISION)
 
 
-def _drop(session: Session, service: str, runtime: RuntimeName) -> None:
-    session.execute(delete(TABLE).where((TABLE.c.service == service) & (TABLE.c.runtime == runtime.value)))
+def weigh(session: Session, weights: Sequence[tuple[str, RuntimeName, int]]) -> None:
+    """These placements have these shares of traffic (percent); nothing where there is none."""
+    if weights:
+        rows = [{"of": service, "on": runtime.value, "share": weight} for service, runtime, weight in weights]
+        session.connection().execute(_WEIGH, rows)
+
+
+def remove(session: Session, *places: tuple[str, RuntimeName]) -> None:
+    """The services should not run there. Idempotent."""
+    if places:
+        _drop(session, places)
+        counters.next(session, counters.FLEET_REVISION)
+
+
+def _drop(session: Session, places: Sequence[tuple[str, RuntimeName]]) -> None:
+    rows = [{"of": service, "on": runtime.value} for service, runtime in places]
+    session.connection().execute(_DROP, rows)
 
 
 def _placement(row: Row[tuple[object, ...]]) -> Placement:

@@ -4,10 +4,11 @@ No row means `legacy`/`default`. A service that was created after the flip got a
 the policy later changes no service's setting. Once written off, the table is not read any more: every service is on v2.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import MetaData, delete, insert, select
+from sqlalchemy import MetaData, bindparam, delete, insert, select
 from sqlmodel import Field, Session, SQLModel, col
 
 from rollout.errors import UsageError
@@ -15,8 +16,20 @@ from rollout.model.fleet import Origin, RuntimeName, Setting
 from rollout.store import audit, counters
 
 SETTING = MetaData()
+_CHUNK = 500
 WRITTEN_OFF = "setting_written_off"
 AFTER = Setting(runtime=RuntimeName.V2, origin=Origin.DEFAULT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One setting that is to be written, and for the audit who does it and why."""
+
+    service: str
+    setting: Setting
+    who: str
+    at: datetime
+    why: str = ""
 
 
 class SettingRow(SQLModel, table=True):
@@ -67,15 +80,25 @@ def default(session: Session) -> Setting:
 
 def put(session: Session, service: str, setting: Setting, *, who: str, at: datetime, why: str = "") -> bool:
     """The service has this setting; False where it had it already. UsageError once the setting is written off."""
-    _require(session, service)
-    before = get(session, service)
-    if before == setting:
-        return False
-    session.execute(delete(SettingRow).where(col(SettingRow.service) == service))
-    _insert(session, {service: setting}, who, at)
-    counters.next(session, counters.FLEET_REVISION)
-    audit.append(session, _line(service, before, setting, who=who, why=why), at)
-    return True
+    return put_many(session, [Choice(service=service, setting=setting, who=who, at=at, why=why)]) > 0
+
+
+def put_many(session: Session, choices: Sequence[Choice]) -> int:
+    """The services have these settings; how many had another before. Bulk. UsageError once the setting is written off."""
+    if not choices:
+        return 0
+    _require(session, choices[0].service)
+    before = _known(session, [choice.service for choice in choices])
+    changed = [choice for choice in choices if before.get(choice.service, Setting()) != choice.setting]
+    if changed:
+        table = SETTING.tables["setting"]
+        drop = delete(table).where(table.c.service == bindparam("of"))
+        session.connection().execute(drop, [{"of": choice.service} for choice in changed])
+        session.connection().execute(insert(table), [_columns(c.service, c.setting, c.who, c.at) for c in changed])
+        counters.next(session, counters.FLEET_REVISION)
+        lines = (_line(c.service, before.get(c.service, Setting()), c.setting, who=c.who, why=c.why) for c in changed)
+        audit.append_many(session, lines, changed[0].at)
+    return len(changed)
 
 
 def put_new(session: Session, services: Iterable[str], setting: Setting, *, who: str, at: datetime) -> None:
@@ -92,13 +115,28 @@ def unset(session: Session, service: str) -> None:
         session.execute(delete(SettingRow).where(col(SettingRow.service) == service))
 
 
+def _known(session: Session, services: Sequence[str]) -> dict[str, Setting]:
+    found: dict[str, Setting] = {}
+    for start in range(0, len(services), _CHUNK):
+        chunk = services[start : start + _CHUNK]
+        rows = session.execute(select(SettingRow).where(col(SettingRow.service).in_(chunk))).scalars()
+        found |= {row.service: _setting(row) for row in rows}
+    return found
+
+
 def _insert(session: Session, settings: Mapping[str, Setting], who: str, at: datetime) -> None:
-    moment = at.isoformat(timespec="microseconds")
-    rows = [
-        {"service": service, "runtime": s.runtime.value, "origin": s.origin.value, "at": moment, "by": who}
-        for service, s in settings.items()
-    ]
+    rows = [_columns(service, setting, who, at) for service, setting in settings.items()]
     session.connection().execute(insert(SETTING.tables["setting"]), rows)
+
+
+def _columns(service: str, setting: Setting, who: str, at: datetime) -> dict[str, str]:
+    return {
+        "service": service,
+        "runtime": setting.runtime.value,
+        "origin": setting.origin.value,
+        "at": at.isoformat(timespec="microseconds"),
+        "by": who,
+    }
 
 
 def _require(session: Session, service: str) -> None:

@@ -4,10 +4,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from rollout.host.ports import HostPart
 from rollout.manifests import env_file
+from rollout.operations import back
 from rollout.operations.deploy import Means, Tell, refuse
 from rollout.operations.replace import Live
 from rollout.store.deploys import Deploys
@@ -18,6 +18,8 @@ from rollout.wiring.clock import SystemClock
 from rollout.wiring.home import Home, find
 from rollout.wiring.host import host_part
 from rollout.wiring.live import default_engine, live, policy_in_force
+from rollout.wiring.world import Voice
+from rollout.wiring.world import means as driving_means
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ def desk(doing: str, *, tell: Tell = lambda _s, _l: None, say: Callable[[str], N
         leases=StoreLeases(database, actor.now, actor.alive),
         holder=actor.holder(doing),
         live=_once(lambda: live(host_part(home, say=say), clock, policy_in_force(database))),
-        bring_back=partial(refuse, deploys),
+        bring_back=lambda service, verb: _bring_back(home, deploys, service, verb, tell=tell, say=say),
         read_env_file=env_file.read,
         clock=clock,
         engine=default_engine(),
@@ -49,6 +51,18 @@ def desk(doing: str, *, tell: Tell = lambda _s, _l: None, say: Callable[[str], N
         yield Desk(Services(database, home.keyed_hash, actor.now), means)
     finally:
         database.close()
+
+
+def _bring_back(home: Home, deploys: Deploys, service: str, verb: str, *, tell: Tell, say: Callable[[str], None]) -> None:
+    """The service moves no more: its move was aborted, or finished where it was warm. WaitingError where it still moves."""
+    if not deploys.in_a_wave(service):
+        return
+    act = "stop" if verb == "stop" else "deploy"
+    with driving_means(home, Voice(say=say)) as means:
+        row = back.bring_back(means, service, act, f"{verb} by {actor.user()}")
+    refuse(deploys, service, verb)
+    if row is not None:
+        tell(service, f"{row.id.partition('/')[0]} is over for it: {row.state.value.replace('_', ' ')}")
 
 
 def host(home: Home | None = None) -> HostPart:

@@ -98,7 +98,7 @@ def test_the_release_is_that_which_runs_on_legacy(database: Database) -> None:
     run(database, [service("a"), service("b")], release=2)
     with database.writing() as session:
         placements.put(session, [placed("shop/a", RuntimeName.V2, 5)])
-        placements.remove(session, "shop/b", RuntimeName.LEGACY)
+        placements.remove(session, ("shop/b", RuntimeName.LEGACY))
     with database.reading() as session:
         found = candidates.of(session, ["shop/a", "shop/b", "shop/ghost"], AS_OF)
     assert found["shop/a"].runs_on == (RuntimeName.LEGACY, RuntimeName.V2)
