@@ -1,23 +1,25 @@
-"""What a demo left behind, really looked for: processes by a marker in their environment, sockets, files."""
+"""What a demo left behind, really looked for: processes that name its folder, sockets, files."""
 
 import os
+import shutil
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import psutil
 
-MARKER = "ROLLOUT_DEMO"
-"""Environment variable that every process of a demo inherits; its value names the demo."""
 
+def of(folder: Path) -> list[psutil.Process]:
+    """Live processes that have this folder in their environment or arguments, without this one. Zombies do not live.
 
-def marked(value: str) -> list[psutil.Process]:
-    """Live processes that carry the marker with this value, without this one. Zombies do not live."""
+    Whatever a home keeps carries a path of that home in its environment, also when it has left its parents and its group.
+    """
     found = []
     for process in psutil.process_iter():
         try:
-            ours = process.pid != os.getpid() and process.environ().get(MARKER) == value
-            if ours and process.status() != psutil.STATUS_ZOMBIE:
+            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            if any(str(folder) in text for text in (*process.environ().values(), *process.cmdline())):
                 found.append(process)
         except (psutil.Error, OSError):
             continue  # ended meanwhile, or somebody else's: a demo starts processes of its own user only
@@ -32,11 +34,11 @@ def answers(address: str) -> bool:
         return probe.connect_ex((host, int(port))) == 0
 
 
-def look(value: str, addresses: Iterable[str], paths: Iterable[Path]) -> list[str]:
-    """What is still there, one line each; empty when nothing is."""
-    processes = [f"process {p.pid}: {_command(p)}" for p in marked(value)]
+def look(folder: Path, addresses: Iterable[str], paths: Iterable[Path]) -> list[str]:
+    """What is still there, one line each; empty when nothing is. `folder` is the demo's own."""
+    processes = [f"process {p.pid}: {_command(p)}" for p in of(folder)]
     sockets = [f"socket {address}" for address in sorted(set(addresses)) if answers(address)]
-    files = [f"file {path}" for path in paths if path.exists()]
+    files = [f"file {path}" for path in (folder, *paths) if path.exists()]
     return processes + sockets + files
 
 
@@ -51,15 +53,16 @@ def look_until_gone(look_once: Callable[[], Sequence[str]], sleep: Callable[[flo
     return list(found)
 
 
-def sweep(value: str) -> None:
-    """No marked process lives: each is killed by its id. For what is found after everything was told to end."""
-    strays = marked(value)
+def sweep(folder: Path) -> None:
+    """No process of this folder lives, and the folder is gone: for what is found after everything was told to end."""
+    strays = of(folder)
     for process in strays:
         try:
             process.kill()
         except psutil.NoSuchProcess:
             continue
     psutil.wait_procs(strays, timeout=5)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _command(process: psutil.Process) -> str:

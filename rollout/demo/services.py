@@ -32,6 +32,11 @@ class Part:
     fault: Fault | None = None
 
     @property
+    def calls(self) -> bool:
+        """It calls a neighbour all the time, which must be there first."""
+        return "--calls" in (self.service.command or ())
+
+    @property
     def takes_traffic(self) -> bool:
         """The load client calls it."""
         return self.service.kind is Kind.HTTP

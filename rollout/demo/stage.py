@@ -1,36 +1,16 @@
 """What the story needs from the product; `wiring/demo` fulfils it with the real operations on a home of the demo's own."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from rollout.edge.access_log import AccessLine
 from rollout.model.fleet import Service
-from rollout.model.move import Move
+from rollout.model.move import Entry, Move
 from rollout.model.plan import Plan, Wave
 
-Told = Callable[[Move], None]
-"""Called after each durable change of a move."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
-    """A service was closed from `begin` to `end` (None: still), and its plan declared `declared_s` seconds of it."""
-
-    service: str
-    begin: datetime
-    end: datetime | None
-    declared_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traces:
-    """What a stage used and must be gone afterwards: `host:port` each, and files or folders."""
-
-    addresses: Sequence[str] = field(default_factory=tuple)
-    paths: Sequence[Path] = field(default_factory=tuple)
+Told = Callable[[Entry, Move], None]
+"""Called after each durable entry of the journal, with it and the row of its move. From any thread."""
 
 
 class Stage(Protocol):
@@ -39,8 +19,8 @@ class Stage(Protocol):
     def open(self) -> str:
         """The host part and the edge run. The edge's `host:port`; empty where there is none."""
 
-    def deploy(self, service: Service) -> int:
-        """The service is in the fleet as described here, and this release of it serves where it serves. Its number."""
+    def deploy(self, services: Sequence[Service]) -> Mapping[str, int]:
+        """The services are in the fleet as described here, and run where they run. The release of each, by id."""
 
     def plan(self) -> Plan:
         """A stored plan of all that may move, with the demo's policy."""
@@ -54,17 +34,11 @@ class Stage(Protocol):
     def retry(self, service: str) -> None:
         """The service may be planned again."""
 
-    def last_lines(self, service: str) -> Sequence[str]:
-        """What the v2 copy wrote last before it was brought back."""
-
     def finalize(self) -> None:
         """The setting is written off."""
 
     def on(self) -> Mapping[str, int]:
         """How many services run on each runtime."""
-
-    def gaps(self) -> Sequence[Gap]:
-        """Every closed gap until now."""
 
     def lines(self) -> Sequence[AccessLine]:
         """The whole log of the edge."""
@@ -72,5 +46,8 @@ class Stage(Protocol):
     def stop(self) -> None:
         """A running call returns as soon as what it does is safe. From another thread."""
 
-    def close(self) -> Traces:
-        """All that runs in this home was told to end, and the home is removed. Safe at any time, also half open."""
+    def close(self) -> tuple[Sequence[str], Sequence[Path]]:
+        """All that runs in this home was told to end, and the home is removed. Safe at any time, also half open.
+
+        What was used and must be gone now: addresses (`host:port`), and files or folders.
+        """

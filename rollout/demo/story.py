@@ -4,11 +4,13 @@ It runs in a thread of its own, so that a signal only asks it to end: it comes t
 started, and then its last event tells what is left.
 """
 
+import contextlib
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rollout.demo import leftovers
 from rollout.demo.document import Record, not_as_told
@@ -26,16 +28,18 @@ from rollout.demo.events import (
     Planned,
     Repaired,
 )
+from rollout.demo.gaps import Gaps
 from rollout.demo.services import Fault, Part, repaired
 from rollout.demo.stage import Stage
 from rollout.demo.traffic import Traffic
 from rollout.errors import RolloutError
-from rollout.model.move import Move
-from rollout.model.plan import Plan, Wave
+from rollout.model.move import Entry, Move
+from rollout.model.plan import Plan, Strategy, Wave
 from rollout.model.state import State
 
 FAULTS = {Fault.CRASH: "crashes on v2", Fault.ERRORS: "answers 5xx on v2 from its 30th request there"}
 LAST_LINES = 3
+INTERRUPTED = "interrupted"
 
 
 class Interrupted(Exception):
@@ -44,12 +48,12 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cast:
-    """Who plays: the stage, the services, the traffic on them; None where there is no edge to send it to."""
+    """Who plays: the stage in its folder, the services, the traffic on them; None where there is no edge to send it to."""
 
     stage: Stage
     parts: Sequence[Part]
     traffic: Traffic | None
-    marker: str
+    folder: Path
 
 
 @dataclass(kw_only=True)
@@ -60,9 +64,11 @@ class Story:
     clock: Callable[[], float] = time.monotonic
     record: Record = field(default_factory=Record)
     error: str = ""
-    _asked_to_end: threading.Event = field(default_factory=threading.Event)
+    _asked_to_end: bool = False
     _told: "queue.SimpleQueue[Event | None]" = field(default_factory=queue.SimpleQueue)
     _states: dict[str, tuple[State, int]] = field(default_factory=dict)
+    _last_lines: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _gaps: Gaps = field(default_factory=Gaps)
 
     def events(self) -> Iterator[Event]:
         """Everything that happens, as it happens. After the last event nothing of the demo runs any more."""
@@ -74,28 +80,27 @@ class Story:
 
     def interrupt(self) -> None:
         """The demo comes to a safe point, takes everything down and ends. From a signal handler, any number of times."""
-        self._asked_to_end.set()
+        self._asked_to_end = True  # not an Event: a second signal may come while the first one is being handled
 
     def _next(self) -> Event | None:
         """The next event; looks up often enough for signals to be handled."""
         while True:
-            try:
+            if self._asked_to_end:
+                self.cast.stage.stop()
+            with contextlib.suppress(queue.Empty):
                 return self._told.get(timeout=0.2)
-            except queue.Empty:
-                if self._asked_to_end.is_set():
-                    self.cast.stage.stop()
 
     def _play(self) -> None:
         began = self.clock()
         try:
             self._tell_all()
-        except Interrupted:
-            self.error = "interrupted"
         except RolloutError as error:
             self.error = error.what
         except Exception as error:  # noqa: BLE001 (whatever it was, what was started must be taken down)
             self.error = f"{type(error).__name__}: {error}"
         finally:
+            if self._asked_to_end:  # a terminal's Ctrl-C reaches what was just being started too: that is no error
+                self.error = INTERRUPTED
             self._take_down()
             self.record.seconds = self.clock() - began
             self._judge()
@@ -104,10 +109,10 @@ class Story:
     def _tell_all(self) -> None:
         """The story in order."""
         stage, parts = self.cast.stage, self.cast.parts
+        self._go_on()
         self._tell(Opened(edge=(edge := stage.open()), example=parts[0].service.host_name))
-        for part in parts:
-            stage.deploy(part.service)
-            self._tell(Deployed(service=part.service.id, tier=part.service.tier, kind=part.service.kind, fault=_fault(part)))
+        for calling in (False, True):
+            self._deploy([part for part in parts if part.calls is calling])
         if self.cast.traffic:
             self.cast.traffic.start(edge)
         self._waves(stage.plan())
@@ -119,11 +124,18 @@ class Story:
         self.record.finalized = True
         self._tell(Finalized())
 
+    def _deploy(self, parts: Sequence[Part]) -> None:
+        self.cast.stage.deploy([part.service for part in parts])
+        for part in parts:
+            service = part.service
+            self._tell(Deployed(service=service.id, tier=service.tier, kind=service.kind, fault=_fault(part)))
+
     def _waves(self, plan: Plan) -> None:
         waves = tuple((wave.name, wave.tier, tuple(move.service for move in wave.moves)) for wave in plan.waves)
         moves = sum(len(services) for _, _, services in waves)
         self._tell(Planned(waves=waves, summary=f"Plan: {moves} to move, {len(plan.excluded)} excluded"))
         for wave in plan.waves:
+            self._gaps.declare(wave)
             self._wave(wave)
 
     def _wave(self, wave: Wave) -> None:
@@ -139,25 +151,35 @@ class Story:
     def _repair(self) -> None:
         """A new release without the fault for each service that fell back, and it may be planned again."""
         fallen = {fallback.service for fallback in self.record.fallbacks}
-        for part in self.cast.parts:
-            if part.service.id in fallen:
-                release = self.cast.stage.deploy(repaired(part))
-                if self.cast.traffic:
-                    self.cast.traffic.repaired(part.service.id)
-                self.cast.stage.retry(part.service.id)
-                self._tell(Repaired(service=part.service.id, release=release))
+        services = [repaired(part) for part in self.cast.parts if part.service.id in fallen]
+        releases = self.cast.stage.deploy(services)
+        for service in services:
+            if self.cast.traffic:
+                self.cast.traffic.repaired(service.id)
+            self.cast.stage.retry(service.id)
+            self._tell(Repaired(service=service.id, release=releases[service.id]))
 
-    def _move(self, move: Move) -> None:
+    def _move(self, entry: Entry, move: Move) -> None:
         """A move has changed: told where its state or weight is another one."""
-        known = self._states.get(move.service)
-        self._states[move.service] = (move.state, move.weight)
-        if known == (move.state, move.weight):
+        self._remember(entry, move)
+        seen = (move.state, move.weight if move.state is State.SHIFTING else 0)
+        known, self._states[move.service] = self._states.get(move.service), seen
+        if seen in (known, (State.SHIFTING, 0)):
             return
-        self._told.put(Changed(service=move.service, state=move.state, note=_note(move)))
-        if move.state is State.FELL_BACK:
-            lines = tuple(self.cast.stage.last_lines(move.service))[-LAST_LINES:]
+        if move.state is not State.FELL_BACK:
+            self._told.put(Changed(service=move.service, state=move.state, note=_note(move)))
+        else:
+            lines = self._last_lines.get(move.service, ())[-LAST_LINES:]
             self.record.fallbacks.append(FellBack(service=move.service, reason=move.reason, lines=lines))
             self._told.put(self.record.fallbacks[-1])
+
+    def _remember(self, entry: Entry, move: Move) -> None:
+        """What the accounts need of an entry: the last lines of a failed copy, and when a closed gap began and ended."""
+        log = entry.evidence.get("log")
+        if isinstance(log, list | tuple) and log:
+            self._last_lines[move.service] = tuple(str(line) for line in log)
+        if move.strategy is Strategy.RECREATE:
+            self._gaps.see(entry, move)
 
     def _take_down(self) -> None:
         """Nothing runs any more; what is left is looked for, written down, and then ended by force."""
@@ -169,18 +191,16 @@ class Story:
         except Exception as error:  # noqa: BLE001 (a stage that is broken cannot be counted, but must be closed)
             self.error = self.error or f"it could not be counted: {error}"
         try:
-            traces = stage.close()
-            self.record.leftovers = leftovers.look_until_gone(
-                lambda: leftovers.look(self.cast.marker, traces.addresses, traces.paths), time.sleep
-            )
+            used = stage.close()
+            self.record.leftovers = leftovers.look_until_gone(lambda: leftovers.look(self.cast.folder, *used), time.sleep)
         except Exception as error:  # noqa: BLE001 (what follows ends every process all the same)
             self.error = self.error or f"it could not be taken down: {error}"
-            self.record.leftovers = leftovers.look(self.cast.marker, (), ())
-        leftovers.sweep(self.cast.marker)
+            self.record.leftovers = leftovers.look(self.cast.folder, (), ())
+        leftovers.sweep(self.cast.folder)
         self._told.put(Closed(leftovers=tuple(self.record.leftovers)))
 
     def _count(self, traffic: Traffic) -> None:
-        counted = traffic.end(self.cast.stage.lines, self.cast.stage.gaps())
+        counted = traffic.end(self.cast.stage.lines, self._gaps.all())
         self.record.requests, self.record.longest_gap_ms = counted.requests, counted.longest_gap_ms
         self.record.unlogged, self.record.neighbour_calls = counted.unlogged, counted.neighbour_calls
 
@@ -192,7 +212,11 @@ class Story:
 
     def _tell(self, event: Event) -> None:
         self._told.put(event)
-        if self._asked_to_end.is_set():
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Nothing, unless somebody asked the demo to end."""
+        if self._asked_to_end:
             raise Interrupted
 
 

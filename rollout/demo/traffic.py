@@ -8,9 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from rollout.demo.accounting import Downtime, Planted, Requests, Seen, Shot, account, longest_gap_ms
+from rollout.demo.gaps import Gap
 from rollout.demo.load import Load
 from rollout.demo.services import Part
-from rollout.demo.stage import Gap
 from rollout.edge.access_log import AccessLine
 
 LOG_LIMIT_S = 3.0

@@ -131,16 +131,17 @@ def test_a_request_without_an_answer_is_an_outcome_not_an_exception() -> None:
     assert (shot.status, "refused" in shot.error, shot.good) == (0, True, False)
 
 
-def test_leftovers_are_found_by_marker_socket_and_file_and_swept(start: Start, tmp_path: Path) -> None:
-    port, marker = free_port(), f"test-{os.getpid()}"
-    process = start("http", PORT=str(port), **{leftovers.MARKER: marker})
+def test_leftovers_are_found_by_folder_socket_and_file_and_swept(start: Start, tmp_path: Path) -> None:
+    port, folder = free_port(), tmp_path / "home"
+    folder.mkdir()
+    process = start("http", PORT=str(port), SOME_PLACE=f"{folder}/kept")
     connected(port).close()
-    found = leftovers.look(marker, [f"127.0.0.1:{port}"], [tmp_path, tmp_path / "absent"])
-    assert [line.split()[0] for line in found] == ["process", "socket", "file"]
+    found = leftovers.look(folder, [f"127.0.0.1:{port}"], [tmp_path, tmp_path / "absent"])
+    assert [line.split()[0] for line in found] == ["process", "socket", "file", "file"]
     assert str(process.pid) in found[0]
-    leftovers.sweep(marker)
+    leftovers.sweep(folder)
     assert not psutil.pid_exists(process.pid) or psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
-    assert leftovers.look_until_gone(lambda: leftovers.look(marker, [f"127.0.0.1:{port}"], []), time.sleep) == []
+    assert leftovers.look_until_gone(lambda: leftovers.look(folder, [f"127.0.0.1:{port}"], []), time.sleep) == []
 
 
 def test_the_fleet_of_the_story_has_four_tiers_two_environments_and_the_promised_parts(tmp_path: Path) -> None:

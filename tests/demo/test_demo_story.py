@@ -9,12 +9,12 @@ import pytest
 
 from rollout.demo.events import Changed, Closed, Ended, Event, FellBack, Finalized, Opened, Planned, Repaired
 from rollout.demo.services import Part, parts
-from rollout.demo.stage import Gap, Told, Traces
+from rollout.demo.stage import Told
 from rollout.demo.story import Cast, Story
 from rollout.edge.access_log import AccessLine
 from rollout.errors import BrokenError
 from rollout.model.fleet import RuntimeName, Service, Tier
-from rollout.model.move import Move
+from rollout.model.move import Entry, EntryKind, Move
 from rollout.model.plan import Plan, PlannedMove, Precondition, Strategy, Wave
 from rollout.model.policy import Policy
 from rollout.model.state import State
@@ -60,12 +60,13 @@ class Cardboard:
         self._call("open")
         return ""
 
-    def deploy(self, service: Service) -> int:
+    def deploy(self, services: Sequence[Service]) -> Mapping[str, int]:
         self._call("deploy")
-        known = service.id in self.fleet
-        self.fleet[service.id] = service
-        self.where.setdefault(service.id, "legacy")
-        return 2 if known else 1
+        releases = {service.id: 2 if service.id in self.fleet else 1 for service in services}
+        for service in services:
+            self.fleet[service.id] = service
+            self.where.setdefault(service.id, "legacy")
+        return releases
 
     def plan(self) -> Plan:
         self._call("plan")
@@ -104,8 +105,10 @@ class Cardboard:
             fault = "--fault" in (self.fleet[each.service].command or ())
             path = [State.SHIFTING, State.FALLING_BACK, State.FELL_BACK] if fault else [State.SHIFTING, State.WARM]
             for state in path:
-                told(replace(move, state=state, reason="planted" if fault else ""))
-                told(replace(move, state=state, reason="planted" if fault else "", seq=9))
+                log = [f"line {n}" for n in range(50)] if state is State.FALLING_BACK else []
+                entry = Entry(move=move.id, kind=EntryKind.EVENT, at=NOW, actor="demo", evidence={"log": log})
+                told(entry, replace(move, state=state, reason="planted" if fault else ""))
+                told(entry, replace(move, state=state, reason="planted" if fault else "", seq=9))
             self.where[each.service] = "legacy" if fault else "v2"
             self.blocked |= {each.service} if fault else set()
 
@@ -116,9 +119,6 @@ class Cardboard:
         self._call("retry")
         self.blocked.remove(service)
 
-    def last_lines(self, service: str) -> Sequence[str]:
-        return [f"line {n}" for n in range(50)]
-
     def finalize(self) -> None:
         self._call("finalize")
 
@@ -126,18 +126,15 @@ class Cardboard:
         values = list(self.where.values())
         return {name: values.count(name) for name in set(values)}
 
-    def gaps(self) -> Sequence[Gap]:
-        return []
-
     def lines(self) -> Sequence[AccessLine]:
         return []
 
     def stop(self) -> None:
         self.called.append("stop")
 
-    def close(self) -> Traces:
+    def close(self) -> tuple[Sequence[str], Sequence[Path]]:
         self._call("close")
-        return Traces()
+        return [], []
 
 
 @pytest.fixture
@@ -145,8 +142,12 @@ def fleet(tmp_path: Path) -> Sequence[Part]:
     return parts(tmp_path)
 
 
+def told_on(stage: Cardboard, fleet: Sequence[Part]) -> Story:
+    return Story(cast=Cast(stage=stage, parts=fleet, traffic=None, folder=Path("/nonexistent/rollout-demo")))
+
+
 def play(stage: Cardboard, fleet: Sequence[Part]) -> tuple[Story, list[Event]]:
-    story = Story(cast=Cast(stage=stage, parts=fleet, traffic=None, marker="test-story"))
+    story = told_on(stage, fleet)
     return story, list(story.events())
 
 
@@ -178,7 +179,7 @@ def test_the_whole_story_is_told_in_order(fleet: Sequence[Part]) -> None:
 def test_a_change_is_told_once_and_a_fallback_with_its_last_lines(fleet: Sequence[Part]) -> None:
     _, told = play(Cardboard(), fleet)
     changes = [(e.service, e.state) for e in of(told, Changed)]  # type: ignore[union-attr]
-    assert changes.count(("shop/coupons", State.FELL_BACK)) == 1
+    assert changes.count(("shop/coupons", State.FALLING_BACK)) == 1
     first = of(told, FellBack)[0]
     assert (first.reason, first.lines) == ("planted", ("line 47", "line 48", "line 49"))  # type: ignore[union-attr]
 
@@ -196,11 +197,12 @@ def test_whatever_breaks_is_the_error_and_all_is_taken_down(fleet: Sequence[Part
 @pytest.mark.parametrize("name", ["open", "deploy", "plan", "execute", "finalize"])
 def test_asked_to_end_it_goes_no_further_and_takes_down(fleet: Sequence[Part], name: str) -> None:
     stage = Cardboard()
-    story = Story(cast=Cast(stage=stage, parts=fleet, traffic=None, marker="test-story"))
+    story = told_on(stage, fleet)
     stage.after[name] = story.interrupt
     told = list(story.events())
     assert story.error == "interrupted"
-    assert stage.called[stage.called.index(name) + 1 :][-1] == "close"
+    called = [call for call in stage.called if call != "stop"]
+    assert called[-2:] == [name, "close"]
     assert isinstance(told[-1], Closed)
 
 

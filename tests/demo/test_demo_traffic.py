@@ -11,8 +11,8 @@ from threading import Thread
 
 import pytest
 
+from rollout.demo.gaps import Gap
 from rollout.demo.services import NEIGHBOUR_REPORT, Part, parts
-from rollout.demo.stage import Gap
 from rollout.demo.traffic import Traffic, calls_in, downtime
 from rollout.edge.access_log import AccessLine
 from rollout.model.fleet import RuntimeName

@@ -1,0 +1,190 @@
+"""`rollout demo`: draws the story, or prints its one document."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from rollout.cli import console
+from rollout.demo import events
+from rollout.demo.document import Record
+from rollout.demo.show import story
+from rollout.demo.story import INTERRUPTED, Story
+from rollout.errors import BrokenError, Exit, RolloutError
+
+app = typer.Typer()
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class StoppedByPersonError(RolloutError):
+    """Ctrl-C, or a request to end."""
+
+
+@app.command()
+def demo(
+    *, json: Annotated[bool, typer.Option("--json", help="Print one JSON document; the story goes to stderr.")] = False
+) -> None:
+    """Move nine real services from legacy to v2 on this machine, under load, two of them broken; then take it all down.
+
+    Needs nothing and leaves nothing: it works in a folder of its own. Ends with 0 only if everything happened as told.
+    """
+    signals = Signals()
+    played = story()
+    signals.reach(played)
+    target = console.err() if json else console.out()
+    began = time.monotonic()
+    for event in played.events():
+        draw(target, event, time.monotonic() - began)
+    if json:
+        console.emit(played.record.document(played.error))
+    else:
+        _summary(target, played.record)
+    if played.error:
+        raise _failure(played, signals)
+
+
+class Signals:
+    """A signal asks the story to end; it takes everything down first, however often it is asked."""
+
+    def __init__(self) -> None:
+        self.first: int | None = None
+        self._played: Story | None = None
+        for number in SIGNALS:
+            signal.signal(number, self._hear)
+
+    def reach(self, played: Story) -> None:
+        """This story is meant, also by a signal that has come already."""
+        self._played = played
+        if self.first is not None:
+            played.interrupt()
+
+    def _hear(self, number: int, _frame: FrameType | None) -> None:
+        if self.first is None:
+            self.first = number
+            os.write(sys.stderr.fileno(), b"taking everything down ...\n")  # a stream may just be in use by what was interrupted
+        if self._played is not None:
+            self._played.interrupt()
+
+
+def _failure(played: Story, signals: Signals) -> RolloutError:
+    """What went wrong, in three parts, with its exit code."""
+    left = played.record.leftovers
+    state = f"still there: {'; '.join(left)}" if left else "everything that it started is gone"
+    if signals.first is None or played.error != INTERRUPTED:
+        return BrokenError(f"not as told: {played.error}", state=state, then="rollout demo")
+    error = StoppedByPersonError("interrupted", state=state, then="rollout demo")
+    error.exit_code = Exit.INTERRUPTED if signals.first == signal.SIGINT else Exit.TERMINATED
+    return error
+
+
+def draw(target: Console, event: events.Event, seconds: float) -> None:
+    """One event as lines of text; what services do, with the time since the demo began."""
+    for text, style in DRAWN[type(event)](event):
+        stamp = f"{seconds:5.1f} s" if isinstance(event, TIMED) else ""
+        target.print(Text(stamp + text, style=style))
+
+
+Lines = list[tuple[str, str]]
+TIMED = (events.Deployed, events.Changed, events.Repaired)
+
+
+def _opened(event: events.Opened) -> Lines:
+    if not event.edge:
+        return [("A demo in memory: no processes, no traffic, time that leaps.", "bold")]
+    address = f"http://{event.edge}/"
+    return [
+        (f"The edge listens on {address} : point a load tool of your own at it, the name of a service as Host.", "bold"),
+        (f"  curl -H 'Host: {event.example}' {address}", ""),
+    ]
+
+
+def _deployed(event: events.Deployed) -> Lines:
+    fault = f"   planted: {event.fault}" if event.fault else ""
+    return [(f"  {event.service:15} {event.tier:11} {event.kind:7} runs on legacy{fault}", "")]
+
+
+def _planned(event: events.Planned) -> Lines:
+    waves = [(f"  {name}  {tier:11} {', '.join(services)}", "") for name, tier, services in event.waves]
+    return [("", ""), *waves, (event.summary, "bold")]
+
+
+def _began(event: events.Began) -> Lines:
+    return [("", ""), (f"{event.wave} ({event.tier}) begins", "bold")]
+
+
+def _changed(event: events.Changed) -> Lines:
+    return [(f"  {event.service:15} {event.state.replace('_', ' '):13} {event.note}".rstrip(), "dim")]
+
+
+def _fell_back(event: events.FellBack) -> Lines:
+    why = [(f"  {event.service} fell back to legacy by itself: {event.reason}", "bold red")]
+    return why + [(f"    its v2 copy wrote: {line}", "red") for line in event.lines]
+
+
+def _ended(event: events.Ended) -> Lines:
+    fell = f", {event.fell_back} fell back" if event.fell_back else ""
+    return [
+        (
+            f"{event.wave} ({event.tier}): {event.moved} moved{fell}, {event.seconds:.1f} s",
+            "bold green" if not fell else "bold yellow",
+        )
+    ]
+
+
+def _repaired(event: events.Repaired) -> Lines:
+    return [(f"  {event.service} repaired: release {event.release} without the fault, to be tried again", "")]
+
+
+def _finished(event: events.Finished) -> Lines:
+    return [("", ""), (f"{event.services} services on v2, no legacy copy runs any more", "bold")]
+
+
+def _finalized(_event: events.Finalized) -> Lines:
+    return [("finalized: the setting is written off", "bold green")]
+
+
+def _closed(event: events.Closed) -> Lines:
+    left = [(f"  still there: {line}", "bold red") for line in event.leftovers]
+    return left or [("everything that the demo started is gone", "")]
+
+
+DRAWN: dict[type[events.Event], Callable[..., Lines]] = {
+    events.Opened: _opened,
+    events.Deployed: _deployed,
+    events.Planned: _planned,
+    events.Began: _began,
+    events.Changed: _changed,
+    events.FellBack: _fell_back,
+    events.Ended: _ended,
+    events.Repaired: _repaired,
+    events.Finished: _finished,
+    events.Finalized: _finalized,
+    events.Closed: _closed,
+}
+
+
+def _summary(target: Console, record: Record) -> None:
+    """The end of the story in numbers."""
+    requests = record.requests
+    parts = (
+        f"{requests.failed_planted} by a planted fault, {requests.failed_in_declared_downtime} in declared downtime, "
+        f"{requests.failed_outside_declared_downtime} else"
+    )
+    moved = sum(wave.moved for wave in record.waves)
+    lines = [
+        f"{len(record.waves)} waves: {moved} moved, {len(record.fallbacks)} fell back by themselves; now on "
+        + ", ".join(f"{runtime}: {count}" for runtime, count in sorted(record.services.items())),
+        f"{requests.sent} requests: {requests.failed} failed ({parts}), {requests.retried} retried",
+        f"longest time without a good answer of one service: {record.longest_gap_ms:.0f} ms",
+    ]
+    target.print()
+    for line in lines if requests.sent else lines[:1]:
+        target.print(Text(line))
+    target.print(Text(f"{record.seconds:.0f} s in all"))

@@ -1,0 +1,20 @@
+"""The demo as it is shown: a real stage in a folder of its own, the fleet, the traffic."""
+
+import tempfile
+from pathlib import Path
+
+from rollout.demo.services import NEIGHBOUR_REPORT, parts
+from rollout.demo.story import Cast, Story
+from rollout.demo.traffic import Traffic
+from rollout.wiring.demo import DemoStage
+
+CALLED = "shop/api"
+"""The service that its neighbour calls all the time."""
+
+
+def story() -> Story:
+    """A demo that is ready to be told. Its folder is made now, and gone after its last event."""
+    folder = Path(tempfile.mkdtemp(prefix="rollout-demo-")).resolve()
+    fleet = parts(folder)
+    traffic = Traffic(fleet, report=folder / NEIGHBOUR_REPORT, called=CALLED)
+    return Story(cast=Cast(stage=DemoStage(folder), parts=fleet, traffic=traffic, folder=folder))
