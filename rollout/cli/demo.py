@@ -1,6 +1,8 @@
 """`rollout demo`: draws the story, or prints its one document."""
 
+import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -14,7 +16,7 @@ from rollout.cli import console
 from rollout.demo import events
 from rollout.demo.document import Record
 from rollout.demo.show import story
-from rollout.demo.story import Story
+from rollout.demo.story import INTERRUPTED, Story
 from rollout.errors import BrokenError, Exit, RolloutError
 
 app = typer.Typer()
@@ -33,9 +35,9 @@ def demo(
 
     Needs nothing and leaves nothing: it works in a folder of its own. Ends with 0 only if everything happened as told.
     """
+    signals = Signals()
     played = story()
-    received: list[int] = []
-    _on_signals(played, received)
+    signals.reach(played)
     target = console.err() if json else console.out()
     began = time.monotonic()
     for event in played.events():
@@ -45,30 +47,40 @@ def demo(
     else:
         _summary(target, played.record)
     if played.error:
-        raise _failure(played, received)
+        raise _failure(played, signals)
 
 
-def _on_signals(played: Story, received: list[int]) -> None:
+class Signals:
     """A signal asks the story to end; it takes everything down first, however often it is asked."""
 
-    def asked(number: int, _frame: FrameType | None) -> None:
-        if not received:
-            console.say("taking everything down …")
-        received.append(number)
-        played.interrupt()
+    def __init__(self) -> None:
+        self.first: int | None = None
+        self._played: Story | None = None
+        for number in SIGNALS:
+            signal.signal(number, self._hear)
 
-    for number in SIGNALS:
-        signal.signal(number, asked)
+    def reach(self, played: Story) -> None:
+        """This story is meant, also by a signal that has come already."""
+        self._played = played
+        if self.first is not None:
+            played.interrupt()
+
+    def _hear(self, number: int, _frame: FrameType | None) -> None:
+        if self.first is None:
+            self.first = number
+            os.write(sys.stderr.fileno(), b"taking everything down ...\n")  # a stream may just be in use by what was interrupted
+        if self._played is not None:
+            self._played.interrupt()
 
 
-def _failure(played: Story, received: list[int]) -> RolloutError:
+def _failure(played: Story, signals: Signals) -> RolloutError:
     """What went wrong, in three parts, with its exit code."""
     left = played.record.leftovers
     state = f"still there: {'; '.join(left)}" if left else "everything that it started is gone"
-    if not received or played.error != "interrupted":
+    if signals.first is None or played.error != INTERRUPTED:
         return BrokenError(f"not as told: {played.error}", state=state, then="rollout demo")
     error = StoppedByPersonError("interrupted", state=state, then="rollout demo")
-    error.exit_code = Exit.INTERRUPTED if received[0] == signal.SIGINT else Exit.TERMINATED
+    error.exit_code = Exit.INTERRUPTED if signals.first == signal.SIGINT else Exit.TERMINATED
     return error
 
 

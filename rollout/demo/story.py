@@ -4,6 +4,7 @@ It runs in a thread of its own, so that a signal only asks it to end: it comes t
 started, and then its last event tells what is left.
 """
 
+import contextlib
 import queue
 import threading
 import time
@@ -38,6 +39,7 @@ from rollout.model.state import State
 
 FAULTS = {Fault.CRASH: "crashes on v2", Fault.ERRORS: "answers 5xx on v2 from its 30th request there"}
 LAST_LINES = 3
+INTERRUPTED = "interrupted"
 
 
 class Interrupted(Exception):
@@ -62,7 +64,7 @@ class Story:
     clock: Callable[[], float] = time.monotonic
     record: Record = field(default_factory=Record)
     error: str = ""
-    _asked_to_end: threading.Event = field(default_factory=threading.Event)
+    _asked_to_end: bool = False
     _told: "queue.SimpleQueue[Event | None]" = field(default_factory=queue.SimpleQueue)
     _states: dict[str, tuple[State, int]] = field(default_factory=dict)
     _last_lines: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -78,28 +80,27 @@ class Story:
 
     def interrupt(self) -> None:
         """The demo comes to a safe point, takes everything down and ends. From a signal handler, any number of times."""
-        self._asked_to_end.set()
+        self._asked_to_end = True  # not an Event: a second signal may come while the first one is being handled
 
     def _next(self) -> Event | None:
         """The next event; looks up often enough for signals to be handled."""
         while True:
-            try:
+            if self._asked_to_end:
+                self.cast.stage.stop()
+            with contextlib.suppress(queue.Empty):
                 return self._told.get(timeout=0.2)
-            except queue.Empty:
-                if self._asked_to_end.is_set():
-                    self.cast.stage.stop()
 
     def _play(self) -> None:
         began = self.clock()
         try:
             self._tell_all()
-        except Interrupted:
-            self.error = "interrupted"
         except RolloutError as error:
             self.error = error.what
         except Exception as error:  # noqa: BLE001 (whatever it was, what was started must be taken down)
             self.error = f"{type(error).__name__}: {error}"
         finally:
+            if self._asked_to_end:  # a terminal's Ctrl-C reaches what was just being started too: that is no error
+                self.error = INTERRUPTED
             self._take_down()
             self.record.seconds = self.clock() - began
             self._judge()
@@ -108,6 +109,7 @@ class Story:
     def _tell_all(self) -> None:
         """The story in order."""
         stage, parts = self.cast.stage, self.cast.parts
+        self._go_on()
         self._tell(Opened(edge=(edge := stage.open()), example=parts[0].service.host_name))
         for calling in (False, True):
             self._deploy([part for part in parts if part.calls is calling])
@@ -210,7 +212,11 @@ class Story:
 
     def _tell(self, event: Event) -> None:
         self._told.put(event)
-        if self._asked_to_end.is_set():
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Nothing, unless somebody asked the demo to end."""
+        if self._asked_to_end:
             raise Interrupted
 
 

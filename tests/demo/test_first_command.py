@@ -1,5 +1,6 @@
-"""The README's first command, pasted as it stands into a clean copy of the tree, runs."""
+"""The README's first command, pasted as it stands into a clean copy of the tree, runs. It is CI's one demo on real processes."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -29,9 +30,27 @@ def clone(tmp_path: Path) -> Path:
     return target
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(500)
 @pytest.mark.xdist_group("demo")
-def test_the_first_command_runs_as_it_stands_there(clone: Path) -> None:
-    clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV", "ROLLOUT_HOME")}
-    result = subprocess.run(["bash", "-c", first_command()], cwd=clone, env=clean, capture_output=True, text=True, check=False)
+def test_the_first_command_runs_the_demo_and_everything_happens_as_told(clone: Path) -> None:
+    command = first_command()
+    assert command.endswith("rollout demo")
+    clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV") and not k.startswith("ROLLOUT_")}
+    result = subprocess.run(
+        ["bash", "-c", f"{command} --json"], cwd=clone, env=clean, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stderr.startswith("The edge listens on http://127.0.0.1:")
+    told = json.loads(result.stdout)
+    requests = told["requests"]
+    assert told["services"] == {"legacy": 0, "v2": 9}
+    assert sorted(f["service"] for f in told["fallbacks"]) == ["shop/coupons", "shop/search"]
+    assert {wave["tier"] for wave in told["waves"]} == {"trial", "hobby", "pro", "enterprise"}
+    assert sum(wave["moved"] for wave in told["waves"]) == 9
+    assert requests["sent"] >= 1000
+    assert 1 <= requests["failed_planted"] <= 5
+    assert (requests["failed_outside_declared_downtime"], requests["retried"]) == (0, 0)
+    assert requests["failed"] == requests["failed_planted"] + requests["failed_in_declared_downtime"]
+    assert told["longest_gap_ms"] > 0
+    assert (told["finalized"], told["leftovers"]) == (True, [])
+    assert "error" not in told

@@ -46,6 +46,23 @@ def test_every_command_that_the_readme_shows_exists(capsys: pytest.CaptureFixtur
     assert absent == []
 
 
+def shown_options() -> list[tuple[str, list[str]]]:
+    """Each call in a code block: its command, and the options that it shows before `--`."""
+    lines = [line.partition(" -- ")[0] for line in code_lines() if CALL.search(line)]
+    found = [(str(CALL.search(line).group(1)), re.findall(r"(?<=\s)--[a-z][\w-]*", line)) for line in lines]  # type: ignore[union-attr]
+    return [(call, options) for call, options in found if options]
+
+
+def test_every_option_that_the_readme_shows_exists(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert shown_options()
+    for call, options in shown_options():
+        with pytest.raises(SystemExit):
+            main([*call.split(), "--help"])
+        told = capsys.readouterr().out
+        assert [option for option in options if option not in told] == [], call
+
+
 def test_an_unknown_command_would_be_noticed(capsys: pytest.CaptureFixture[str]) -> None:
     assert not exists(("no-such-command",), capsys)
 

@@ -1,0 +1,125 @@
+"""The demo's drawing, its one document, and its exit codes; the story itself is played by a stand-in."""
+
+import io
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from rich.console import Console
+
+from rollout.cli import demo as command
+from rollout.cli.main import main
+from rollout.demo import events
+from rollout.demo.document import Record
+from rollout.model.fleet import Kind, Tier
+from rollout.model.state import State
+
+TOLD = [
+    events.Opened(edge="127.0.0.1:4711", example="preview.blog.internal"),
+    events.Deployed(service="shop/coupons", tier=Tier.TRIAL, kind=Kind.HTTP, fault="crashes on v2"),
+    events.Planned(waves=(("wave-1", Tier.TRIAL, ("shop/coupons",)),), summary="Plan: 1 to move, 0 excluded"),
+    events.Began(wave="wave-1", tier=Tier.TRIAL, services=("shop/coupons",)),
+    events.Changed(service="shop/coupons", state=State.FALLING_BACK, note="it ended"),
+    events.FellBack(service="shop/coupons", reason="it ended [with 1]", lines=("fatal: no socket",)),
+    events.Ended(wave="wave-1", tier=Tier.TRIAL, moved=0, fell_back=1, seconds=4.25),
+    events.Repaired(service="shop/coupons", release=2),
+    events.Finished(services=9),
+    events.Finalized(),
+    events.Closed(leftovers=()),
+]
+
+
+@dataclass
+class Played:
+    """Tells its events; a signal makes it end."""
+
+    error: str = ""
+    record: Record = field(default_factory=Record)
+    meanwhile: Callable[[], None] = lambda: None
+    asked: bool = False
+
+    def events(self) -> Iterator[events.Event]:
+        self.meanwhile()
+        yield from TOLD
+        if self.asked:
+            self.error = "interrupted"
+
+    def interrupt(self) -> None:
+        self.asked = True
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """The handlers are as they were before."""
+    before = {number: signal.getsignal(number) for number in command.SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, played: Played, *options: str) -> int:
+    monkeypatch.setattr("rollout.cli.demo.story", lambda: played)
+    with pytest.raises(SystemExit) as ending:
+        main(["demo", *options])
+    return int(ending.value.code or 0)
+
+
+def test_every_event_is_drawn_and_no_markup_is_taken_from_it() -> None:
+    written = io.StringIO()
+    target = Console(file=written, width=200)
+    for event in TOLD:
+        command.draw(target, event, 1.5)
+    text = written.getvalue()
+    assert set(command.DRAWN) == {type(event) for event in TOLD}
+    assert text.splitlines()[0].startswith("The edge listens on http://127.0.0.1:4711/")
+    for part in ("crashes on v2", "1.5 s", "[with 1]", "wrote: fatal: no socket", "0 moved, 1 fell back, 4.2 s", "written off"):
+        assert part in text
+
+
+def test_what_is_still_there_is_told() -> None:
+    written = io.StringIO()
+    command.draw(Console(file=written, width=200), events.Closed(leftovers=("process 7: sleep",)), 1.0)
+    assert written.getvalue().strip() == "still there: process 7: sleep"
+
+
+def test_as_told_is_0_with_a_summary(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, Played(record=Record(seconds=51.0))) == 0
+    assert capsys.readouterr().out.rstrip().endswith("51 s in all")
+
+
+def test_json_is_exactly_one_document_and_the_story_goes_to_stderr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, Played(), "--json") == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"format_version": 1, **Record().document()}
+    assert err.startswith("The edge listens on")
+
+
+def test_not_as_told_is_1_with_the_reason_in_the_document(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    played = Played(error="only 12 requests were sent", record=Record(leftovers=["file /tmp/x"]))
+    assert run(monkeypatch, played, "--json") == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["error"] == "only 12 requests were sent"
+    assert "still there: file /tmp/x" in err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
+def test_a_signal_asks_the_story_to_end_however_often_it_comes(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], number: signal.Signals, code: int
+) -> None:
+    def three_times() -> None:
+        for _ in range(3):
+            os.kill(os.getpid(), number)
+
+    played = Played(meanwhile=three_times)
+    assert run(monkeypatch, played, "--json") == code
+    out, err = capfd.readouterr()
+    assert json.loads(out)["error"] == "interrupted"
+    assert err.count("taking everything down") == 1
+    assert played.asked
