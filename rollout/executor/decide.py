@@ -27,9 +27,6 @@ def _imposed(case: Case) -> Fire | None:
     row, rules, policy = case.row, case.rules, case.policy
     if rules.stopped and cell(row.path, row.state, Event.BUDGET).to is not None:
         return Fire(event=Event.BUDGET, reason=rules.stopped)
-    back_to_zero = rules.closed and policy.overrun is Overrun.BACK
-    if back_to_zero and cell(row.path, row.state, Event.CLOSED).to is not None:
-        return Fire(event=Event.CLOSED, reason=rules.closed)
     held_too_long = row.weight > 0 and case.held_s() >= policy.hold_limit_s
     if held_too_long and cell(row.path, row.state, Event.HOLD_OVER).to is not None:
         return Fire(event=Event.HOLD_OVER, reason=f"held at {row.weight} % for {case.held_s():.0f} s: {row.waits_for}")
@@ -158,8 +155,16 @@ def _watched(case: Case, seen: Seen, *, source_matters: bool) -> Action | None:
     hold = _broken(seen)
     if source_matters and not case.row.approved and not hold and source_lost(case):
         hold = f"{case.row.source} has died: approve {case.row.service} goes on without a way back"
+    if not hold and not source_lost(case) and _goes_back_to_zero(case):
+        return Fire(event=Event.CLOSED, reason=case.rules.closed)
     hold = hold or case.rules.forbids(case.row)
     return Wait(until=case.next_look, hold=hold) if hold else None
+
+
+def _goes_back_to_zero(case: Case) -> bool:
+    """The window has ended, and traffic goes back to the next safe point; only a source that runs can take it."""
+    closed = case.rules.closed and case.policy.overrun is Overrun.BACK
+    return bool(closed) and cell(case.row.path, case.row.state, Event.CLOSED).to is not None
 
 
 def _passed(case: Case, seen: Seen, start: datetime, seconds: float) -> Action:

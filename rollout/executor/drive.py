@@ -88,7 +88,7 @@ class Driver:
         """Where the moves stand in the journal."""
         rows = self._world.journal.moves(self._wave.number)
         counts = Counter(row.state for row in rows)
-        stopped = self._orders.rules.stopped
+        stopped = self._read().rules.stopped
         return WaveResult(
             counts=counts,
             back=self._wave.number < 0,

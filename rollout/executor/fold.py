@@ -1,8 +1,9 @@
 """State is the journal added up through the one table: `apply` is the only way in which a row comes to be."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from rollout.errors import BrokenError
@@ -12,22 +13,23 @@ from rollout.model.plain import to_plain
 from rollout.model.plan import Strategy
 from rollout.model.state import PATHS, Cell, Event, State, cell
 
-_TIMES = frozenset({"since", "mark", "due", "deadline", "held_since", "counted_at"})
-_TUPLES = frozenset({"steps", "begun"})
-_ENUMS: Mapping[str, type] = {
-    "state": State,
-    "end": State,
-    "source": RuntimeName,
-    "target": RuntimeName,
+_CODES: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("since", "mark", "due", "deadline", "held_since", "counted_at"), datetime.fromisoformat),
+    **dict.fromkeys(("steps", "begun"), tuple),
+    **dict.fromkeys(("state", "end"), State),
+    **dict.fromkeys(("source", "target"), RuntimeName),
     "strategy": Strategy,
 }
-_NAMES = tuple(f.name for f in fields(Move) if f.name not in {"due"})
+_CODED = frozenset(_CODES)
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_NAMES = tuple(f.name for f in fields(Move) if f.name != "due")
+_VALUES = attrgetter(*_NAMES)
 CHANGED_BY_EVENTS = frozenset({"state", "end", "counts", "counted_at", "blocks", "queued", "approved"})
 
 
 def to_body(row: Move) -> dict[str, Any]:
     """The row as plain JSON values, without `due`."""
-    return {name: to_plain(getattr(row, name)) for name in _NAMES}
+    return {name: value if type(value) in _PLAIN else to_plain(value) for name, value in zip(_NAMES, _VALUES(row), strict=True)}
 
 
 def from_body(body: Mapping[str, Any], due: datetime | None = None) -> Move:
@@ -36,18 +38,11 @@ def from_body(body: Mapping[str, Any], due: datetime | None = None) -> Move:
 
 
 def _decoded(changes: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _value(name, value) for name, value in changes.items()}
-
-
-def _value(name: str, value: Any) -> Any:
-    if value is None:
-        return None
-    if name in _TIMES:
-        return datetime.fromisoformat(value)
-    if name in _TUPLES:
-        return tuple(value)
-    kind = _ENUMS.get(name)
-    return kind(value) if kind else value
+    decoded = dict(changes)
+    for name in _CODED & decoded.keys():
+        if decoded[name] is not None:
+            decoded[name] = _CODES[name](decoded[name])
+    return decoded
 
 
 def following(row: Move, event: Event) -> State:

@@ -173,7 +173,7 @@ TABLE: Mapping[State, Mapping[Event, Cell]] = {
     State.PUBLISHING: _row(budget=BACK_FREE),
     State.LAUNCHING: _row(budget=BACK_FREE),
     State.GAP: _row(),
-    State.PROVING: _row(budget=BACK_FREE),
+    State.PROVING: _row(budget=BACK_FREE, hold_over=BACK_FREE),
     State.SHIFTING: _row(**_ABOVE_ZERO),
     State.BAKING: _row(**_ABOVE_ZERO),
     State.WARM: _row(abort=STAY, owner=_ACT_AFTER_FINISHING, remove=_ACT_AFTER_FINISHING),

@@ -18,7 +18,7 @@ from rollout.operations.means import Means
 from rollout.operations.narrow import Narrowed, NarrowedStanding
 from rollout.operations.settling import settle_if_over
 from rollout.operations.subject import wave_name
-from rollout.store import counters
+from rollout.store import audit, counters
 from rollout.store.controls import Ask
 
 POLL_S = 0.2
@@ -110,10 +110,12 @@ def bring_back_finished(means: Means, done: Sequence[Move], *, reason: str, bloc
     """
     for row in done:
         means.refuse_if_driven(f"service:{row.service}")
+    now = means.clock.now()
     with means.database.writing() as session:
         number = counters.next(session, counters.BACK)
+        lines = (audit.Line(who=means.user, what="revert", subject=row.service, why=reason) for row in done)
+        audit.append_many(session, lines, now)
     wave = Wave(number=-number, tier=NO_TIER, moves=())
-    now = means.clock.now()
     rows = [
         back_row(row, number=number, position=n, now=now, reason=reason, actor=means.user, blocks=blocks)
         for n, row in enumerate(done)

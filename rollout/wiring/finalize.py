@@ -4,15 +4,15 @@ from rollout.operations.finalize import Readiness, readiness, write_off
 from rollout.store import candidates, setting
 from rollout.store.candidates import AsOf
 from rollout.wiring import actor
-from rollout.wiring.home import find
+from rollout.wiring.home import Home, find
 from rollout.wiring.live import default_engine
 
 
 class Finalizing:
-    """The home that is found, for one command."""
+    """One home, for one command; the one that is found unless it is given."""
 
-    def __init__(self) -> None:
-        self._database = find().database()
+    def __init__(self, home: Home | None = None) -> None:
+        self._database = (home or find()).database()
 
     def check(self) -> Readiness:
         """What stands against it now."""

@@ -1,0 +1,241 @@
+"""Real driver processes: two at once, killed, interrupted, asked by others; the same command always resumes."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+import pytest
+
+from rollout.wiring.status import Board
+from tests.scenarios.transcript import HERE, run
+
+LIMIT_S = 60.0
+LINE = re.compile(r"\d\d:\d\d:\d\d shop/api  (.+) → (.+)")
+
+
+class Driver:
+    """One `rollout …` in a process of its own, its output read as it comes."""
+
+    def __init__(self, *words: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "rollout", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
+        )
+        self.out: list[str] = []
+        self.err: list[str] = []
+        self._readers = [
+            threading.Thread(target=self._read, args=(stream, lines), daemon=True)
+            for stream, lines in ((self.process.stdout, self.out), (self.process.stderr, self.err))
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    @staticmethod
+    def _read(stream: TextIO, lines: list[str]) -> None:
+        while line := stream.readline():
+            lines.append(line.rstrip("\n"))
+
+    def says(self, text: str) -> None:
+        """Wait until it has written this."""
+        until(lambda: any(text in line for line in (*self.out, *self.err)) or self.process.poll() is not None)
+        assert any(text in line for line in (*self.out, *self.err)), (self.out, self.err)
+
+    def ends(self) -> int:
+        """Its exit code, when it has ended and all its output is read."""
+        code = self.process.wait(LIMIT_S)
+        for reader in self._readers:
+            reader.join(LIMIT_S)
+        return code
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for reader in self._readers:
+            reader.join(LIMIT_S)
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def until(true: Callable[[], bool]) -> None:
+    limit = time.monotonic() + LIMIT_S
+    while not true():
+        assert time.monotonic() < limit, "it did not happen in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def drivers() -> Iterator[Callable[..., Driver]]:
+    started: list[Driver] = []
+
+    def start(*words: str) -> Driver:
+        started.append(Driver(*words))
+        return started[-1]
+
+    yield start
+    for driver in started:
+        driver.close()
+
+
+@pytest.fixture
+def planned(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """One Trial service on legacy, and a plan with a shipped policy of this folder."""
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def plan(policy: str) -> None:
+        run("rollout service add shop/api --tier trial --customer acme --engine memory --command run")
+        run("rollout service deploy shop/api")
+        run(f"rollout policy use {HERE / policy}")
+        assert "next: rollout execute wave-1" in run("rollout plan")
+
+    return plan
+
+
+def status() -> str:
+    return run("rollout status")
+
+
+def test_a_pipe_gets_one_line_per_transition(planned: Callable[[str], None], drivers: Callable[..., Driver]) -> None:
+    planned("quick.toml")
+    driver = drivers("execute", "wave-1")
+    assert driver.ends() == 0, driver.err
+    told = [found.groups() for line in driver.out if (found := LINE.fullmatch(line))]
+    assert len(told) == len(driver.out) - 1, driver.out
+    assert [before for before, _ in told[1:]] == [after for _, after in told[:-1]]
+    assert told[0][0] == "planned"
+    assert told[-1][1] == "finished"
+    assert driver.out[-1] == "wave-1: 1 finished"
+
+
+def test_json_is_one_event_a_line_and_ends_with_the_report(
+    planned: Callable[[str], None], drivers: Callable[..., Driver]
+) -> None:
+    planned("quick.toml")
+    driver = drivers("execute", "wave-1", "--json")
+    assert driver.ends() == 0
+    assert driver.err == []
+    events = [json.loads(line) for line in driver.out]
+    assert {event["format_version"] for event in events} == {1}
+    moved = [event for event in events if event["event"] == "transition"]
+    assert [event["state"] for event in moved][-1] == "finished"
+    assert moved[0]["at"].endswith("+00:00")
+    assert events[-1]["event"] == "report"
+    assert events[-1]["report"]["moved"] == 1
+
+
+def test_two_orchestrators_at_once(planned: Callable[[str], None], drivers: Callable[..., Driver]) -> None:
+    planned("slow.toml")
+    first = drivers("execute", "wave-1")
+    first.says("→ baking")
+    refused = run("rollout execute wave-1")
+    assert refused.endswith("[exit 6]\n")
+    assert f"process {first.process.pid}: execute wave-1" in refused
+    number = re.search(r"rollout store unlock (\d+)", refused)
+    assert number
+    assert run(f"rollout store unlock {number[1]}").endswith("[exit 6]\n")
+    assert f"process {first.process.pid} on " in status()
+    assert first.process.poll() is None
+
+
+def test_a_live_driver_obeys_what_others_say(planned: Callable[[str], None], drivers: Callable[..., Driver]) -> None:
+    planned("slow.toml")
+    driver = drivers("execute", "wave-1")
+    driver.says("→ baking")
+    run("rollout pause wave-1 --reason lunch")
+    until(lambda: "waits for paused by" in status())
+    assert "baking 100 %" in status()
+    said = run("rollout revert shop/api --reason slow")
+    assert "shop/api is back on legacy and blocked: revert by " in said
+    assert "[exit" not in said
+    assert driver.ends() == 3
+    assert any("baking → falling_back: revert by" in line for line in driver.out)
+
+
+def test_a_killed_driver_is_told_and_the_same_command_resumes(
+    planned: Callable[[str], None], drivers: Callable[..., Driver]
+) -> None:
+    planned("fast_bake.toml")
+    driver = drivers("execute", "wave-1")
+    driver.says("→ shifting 50 %")
+    driver.process.send_signal(signal.SIGKILL)
+    assert driver.ends() == -signal.SIGKILL
+    first, second, *_ = status().splitlines()
+    assert re.fullmatch(
+        r"nobody drives wave-1 since \d\d:\d\d:\d\d, 1 move at (50|100) %; next: rollout execute wave-1", first
+    )
+    assert second.endswith("nobody drives")
+    again = drivers("execute", "wave-1")
+    assert again.ends() == 0, again.err
+    assert "going on with wave-1" in again.err
+    assert not any("planned →" in line for line in again.out)
+    assert again.out[-1].startswith("wave-1: 1 warm, legacy kept until ")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_says_how_to_resume(
+    planned: Callable[[str], None], drivers: Callable[..., Driver], number: signal.Signals, code: int
+) -> None:
+    planned("slow.toml")
+    driver = drivers("execute", "wave-1")
+    driver.says("→ baking")
+    driver.process.send_signal(number)
+    assert driver.ends() == code
+    assert driver.err[-1] == "interrupted, everything is saved and keeps serving; go on: rollout execute wave-1"
+    assert driver.out[-1] == "wave-1: nothing has moved · 1 under way"
+    assert "nobody drives wave-1 since" in status()
+
+
+def test_the_scheduler_takes_over_what_nobody_drives(planned: Callable[[str], None], drivers: Callable[..., Driver]) -> None:
+    planned("quick.toml")
+    assert "left to the scheduler" in run("rollout execute wave-1 --detach")
+    scheduler = drivers("scheduler")
+    until(lambda: "wave-1  trial  ended  1 of 1 moved" in status())
+    until(lambda: "1 on v2" in status() and not Board().status().items)
+    assert "a scheduler runs" in status()
+    second = run("rollout scheduler --once")
+    assert second.endswith("[exit 6]\n")
+    scheduler.process.send_signal(signal.SIGTERM)
+    assert scheduler.ends() == 0, scheduler.err
+
+
+def test_a_terminal_is_asked_and_gets_a_live_view(planned: Callable[[str], None]) -> None:
+    planned("quick.toml")
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1]), "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "rollout", "execute", "wave-1"], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+    ) as process:
+        os.close(theirs)
+        told = ""
+        answered = False
+        while True:
+            try:
+                read = os.read(ours, 65536)
+            except OSError:
+                break
+            if not read:
+                break
+            told += read.decode(errors="replace")
+            if not answered and "Execute wave-1?" in told:
+                os.write(ours, b"y\n")
+                answered = True
+        assert process.wait(LIMIT_S) == 0, told
+    os.close(ours)
+    assert answered
+    assert "1 service goes from legacy to v2" in told
+    assert "\x1b[" in told
+    assert "wave-1: 1 finished" in told
