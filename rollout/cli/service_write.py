@@ -8,11 +8,11 @@ import typer
 from rollout.cli import console, service_options, setting
 from rollout.cli import service_options as o
 from rollout.errors import UsageError
-from rollout.model.fleet import Kind, RuntimeName, Service
+from rollout.model.fleet import Kind, Service
 from rollout.operations import fleet as operations
 from rollout.wiring import actor
 from rollout.wiring import fleet as wiring
-from rollout.wiring.pinned import see_to_pin
+from rollout.wiring.pinned import see_to_choice
 
 ENVIRONMENT = "production"
 EMPTY: dict[str, Any] = {
@@ -133,8 +133,7 @@ def edit(
             raise UsageError(f"nothing to set of {before.id}", then="rollout service set --help")
         rules = wiring.rules(fleet)
         done = operations.edit(fleet, before.id, changes, rules, runtime=runtime, reason=reason)
-        if runtime is RuntimeName.LEGACY:
-            see_to_pin(fleet, before.id, rules, reason=reason, say=console.say)
+        see_to_choice(fleet, before.id, runtime, rules, reason=reason, say=console.say)
         view = operations.view(fleet, before.id)
     _tell(done, view, json=json)
 

@@ -8,17 +8,21 @@ from rollout.operations.back import bring_back
 from rollout.operations.setting import Rules
 from rollout.store import moving, placements
 from rollout.store.services import Services
-from rollout.wiring.home import Home, find
 from rollout.wiring.world import Voice, means
 
 Say = Callable[[str], None]
 
 
-def see_to_pin(services: Services, service: str, rules: Rules, *, reason: str, say: Say, home: Home | None = None) -> None:
-    """The move that the service is in the middle of is brought back, not blocked. The choice stands afterwards as before.
+def see_to_choice(
+    services: Services, service: str, runtime: RuntimeName | None, rules: Rules, *, reason: str, say: Say
+) -> None:
+    """Where legacy was just chosen: the move that the service is in the middle of is brought back, not blocked.
 
-    Nothing is done where it does not move: writing the setting launches nothing. What a person should know is said.
+    The choice stands afterwards as before. Nothing is done where it does not move: writing the setting launches nothing.
+    What a person should know is said.
     """
+    if runtime is not RuntimeName.LEGACY:
+        return
     with services.database.reading() as session:
         move = moving.of(session, service)
         on_v2 = any(one.runtime is RuntimeName.V2 for one in placements.of(session, service))
@@ -26,7 +30,7 @@ def see_to_pin(services: Services, service: str, rules: Rules, *, reason: str, s
         if on_v2:
             say(f"it runs on v2 as before; back to legacy: rollout revert {service}")
         return
-    with means(home or find(), Voice(say=say)) as tools:
+    with means(voice=Voice(say=say)) as tools:
         row = bring_back(tools, service, "pin", reason)
     with services.database.writing() as session:
         setting.choose(session, service, RuntimeName.LEGACY, rules, reason=reason)
