@@ -136,5 +136,6 @@ _MOVED_OR_SO = frozenset({State.WARM, State.FINISHING, State.FINISHED})
 
 def _services(status: Status) -> str:
     counts = {runtime: status.services.get(runtime, 0) for runtime in RuntimeName}
-    told = ", ".join(f"{count} on {runtime}" for runtime, count in counts.items())
-    return f"services: {told}" + ("; the runtime setting is written off" if status.written_off else "")
+    told = [f"{count} on {runtime}" for runtime, count in counts.items()]
+    told += [f"{count} {word}" for count, word in ((status.blocked, "blocked"), (status.pinned, "pinned")) if count]
+    return f"services: {', '.join(told)}" + ("; the runtime setting is written off" if status.written_off else "")

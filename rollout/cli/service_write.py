@@ -12,6 +12,7 @@ from rollout.model.fleet import Kind, Service
 from rollout.operations import fleet as operations
 from rollout.wiring import actor
 from rollout.wiring import fleet as wiring
+from rollout.wiring.pinned import see_to_choice
 
 ENVIRONMENT = "production"
 EMPTY: dict[str, Any] = {
@@ -130,7 +131,9 @@ def edit(
         changes = _changes(before, fields, unset or [])
         if not changes and runtime is None:
             raise UsageError(f"nothing to set of {before.id}", then="rollout service set --help")
-        done = operations.edit(fleet, before.id, changes, wiring.rules(fleet), runtime=runtime, reason=reason)
+        rules = wiring.rules(fleet)
+        done = operations.edit(fleet, before.id, changes, rules, runtime=runtime, reason=reason)
+        see_to_choice(fleet, before.id, runtime, rules, reason=reason, say=console.say)
         view = operations.view(fleet, before.id)
     _tell(done, view, json=json)
 

@@ -100,6 +100,8 @@ class Status:
     waves: tuple[WaveLine, ...]
     items: tuple[Item, ...]
     services: Mapping[RuntimeName, int]
+    blocked: int
+    pinned: int
     written_off: bool
     scheduler: bool
 
@@ -114,6 +116,7 @@ class Around:
     controls: Sequence[Control]
     alive: Callable[[Holder], bool]
     now: datetime
+    pinned: int = 0
     written_off: bool = False
 
 
@@ -133,6 +136,8 @@ def look(sight: Sight, around: Around) -> Status:
         waves=tuple(_line(wave, sight.counts.get(wave.number, {}), driven) for wave in sight.waves),
         items=tuple(_items(sight.moves)),
         services=sight.placed,
+        blocked=len(around.blocked),
+        pinned=around.pinned,
         written_off=around.written_off,
         scheduler=SCHEDULER in driven,
     )

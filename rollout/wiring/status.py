@@ -6,7 +6,7 @@ from datetime import timedelta
 from rollout.errors import UsageError
 from rollout.operations.status import SHOWN, Around, Status, look
 from rollout.operations.subject import wave_number
-from rollout.store import blocks, setting
+from rollout.store import blocks, pins, setting
 from rollout.store.controls import Controls
 from rollout.store.database import Database
 from rollout.store.history import Happening, History
@@ -36,6 +36,7 @@ class Board:
         with self.database.reading() as session:
             blocked = {service: block.reason for service, block in blocks.every(session).items()}
             written_off = setting.written_off(session)
+            pinned = sum(pins.holds(pin, now) for pin in pins.every(session).values())
         active = Policies(self.database).active()
         around = Around(
             home=str(self.home.path),
@@ -44,6 +45,7 @@ class Board:
             controls=Controls(self.database).standing(now=now),
             alive=actor.alive,
             now=now,
+            pinned=pinned,
             written_off=written_off,
         )
         return look(sight, around)

@@ -32,7 +32,7 @@ MASKS = (
 
 
 def masked(text: str, home: Path) -> str:
-    text = text.replace(str(home), "<home>").replace(socket.gethostname(), "<host>")
+    text = text.replace(str(home), "<home>").replace(str(home.parent), "<folder>").replace(socket.gethostname(), "<host>")
     for pattern, mask in MASKS:
         text = pattern.sub(mask, text)
     return text
