@@ -100,7 +100,7 @@ def _opened(event: events.Opened) -> Lines:
         return [("A demo in memory: no processes, no traffic, time that leaps.", "bold")]
     address = f"http://{event.edge}/"
     return [
-        (f"The edge listens on {address} : point a load tool of your own at it, the name of a service as Host.", "bold"),
+        (f"The edge listens on {address} (the name of a service as Host):", "bold"),
         (f"  curl -H 'Host: {event.example}' {address}", ""),
     ]
 
