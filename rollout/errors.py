@@ -74,6 +74,10 @@ class StaleError(RolloutError):
     exit_code = Exit.STALE
 
 
+class ChangedError(StaleError):
+    """What a person was shown is not so any more: it is to be shown again."""
+
+
 class LockedError(RolloutError):
     """Somebody else holds the lease."""
 

@@ -8,7 +8,7 @@ import typer
 from rollout.cli.console import ask, ask_name, out
 from rollout.cli.signals import Stop, stopping
 from rollout.cli.ticker import Ticker
-from rollout.cli.wave_report import intent, summary
+from rollout.cli.wave_report import intent, interrupted, summary
 from rollout.errors import Exit, UsageError
 from rollout.model.plain import to_plain
 from rollout.operations.execute import Order, WaveReport, asks_for_a_typed_name, check, execute, report
@@ -123,6 +123,6 @@ class _Run:
             for text in summary(done):
                 out().print(text, markup=False)
         if done.interrupted:
-            self._ticker.say(f"interrupted, everything is saved and keeps serving; go on: rollout execute {done.wave}")
+            self._ticker.say(interrupted(done))
         elif done.exit == Exit.STOPPED:
             self._ticker.say(f"{done.wave} has stopped; next: rollout resume {done.wave}, or rollout abort {done.wave}")

@@ -8,13 +8,16 @@ from rich.text import Text
 
 from rollout.cli import console, plan_text
 from rollout.cli.when import since
-from rollout.errors import Exit
+from rollout.errors import ChangedError, Exit
 from rollout.model.plain import to_plain
 from rollout.operations.plan import Proposal, Summary, summary
 from rollout.store.plans import StoredPlan
 from rollout.wiring import actor
 from rollout.wiring import plan as wiring
 from rollout.wiring.plan import Asked, Planning
+
+TRIES = 5
+"""So often a plan is made again because a wave that it displaces changed while a person was asked."""
 
 app = typer.Typer()
 
@@ -33,8 +36,8 @@ def plan(
 ) -> None:
     """Cut what can move into waves, tier by tier, and store that as a plan. Starts nothing."""
     with wiring.opened() as home:
-        proposal = home.propose(Asked(tiers=tier or (), services=service or (), policy=policy, as_of=as_of))
-        stored = None if proposal.empty else _keep(home, proposal, yes=yes)
+        asked = Asked(tiers=tier or (), services=service or (), policy=policy, as_of=as_of)
+        proposal, stored = _agreed(home, asked, yes=yes)
     shown = stored.plan if stored else proposal.plan
     if out and stored:
         wiring.write(shown, out)
@@ -45,6 +48,18 @@ def plan(
         _print(proposal, stored, told)
     if detailed_exitcode and stored:
         raise typer.Exit(int(Exit.CHANGES))
+
+
+def _agreed(home: Planning, asked: Asked, *, yes: bool) -> tuple[Proposal, StoredPlan | None]:
+    """The plan, and as what it is stored. What changed between showing and storing is told, and asked for again."""
+    for _ in range(TRIES):
+        proposal = home.propose(asked)
+        try:
+            return proposal, None if proposal.empty else _keep(home, proposal, yes=yes)
+        except ChangedError as error:
+            changed = error
+            console.say(f"{error.what}: planned again")
+    raise changed
 
 
 def _keep(home: Planning, proposal: Proposal, *, yes: bool) -> StoredPlan:

@@ -1,12 +1,14 @@
 """Ctrl-C and SIGTERM while something is driven: the first asks to stop at the next safe point, a second Ctrl-C ends at once."""
 
+import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-from rollout.cli.console import say
 from rollout.errors import Exit
+
+STDERR = 2
 
 
 class Stop:
@@ -28,14 +30,18 @@ class Stop:
 
 @contextmanager
 def stopping(told: str = "stopping: what is under way is finished and saved first; Ctrl-C again ends at once") -> Iterator[Stop]:
-    """Signals are heard until the block ends. A second Ctrl-C is a KeyboardInterrupt."""
+    """Signals are heard until the block ends. A second Ctrl-C is a KeyboardInterrupt.
+
+    What is told goes straight to the file descriptor: a console may be in the middle of a line, holding its lock.
+    """
     stop = Stop()
 
     def hear(number: int, _frame: FrameType | None) -> None:
         if stop.by is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.by = signal.Signals(number)
-        say(told)
+        with suppress(OSError):
+            os.write(STDERR, f"{told}\n".encode())
 
     before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

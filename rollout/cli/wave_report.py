@@ -9,6 +9,8 @@ from rollout.operations.execute import Ending, WaveReport
 from rollout.store.waves import StoredWave
 
 MOST = 10
+TAKEN_UP_S = 2
+"""The scheduler looks every second for what nobody drives."""
 _WORDS = {State.FELL_BACK: "fell back", State.ABORTED: "brought back", State.STUCK: "stuck: nothing was stopped, look at it"}
 
 
@@ -51,6 +53,17 @@ def summary(report: WaveReport) -> list[str]:
     if len(listed) > MOST:
         lines.append(f"  and {len(listed) - MOST} more: rollout status {report.wave}")
     return lines
+
+
+def interrupted(report: WaveReport) -> str:
+    """What happens next with a wave whose driver was interrupted."""
+    wave = report.wave
+    if not report.begun:
+        return f"interrupted before {wave} began, nothing was changed; go on: rollout execute {wave}"
+    saved = "interrupted, everything is saved and keeps serving"
+    if report.scheduler:
+        return f"{saved}; the scheduler goes on with {wave} within {TAKEN_UP_S} s: rollout pause {wave} halts it"
+    return f"{saved}; no scheduler runs, so nobody goes on with {wave} until: rollout execute {wave}"
 
 
 def _line(ending: Ending) -> str:

@@ -18,6 +18,7 @@ from rollout.operations.back import carry_out
 from rollout.operations.means import Means
 from rollout.operations.order import Obstacle, TierLeft, obstacles, refuse, refuse_what_is_over
 from rollout.operations.settling import FELL, settle
+from rollout.operations.status import SCHEDULER
 from rollout.store.controls import Ask
 from rollout.store.waves import ENDED, PLANNED, StoredWave
 
@@ -45,7 +46,10 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaveReport:
-    """What a wave left behind. `stale`: rows that changed since planning, left for the next plan."""
+    """What a wave left behind. `stale`: rows that changed since planning, left for the next plan.
+
+    `begun`: the wave has begun, now or before. `scheduler`: one runs, which goes on with what has begun and nobody drives.
+    """
 
     wave: str
     tier: Tier
@@ -61,6 +65,8 @@ class WaveReport:
     lost: Mapping[str, str]
     queued: Mapping[str, str]
     interrupted: bool = False
+    begun: bool = True
+    scheduler: bool = False
     detached: bool = False
     again: bool = False
 
@@ -149,7 +155,9 @@ def report(
 ) -> WaveReport:
     """The wave as it stands in the store, and what its driver said when it ended."""
     told = report_of(wave, means.progress.moves(wave.facts.number), result)
-    return replace(told, detached=detached, again=again)
+    facts = means.progress.wave(wave.facts.number) or wave.facts
+    runs = means.live_lease(SCHEDULER) is not None
+    return replace(told, begun=facts.began is not None, scheduler=runs, detached=detached, again=again)
 
 
 def report_of(wave: StoredWave, rows: Sequence[Move], result: WaveResult | None) -> WaveReport:

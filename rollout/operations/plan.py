@@ -104,8 +104,11 @@ def propose(database: Database, policy: Policy, question: Question, *, as_of: As
 
 
 def keep(database: Database, proposal: Proposal, *, who: str, now: datetime) -> StoredPlan:
-    """The proposal is stored, and what it displaces superseded; the open plan where it would do exactly the same."""
-    return proposal.unchanged or Plans(database).store(proposal.plan, who=who, now=now)
+    """The proposal is stored, and what it displaces superseded; the open plan where it would do exactly the same.
+
+    ChangedError where it would displace a wave that wants a person's word and was not shown, or one that has begun since.
+    """
+    return proposal.unchanged or Plans(database).store(proposal.plan, who=who, now=now, agreed=proposal.displaced)
 
 
 def summary(plan: Plan, *, names: int = 3) -> Summary:

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import func, insert, select, update
 from sqlmodel import Session, col
 
-from rollout.errors import StaleError, UsageError
+from rollout.errors import ChangedError, StaleError, UsageError
 from rollout.executor.ports import ControlKind
 from rollout.model.plain import from_plain
 from rollout.model.plan import Plan
@@ -74,10 +74,12 @@ class Plans:
         with self._database.reading() as session:
             return _displaced(session, plan, now)
 
-    def store(self, plan: Plan, *, who: str, now: datetime) -> StoredPlan:
+    def store(self, plan: Plan, *, who: str, now: datetime, agreed: Collection[Displaced] | None = None) -> StoredPlan:
         """The plan is stored under the next free wave numbers, and what it displaces is superseded.
 
-        Where an open plan would do exactly the same, that one is returned and nothing is stored.
+        Where an open plan would do exactly the same, that one is returned and nothing is stored. `agreed`: what a person was
+        shown that it displaces. ChangedError, and nothing is stored, where one of these has begun since, or where another one
+        wants a person's word; None: nobody is asked.
         """
         with self._database.writing() as session:
             key = content(plan)
@@ -87,6 +89,8 @@ class Plans:
             first = counters.current(session, counters.WAVE) + 1
             stored = plan if plan.waves and plan.waves[0].number == first else numbered(plan, first)
             displaced = _displaced(session, stored, now)
+            if agreed is not None:
+                _require_agreement(session, displaced, agreed)
             _insert(session, stored, key, who=who, now=now)
             _supersede(session, stored, displaced, now)
             after = {"waves": [wave.name for wave in stored.waves], "superseded": [f"wave-{d.wave}" for d in displaced]}
@@ -190,6 +194,17 @@ def _insert(session: Session, plan: Plan, key: str, *, who: str, now: datetime) 
         for start in range(0, len(seats), _CHUNK):
             connection.execute(insert(MAIN.tables["planned"]), seats[start : start + _CHUNK])
     session.merge(CounterRow(name=counters.WAVE, value=plan.waves[-1].number))
+
+
+def _require_agreement(session: Session, displaced: Sequence[Displaced], agreed: Collection[Displaced]) -> None:
+    """ChangedError where what the plan displaces is not what a person was shown."""
+    news = [f"wave-{found.wave} is {found.told} now" for found in displaced if found.told and found not in agreed]
+    gone = {found.wave for found in agreed} - {found.wave for found in displaced}
+    states = select(col(WaveRow.number), col(WaveRow.state)).where(col(WaveRow.number).in_(sorted(gone)))
+    news += [f"wave-{number} is {state} now" for number, state in session.execute(states)]
+    if news:
+        what = f"since this plan was made, {' and '.join(news)}"
+        raise ChangedError(what, state="the plan was not stored", then="rollout plan")
 
 
 def _supersede(session: Session, plan: Plan, displaced: Sequence[Displaced], now: datetime) -> None:

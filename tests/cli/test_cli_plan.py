@@ -10,13 +10,16 @@ import pytest
 from rollout.cli.main import main
 from rollout.executor.ports import ControlKind
 from rollout.model.fleet import Kind, Pin, RuntimeName, Tier
+from rollout.operations.plan import Proposal
 from rollout.store import blocks, pins, placements
 from rollout.store.controls import Ask, Controls
 from rollout.store.database import Database
+from rollout.store.plans import StoredPlan
 from rollout.store.services import ask_for_v2
 from rollout.store.waves import Waves
 from rollout.wiring import actor
 from rollout.wiring.home import Home
+from rollout.wiring.plan import Planning
 from tests.store.running import placed, run, service
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -281,3 +284,44 @@ def test_the_case_on_its_first_day(database: Database, cli: Cli) -> None:
     ]
     out = cli("plan", "--policy", "runtime-v2", "--as-of", "2024-06-04")[1]
     assert "This plan has expired" in out
+
+
+def approved_meanwhile(database: Database, monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
+    """Somebody approves the wave between showing and storing, so many times with another word."""
+    keep, kept = Planning.keep, list[int]()
+
+    def late(planning: Planning, proposal: Proposal) -> StoredPlan:
+        if len(kept) < times:
+            kept.append(1)
+            ask = Ask(kind=ControlKind.APPROVAL, subject="wave-1", actor=f"eve{len(kept)}", reason="", value=f"eve{len(kept)}")
+            Controls(database).write(ask, now=actor.now())
+        return keep(planning, proposal)
+
+    monkeypatch.setattr(Planning, "keep", late)
+    return kept
+
+
+def test_a_wave_approved_while_the_plan_was_made_is_asked_for(
+    database: Database, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("fast.toml").write_text(FAST)
+    run(database, [service("a"), service("b")])
+    assert cli("plan", "--policy", "fast.toml", "--service", "a")[0] == 0
+    kept = approved_meanwhile(database, monkeypatch, 1)
+    code, out, err = cli("plan", "--policy", "fast.toml")
+    assert (code, kept) == (2, [1])
+    assert "since this plan was made, wave-1 is approved by eve1 now: planned again" in err
+    assert "takes the place of wave-1 (approved by eve1)" in err
+    assert out == ""
+    code, out, err = cli("plan", "--policy", "fast.toml", "--yes")
+    assert (code, "takes the place of wave-1" in out) == (0, True)
+
+
+def test_planning_again_and_again_ends(database: Database, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("fast.toml").write_text(FAST)
+    run(database, [service("a"), service("b")])
+    assert cli("plan", "--policy", "fast.toml", "--service", "a")[0] == 0
+    approved_meanwhile(database, monkeypatch, 99)
+    code, _, err = cli("plan", "--policy", "fast.toml", "--yes")
+    assert code == 5
+    assert "error: since this plan was made, wave-1 is approved by eve1, eve2" in err

@@ -194,9 +194,41 @@ def test_a_signal_saves_and_says_how_to_resume(
     driver.says("→ baking")
     driver.process.send_signal(number)
     assert driver.ends() == code
-    assert driver.err[-1] == "interrupted, everything is saved and keeps serving; go on: rollout execute wave-1"
+    assert driver.err[-1] == (
+        "interrupted, everything is saved and keeps serving; "
+        "no scheduler runs, so nobody goes on with wave-1 until: rollout execute wave-1"
+    )
     assert driver.out[-1] == "wave-1: nothing has moved · 1 under way"
     assert "nobody drives wave-1 since" in status()
+
+
+def test_an_interrupted_driver_says_that_the_scheduler_goes_on_and_it_does(
+    planned: Callable[[str], None], drivers: Callable[..., Driver]
+) -> None:
+    planned("slow.toml")
+    scheduler = drivers("scheduler")
+    scheduler.says("the scheduler runs")
+    until(lambda: "a scheduler runs" in status())
+    driver = drivers("execute", "wave-1")
+    driver.says("→ baking")
+    driver.process.send_signal(signal.SIGINT)
+    assert driver.ends() == 130
+    assert driver.err[-1] == (
+        "interrupted, everything is saved and keeps serving; "
+        "the scheduler goes on with wave-1 within 2 s: rollout pause wave-1 halts it"
+    )
+    scheduler.says("wave-1: nobody drives it, taken over")
+    assert f"process {scheduler.process.pid} on " in status()
+
+
+def test_a_wave_interrupted_before_it_began_says_so(planned: Callable[[str], None], drivers: Callable[..., Driver]) -> None:
+    planned("slow.toml")
+    run("rollout pause wave-1 --reason lunch")
+    driver = drivers("execute", "wave-1", "--wait")
+    driver.says("waiting: wave-1 is paused")
+    driver.process.send_signal(signal.SIGINT)
+    assert driver.ends() == 130
+    assert driver.err[-1] == "interrupted before wave-1 began, nothing was changed; go on: rollout execute wave-1"
 
 
 def test_the_scheduler_takes_over_what_nobody_drives(planned: Callable[[str], None], drivers: Callable[..., Driver]) -> None:

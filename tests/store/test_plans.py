@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from rollout.errors import StaleError, UsageError
+from rollout.errors import ChangedError, StaleError, UsageError
 from rollout.executor.ports import ControlKind
 from rollout.model.plan import Plan
 from rollout.model.policy import Amount, Policy, TierPolicy
@@ -18,7 +18,7 @@ from rollout.planner.seal import encoded
 from rollout.store import audit
 from rollout.store.controls import Ask, Controls
 from rollout.store.database import Database
-from rollout.store.plans import Plans, decoded, require_usable
+from rollout.store.plans import Displaced, Plans, decoded, require_usable
 from rollout.store.waves import Waves
 from rollout.wiring.home import Home
 from tests.planner.fleets import NOW, Tier, candidate
@@ -171,3 +171,33 @@ def test_every_changed_byte_of_a_file_is_found() -> None:
     for key in body:
         with pytest.raises(StaleError, match="its hash does not match"):
             decoded(json.dumps({**body, key: "other"}).encode(), "x.json")
+
+
+@pytest.mark.parametrize("how", ["approved", "detached", "begun"])
+def test_what_changed_since_a_person_was_asked_is_not_superseded(plans: Plans, database: Database, how: str) -> None:
+    plans.store(plan("a"), who="ann", now=NOW)
+    newer = plan("a", "b")
+    shown = plans.displaced(newer, NOW)
+    assert [(found.wave, found.told) for found in shown] == [(1, "")]
+    if how == "approved":
+        Controls(database).write(Ask(kind=ControlKind.APPROVAL, subject="wave-1", actor="eve", reason=""), now=NOW)
+    elif how == "detached":
+        Waves(database).detach(1, who="eve", why="", now=NOW)
+    else:
+        Waves(database).begin(1, who="eve", why="", now=NOW)
+    word = {"approved": "approved by eve", "detached": "left to the scheduler", "begun": "running"}[how]
+    with pytest.raises(ChangedError, match=f"wave-1 is {word} now") as caught:
+        plans.store(newer, who="ann", now=NOW, agreed=shown)
+    assert caught.value.exit_code == 5
+    assert plans.moment()[1] == 2
+    assert Waves(database).get(1).facts.state == ("running" if how == "begun" else "planned")
+
+
+def test_what_a_person_agreed_to_is_superseded(plans: Plans, database: Database) -> None:
+    plans.store(plan("a"), who="ann", now=NOW)
+    Controls(database).write(Ask(kind=ControlKind.APPROVAL, subject="wave-1", actor="eve", reason=""), now=NOW)
+    newer = plan("a", "b")
+    shown = plans.displaced(newer, NOW)
+    assert shown == [Displaced(wave=1, plan=shown[0].plan, told="approved by eve")]
+    plans.store(newer, who="ann", now=NOW, agreed=shown)
+    assert Waves(database).get(1).facts.state == "superseded"
