@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group
 from rich.text import Text
 
-from rollout.cli.when import clock, since, span
+from rollout.cli.when import since, span
 from rollout.executor.ports import Control
 from rollout.model.fleet import RuntimeName
 from rollout.model.state import State
@@ -99,7 +99,7 @@ def _item(item: Item, status: Status, width: int) -> Text:
     if item.waits_for:
         line.append(f", waits for {item.waits_for}")
     elif item.state is State.WARM and item.deadline:
-        line.append(f", legacy kept until {clock(item.deadline)}")
+        line.append(f", legacy kept until {since(item.deadline, status.at)}")
     if item.reason:
         line.append(f": {item.reason}")
     return line

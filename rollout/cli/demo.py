@@ -19,7 +19,7 @@ from rollout.demo.show import story
 from rollout.demo.story import INTERRUPTED, Story
 from rollout.errors import BrokenError, Exit, RolloutError
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

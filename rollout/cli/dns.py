@@ -7,7 +7,7 @@ import typer
 from rollout.errors import BrokenError
 from rollout.network.dns import LOOPBACK, serve
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

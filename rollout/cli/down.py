@@ -11,7 +11,7 @@ from rollout.wiring.home import find
 from rollout.wiring.host import down as bring_down
 from rollout.wiring.host import what_is_up
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 SHOWN = 20
 
 

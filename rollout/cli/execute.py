@@ -14,13 +14,14 @@ from rollout.model.plain import to_plain
 from rollout.operations.execute import Order, WaveReport, asks_for_a_typed_name, check, execute, report
 from rollout.operations.means import Means
 from rollout.store.waves import ENDED, StoredWave
+from rollout.wiring import actor
 from rollout.wiring.execute import Names
 from rollout.wiring.rehearse import rehearse
 from rollout.wiring.status import Board
 from rollout.wiring.world import Voice, means
 
 GOES_ON = frozenset({Exit.DONE, Exit.PARTIAL})
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command(name="execute")
@@ -76,8 +77,11 @@ class _Run:
         self._ticker.say("simulation: nothing is changed; what runs is copied, time leaps, gates see healthy services")
         worst = Exit.DONE
         for done in rehearse(self._tools, self._names.waves(target), self._ticker.tell, self._names.left, self._ticker.say):
-            self._show(done)
+            self._print(done)
             worst = max(worst, done.exit)
+            if done.exit not in GOES_ON:
+                self._ticker.say(f"{done.wave} would stop here")
+                break
         return int(worst)
 
     def _wave(self, number: int, *, alone: bool) -> Exit:
@@ -117,12 +121,15 @@ class _Run:
         if done.detached and not self._ticker.as_json:
             self._ticker.say(f"{done.wave} is left to the scheduler: rollout up keeps one, rollout status tells")
             return
-        if self._ticker.as_json:
-            self._ticker.event("report", {"report": to_plain(done)})
-        else:
-            for text in summary(done):
-                out().print(text, markup=False)
+        self._print(done)
         if done.interrupted:
             self._ticker.say(interrupted(done))
         elif done.exit == Exit.STOPPED:
             self._ticker.say(f"{done.wave} has stopped; next: rollout resume {done.wave}, or rollout abort {done.wave}")
+
+    def _print(self, done: WaveReport) -> None:
+        if self._ticker.as_json:
+            self._ticker.event("report", {"report": to_plain(done)})
+        else:
+            for text in summary(done, actor.now()):
+                out().print(text, markup=False)

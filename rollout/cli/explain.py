@@ -12,7 +12,7 @@ from rollout.model.plan import Strategy
 from rollout.operations.explain import Explanation, Planned
 from rollout.wiring import plan as wiring
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from rollout.model.plain import to_plain
 from rollout.operations.finalize import Readiness, refuse
 from rollout.wiring.finalize import Finalizing
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

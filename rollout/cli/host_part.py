@@ -7,7 +7,7 @@ import typer
 
 from rollout.wiring.host_desk import HostWorld
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

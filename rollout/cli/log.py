@@ -11,7 +11,7 @@ from rollout.model.plain import to_plain
 from rollout.store.history import Happening
 from rollout.wiring.status import Board
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -19,7 +19,7 @@ from rollout.wiring.plan import Asked, Planning
 TRIES = 5
 """So often a plan is made again because a wave that it displaces changed while a person was asked."""
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from rollout.cli import console
@@ -28,8 +28,8 @@ TOLD = {
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """A table without lines; cells are taken as they are."""
-    drawn = Table(*header, box=None, header_style="bold", pad_edge=False)
+    """A table without lines; cells are taken as they are, and the first of a row, its name, is never cut."""
+    drawn = Table(Column(header[0], no_wrap=True), *header[1:], box=None, header_style="bold", pad_edge=False)
     for row in rows:
         drawn.add_row(*(Text(cell) for cell in row))
     return drawn
@@ -58,15 +58,24 @@ def left_out(groups: Sequence[LeftOut]) -> list[str]:
 
 
 def moves(wave: Wave, shown: Shown) -> Table:
-    """One line for each move of a wave."""
-    rows = []
+    """One line for each move of a wave; why each is here, where that is not the same for all."""
+    rows: list[tuple[str, ...]] = []
+    alike = why_all(wave)
     for move in wave.moves:
         away = f"up to {span(move.downtime_s)}" if move.strategy is Strategy.RECREATE else "none"
         stands = shown.moves.get(move.service, State.PLANNED).replace("_", " ")
         stale = shown.stale.get(move.service)
         state = f"stale: {stale}" if stale else stands
-        rows.append((move.service, move.customer, move.strategy.value, away, span(move.expected_s), state, move.why))
-    return table(("service", "customer", "how", "downtime", "lasts about", "state", "why here"), rows)
+        row = (move.service, move.customer, move.strategy.value, away, span(move.expected_s), state)
+        rows.append(row if alike else (*row, move.why))
+    header = ("service", "customer", "how", "downtime", "lasts about", "state")
+    return table(header if alike else (*header, "why here"), rows)
+
+
+def why_all(wave: Wave) -> str:
+    """Why its moves are here, where that is the same for all; else empty."""
+    told = {move.why for move in wave.moves}
+    return told.pop() if len(told) == 1 else ""
 
 
 def print_plan(plan: Plan, summary: Summary, states: dict[str, str]) -> None:

@@ -11,7 +11,7 @@ from rollout.model.plain import to_plain
 from rollout.operations.policy import Known
 from rollout.wiring import plan as wiring
 
-app = typer.Typer(no_args_is_help=True, help="The policy in force: use, list, show.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The policy in force: use, list, show.")
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 

@@ -9,7 +9,7 @@ import typer
 from rollout.cli.console import say
 from rollout.wiring.schedule import loop
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

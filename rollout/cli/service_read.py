@@ -4,7 +4,7 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from rollout.cli import console, setting
@@ -40,7 +40,7 @@ def list_(
     if not sys.stdout.isatty():
         sys.stdout.writelines("\t".join(row) + "\n" for row in (COLUMNS, *rows))
     else:
-        table = Table(*COLUMNS, box=None, header_style="bold", pad_edge=False)
+        table = Table(Column(COLUMNS[0], no_wrap=True), *COLUMNS[1:], box=None, header_style="bold", pad_edge=False)
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         console.out().print(table)

@@ -13,7 +13,7 @@ from rollout.operations.plan import summary
 from rollout.operations.show import Shown
 from rollout.wiring import plan as wiring
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
@@ -61,7 +61,8 @@ def _print_wave(shown: Shown) -> None:
     state = shown.states.get(wave.name, "")
     out.print(Text(f"{wave.name} of {shown.plan.id}: {wave.tier}, {len(wave.moves)} to move, {state}{ahead}"))
     out.print(plan_text.moves(wave, shown))
-    lines = [*_beside(shown), *_stale(shown)]
+    alike = plan_text.why_all(wave)
+    lines = [*([f"why here: {alike}"] if alike else []), *_beside(shown), *_stale(shown)]
     if lines:
         out.print(Text("\n".join(lines)))
 

@@ -16,7 +16,7 @@ from rollout.operations.status import Status
 from rollout.wiring.status import Board
 
 EVERY_S = 1.0
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from rollout.cli.console import emit, out
 from rollout.model.plain import to_plain
 from rollout.wiring.store import unlock as unlock_lease
 
-app = typer.Typer(no_args_is_help=True, help="The store: unlock.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The store: unlock.")
 
 
 @app.callback()

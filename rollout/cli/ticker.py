@@ -10,11 +10,12 @@ from rich.text import Text
 
 from rollout.cli import board
 from rollout.cli.console import FORMAT_VERSION, out, say
-from rollout.cli.when import clock
+from rollout.cli.when import since
 from rollout.model.move import Entry, Move
 from rollout.model.plain import to_plain
 from rollout.operations.status import Status
 from rollout.operations.transitions import Transition, Transitions
+from rollout.wiring import actor
 
 MOST = 12
 Look = Callable[[], Status]
@@ -75,8 +76,8 @@ class Ticker:
 
 
 def line(transition: Transition) -> Text:
-    """`14:02:03 shop/api  launching → proving`."""
-    text = Text(f"{clock(transition.at)} {transition.service}  {transition.before} → ")
+    """`14:02:03 shop/api  launching → proving`; with the date where it is far from now, as a simulation gets."""
+    text = Text(f"{since(transition.at, actor.now())} {transition.service}  {transition.before} → ")
     text.append(transition.after, style=board.style(transition.state))
     if transition.reason:
         text.append(f": {transition.reason}")

@@ -11,7 +11,7 @@ from rollout.wiring.home import find_or_create
 from rollout.wiring.host import SCHEDULER, brought_back
 from rollout.wiring.host import up as bring_up
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

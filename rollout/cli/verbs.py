@@ -25,7 +25,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 Wave = Annotated[str | None, typer.Argument(help="A wave like wave-3; everything without it.")]
 Service = Annotated[str, typer.Argument(help="NAME or ENVIRONMENT/NAME.")]
 
-pause, resume, approve, abort, fail, revert, retry = (typer.Typer() for _ in range(7))
+pause, resume, approve, abort, fail, revert, retry = (typer.Typer(add_completion=False) for _ in range(7))
 
 
 @pause.command(name="pause")

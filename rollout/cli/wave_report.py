@@ -1,8 +1,9 @@
 """What a wave will do, and what it left behind, in words."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
-from rollout.cli.when import clock, span
+from rollout.cli.when import since, span
 from rollout.model.plan import Strategy
 from rollout.model.state import IN_FLIGHT, State
 from rollout.operations.execute import Ending, WaveReport
@@ -29,9 +30,9 @@ def intent(wave: StoredWave) -> Iterator[str]:
             yield f"  {move.service} cannot run twice: expect {span(move.downtime_s)} without it"
 
 
-def summary(report: WaveReport) -> list[str]:
+def summary(report: WaveReport, now: datetime) -> list[str]:
     """One line with everything, then a line for each service that needs attention where they are many."""
-    parts = [_moved(report)]
+    parts = [_moved(report, now)]
     for state in (State.STUCK, State.FELL_BACK, State.ABORTED):
         group = [ending for ending in report.fell if ending.state is state]
         if group:
@@ -70,13 +71,13 @@ def _line(ending: Ending) -> str:
     return f"  {ending.service}  {ending.state}" + (f": {ending.reason}" if ending.reason else "")
 
 
-def _moved(report: WaveReport) -> str:
+def _moved(report: WaveReport, now: datetime) -> str:
     if not report.moved:
         return "nothing has moved" if report.counts else "nothing has begun"
     finished = report.moved - report.warm
     told = []
     if report.warm and report.warm_until:
-        told.append(f"{report.warm} warm, legacy kept until {clock(report.warm_until)}")
+        told.append(f"{report.warm} warm, legacy kept until {since(report.warm_until, now)}")
     if finished:
         told.append(f"{finished} finished")
     return ", ".join(told)

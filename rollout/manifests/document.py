@@ -15,7 +15,10 @@ Place = Sequence[str | int]
 SPARE = 100_000
 LARGEST = 512 * 1024 * 1024
 _TOML_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
+_TOML_TWICE = ("Cannot overwrite", "Cannot declare")
 _TOML_END = " (at end of document)"
+_TOML_HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]")
+_TOML_KEY = re.compile(r"\s*([\w-]+|\"[^\"]*\"|'[^']*')\s*=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +94,24 @@ def _toml(content: bytes) -> Document:
     except tomllib.TOMLDecodeError as error:
         found = _TOML_LINE.search(str(error))
         line = int(found.group(1)) if found else text.rstrip().count("\n") + 1
-        raise FileProblemError(_TOML_LINE.sub("", str(error)).removesuffix(_TOML_END), line) from error
+        reason = _TOML_LINE.sub("", str(error)).removesuffix(_TOML_END)
+        raise FileProblemError((reason.startswith(_TOML_TWICE) and _twice(text, line)) or reason, line) from error
     except RecursionError as error:
         raise FileProblemError("nested too deeply") from error
     return Document(value, lambda place: _toml_line(text, place))
+
+
+def _twice(text: str, number: int) -> str:
+    """What the line says a second time, with the line where it stands first; empty where it repeats nothing."""
+    lines = text.split("\n")[:number]
+    table = max((at for at, line in enumerate(lines[:-1]) if line.lstrip().startswith("[")), default=-1)
+    for pattern, begin in ((_TOML_HEADER, 0), (_TOML_KEY, table + 1)):
+        found = [(at, match[1]) for at, line in enumerate(lines[begin:], begin + 1) if (match := pattern.match(line))]
+        same = [at for at, said in found if found[-1] == (number, said)]
+        if len(same) > 1:
+            what = "duplicate table" if pattern is _TOML_HEADER else "duplicate key"
+            return f"{what} {found[-1][1]!r}, first on line {same[0]}"
+    return ""
 
 
 def _toml_line(text: str, place: Place) -> int | None:

@@ -1,7 +1,7 @@
 """Executing a wave: may it begin, drive it, and what it left behind."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -74,13 +74,13 @@ class WaveReport:
 Left = Callable[[Policy], Mapping[Tier, TierLeft]]
 
 
-def standing_obstacles(means: Means, wave: StoredWave, order: Order, left: Left) -> list[Obstacle]:
-    """What stands against the wave now."""
+def standing_obstacles(means: Means, wave: StoredWave, order: Order, left: Left, *, over: Collection[int] = ()) -> list[Obstacle]:
+    """What stands against the wave now, if the waves `over` were over."""
     first = [entry.tier for entry in wave.policy.tiers][:1] == [wave.facts.tier]
     ordered = wave.facts.state == PLANNED and not order.out_of_order and not wave.wave.boarding and not first
     return obstacles(
         wave,
-        waves=means.progress.waves(),
+        waves=[facts for facts in means.progress.waves() if facts.number not in over],
         left=left(wave.policy) if ordered else {},
         controls=means.controls.standing(now=means.clock.now()),
         out_of_order=order.out_of_order,

@@ -78,7 +78,7 @@ class Explanation:
 _OWNER = "its owner"
 _OPERATOR = "whoever runs the rollout"
 REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
-    Reason.PINNED: ((_OWNER, "rollout unpin {service}"), (_OWNER, "rollout service set {service} --runtime v2")),
+    Reason.PINNED: ((_OWNER, "rollout service set {service} --runtime v2"),),
     Reason.BLOCKED: ((_OWNER, "rollout service deploy {service}"), (_OPERATOR, "rollout retry {service}")),
     Reason.NO_COMMAND: ((_OWNER, "rollout service set {service} --command …"),),
     Reason.NO_ENGINE: (

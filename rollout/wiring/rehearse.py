@@ -34,13 +34,14 @@ def rehearse(means: Means, numbers: Sequence[int], tell: Tell, left: Left, say: 
     leases = MemoryLeases(clock)
     journal = MemoryJournal(leases, clock)
     ports = _Ports(clock=clock, leases=leases, journal=journal)
-    for number in numbers:
+    for place, number in enumerate(numbers):
         wave = means.waves.get(number)
         if wave.facts.state == ENDED:
+            say(f"{wave.facts.name} has ended: nothing to simulate")
             continue
         refuse_what_is_over(wave, means.clock.now())
-        for obstacle in standing_obstacles(means, wave, Order(), left):
-            say(f"it would wait: {obstacle.text}")
+        for obstacle in standing_obstacles(means, wave, Order(), left, over=numbers[:place]):
+            say(f"{wave.facts.name} would wait: {obstacle.text}")
         _copy(means, wave, journal)
         world = _world(means, wave, ports, tell)
         lease = leases.take(wave.facts.name, actor.holder(f"execute {wave.facts.name} --dry-run"))

@@ -10,6 +10,7 @@ import pytest
 from rollout.cli.main import main
 from rollout.executor.ports import ControlKind
 from rollout.model.fleet import Kind, Pin, RuntimeName, Tier
+from rollout.operations.explain import REMEDIES
 from rollout.operations.plan import Proposal
 from rollout.store import blocks, pins, placements
 from rollout.store.controls import Ask, Controls
@@ -222,7 +223,7 @@ def test_explain_tells_why_there(fleet: Database, cli: Cli) -> None:
 
 
 WHY_NOT = {
-    "pinned": ("pinned", "waits for driver", "the end of the pin", "rollout unpin shop/pinned"),
+    "pinned": ("pinned", "waits for driver", "the end of the pin", "rollout service set shop/pinned --runtime v2"),
     "blocked": ("blocked", "5xx on v2", "a repaired release, other health settings, or a retry", "rollout retry shop/blocked"),
     "cron": ("cron", "there is no cut-over", "a cut-over for cron services", ""),
     "hobby": ("tier_unknown", "the policy fast has no tier hobby", "a policy that names its tier", "rollout policy use FILE"),
@@ -238,6 +239,24 @@ def test_explain_tells_why_not_and_who_can_change_it(fleet: Database, cli: Cli, 
     assert detail in str(found["detail"])
     assert detail in text
     assert command in text
+
+
+@pytest.mark.parametrize("command", sorted({command for each in REMEDIES.values() for _, command in each}))
+def test_every_command_that_explain_names_exists(cli: Cli, command: str) -> None:
+    words = [word for word in command.split()[1:] if word.islower() and word.isalpha()]
+    code, told, _ = cli(*words, "--help")
+    assert code == 0
+    assert [word for word in command.split() if word.startswith("--") and word not in told] == []
+
+
+def test_a_narrow_terminal_cuts_no_service_s_name(fleet: Database, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [f"{letter * 20}-server" for letter in "kl"]
+    run(fleet, [service(name, environment="production") for name in names])
+    cli("plan", "--policy", "fast.toml")
+    lines = [line.rstrip() for number in (1, 2, 3) for line in cli("show", f"wave-{number}")[1].splitlines()]
+    assert [any(line.startswith(f"production/{name} ") for line in lines) for name in names] == [True, True]
+    assert [line for line in lines if len(line) > 80] == []
 
 
 def test_policies_are_listed_shown_and_put_in_force(fleet: Database, cli: Cli) -> None:

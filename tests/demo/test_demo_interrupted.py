@@ -27,7 +27,6 @@ def place() -> Iterator[Path]:
 
 
 @pytest.mark.timeout(200)
-@pytest.mark.xdist_group("demo")
 @pytest.mark.parametrize(
     ("signal_sent", "code", "latest_line"),
     [(signal.SIGINT, 130, 0), (signal.SIGTERM, 143, 60)],

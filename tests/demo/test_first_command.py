@@ -31,7 +31,6 @@ def clone(tmp_path: Path) -> Path:
 
 
 @pytest.mark.timeout(500)
-@pytest.mark.xdist_group("demo")
 def test_the_first_command_runs_the_demo_and_everything_happens_as_told(clone: Path) -> None:
     command = first_command()
     assert command.endswith("rollout demo")

@@ -62,7 +62,11 @@ def test_each_format_reads_the_same_and_knows_its_lines(content: bytes, suffix: 
 @pytest.mark.parametrize(
     ("content", "suffix", "line", "reason"),
     [
-        (b"a = 1\na = 2\n", ".toml", 2, "Cannot overwrite a value"),
+        (b"a = 1\na = 2\n", ".toml", 2, "duplicate key 'a', first on line 1"),
+        (b"[x]\na = 1\n[y]\na = 1\n'b c' = 1\n'b c' = 2\n", ".toml", 6, "duplicate key \"'b c'\", first on line 5"),
+        (b"[x]\na = 1\n[y.z]\n[ x ]\na = 1\n", ".toml", 4, "duplicate table 'x', first on line 1"),
+        (b"a = 1\na.b = 2\n", ".toml", 2, "Cannot overwrite a value"),
+        (b"a = 1\na = \n", ".toml", 2, "Invalid value"),
         (b"a = 1\n\n[b", ".toml", 3, "Expected ']'"),
         (b"a = \n", ".toml", 1, "Invalid value"),
         (b"a: 1\nb:\n  c: 1\n  c: 2\n", ".yaml", 4, "found duplicate key"),

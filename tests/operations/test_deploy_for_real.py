@@ -16,8 +16,6 @@ from dnslib import DNSRecord
 from rollout.cli.console import report
 from rollout.cli.main import app
 
-pytestmark = pytest.mark.xdist_group("deploy-for-real")  # one host part, used by one test after the other
-
 APP = """
 import os
 def app(environ, start_response):
