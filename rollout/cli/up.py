@@ -8,8 +8,9 @@ from rollout.cli import main
 from rollout.cli.console import emit, say
 from rollout.model.plain import to_plain
 from rollout.wiring.home import find_or_create
-from rollout.wiring.host import SCHEDULER, brought_back
+from rollout.wiring.host import brought_back
 from rollout.wiring.host import up as bring_up
+from rollout.wiring.host_desk import SCHEDULER
 
 app = typer.Typer(add_completion=False)
 

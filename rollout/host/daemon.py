@@ -6,13 +6,14 @@ import signal
 import socketserver
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rollout.errors import LockedError
 from rollout.host import protocol
 from rollout.host.address import Address
 
-LOOK_S = 0.3
+LOOK_S = 0.2
 LONGEST_LINE = 16 << 20
 
 
@@ -45,9 +46,12 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 
 class Daemon:
-    """Serves `desk` on the socket of `folder`; calls `look` every 0.3 s. One per folder: a second one is a LockedError."""
+    """Serves `desk` on the socket of `folder`; calls each of `looks` every 0.2 s. One per folder: a second one is a LockedError.
 
-    def __init__(self, folder: Path, desk: object, version: str, look: Callable[[], object]) -> None:
+    No look waits for another: following a port must not wait for an instance that is slow to start.
+    """
+
+    def __init__(self, folder: Path, desk: object, version: str, *looks: Callable[[], object]) -> None:
         self.address = Address(folder)
         self._lock = os.open(folder / "daemon.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -56,7 +60,7 @@ class Daemon:
             os.close(self._lock)
             raise LockedError(f"another host part serves {folder}", then="rollout down, or leave it") from error
         self._server = _Server(self.address.prepare(), desk, version)
-        self._look = look
+        self._looks = looks
         self._ended = threading.Event()
 
     def start(self) -> None:
@@ -64,13 +68,23 @@ class Daemon:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
 
     def run(self) -> None:
-        """Serve and look until SIGTERM or SIGINT."""
+        """Serve and look until SIGTERM or SIGINT, or until a look fails: its error is raised then."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._ended.set())
         self.start()
-        while not self._ended.wait(LOOK_S):
-            self._look()
+        with ThreadPoolExecutor(len(self._looks)) as pool:
+            looking = [pool.submit(self._look, look) for look in self._looks]
+            self._ended.wait()
         self.close()
+        for one in looking:
+            one.result()
+
+    def _look(self, look: Callable[[], object]) -> None:
+        try:
+            while not self._ended.wait(LOOK_S):
+                look()
+        finally:
+            self._ended.set()
 
     def close(self) -> None:
         """Nobody is answered any more; the socket is gone, the folder free for another."""

@@ -119,10 +119,14 @@ class KeepingDesk(Desk):
 
     def follow_ports(self) -> None:
         """Whoever follows leads to the port that is listened on now."""
-        for held, listeners in self._moved([held for held in self._wanted() if held.follows]):
-            found = self._choose(held.spec, listeners)
-            if found is not None:
-                self._attempt(held, partial(self._attach_again, port=found[0], note=found[1]))
+        if moved := list(self._moved([held for held in self._wanted() if held.follows])):
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                list(pool.map(lambda one: self._follow(*one), moved))
+
+    def _follow(self, held: Held, listeners: Sequence[Listener]) -> None:
+        found = self._choose(held.spec, listeners)
+        if found is not None:
+            self._attempt(held, partial(self._attach_again, port=found[0], note=found[1]))
 
     def _wanted(self) -> list[Held]:
         return [held for record in self.ledger.records() for held in record.held.values() if held.wanted]

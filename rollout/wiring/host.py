@@ -20,13 +20,13 @@ from rollout.store.database import FILE, Database
 from rollout.store.progress import Progress
 from rollout.wiring.actor import alive, now, user
 from rollout.wiring.home import Home
-from rollout.wiring.host_desk import HostWorld, folder, keeper, own, own_version
+from rollout.wiring.host_desk import SCHEDULER, HostWorld, check_edge, folder, keeper, own, own_version
 
 START_S = 20.0
 LOOK_S = 0.02
 TRIES = 2
 GRACE_S = 10.0
-HOST_PART, SCHEDULER = "host-part", "scheduler"
+HOST_PART = "host-part"
 Say = Callable[[str], None]
 
 
@@ -79,6 +79,7 @@ def _begin(home: Home) -> bool:
     keep = keeper(home.path)
     began = not running(home)
     if began:
+        check_edge(home.path)
         keep.start(own(home.path, HOST_PART))
     client = Client(folder(home.path), own_version(), patience_s=0)
     limit = time.monotonic() + START_S
@@ -96,17 +97,19 @@ def _begin(home: Home) -> bool:
 
 
 def up(home: Home, *, scheduler: bool) -> Up:
-    """The host part of this version runs, and all that should run; with `scheduler`, a scheduler too.
+    """The host part of this version runs, and all that should run; a scheduler with `scheduler` alone.
 
     PartialError names instances that could not be started; everything else runs then.
     """
     replaced = _end_other_version(home)
+    if not scheduler:
+        keeper(home.path).stop(SCHEDULER, GRACE_S)
     began = _begin(home)
     client = Client(folder(home.path), own_version(), lives=lambda: running(home))
     led_back = take_over_notes(home)
+    started = client.bring_back()
     if scheduler:
         keeper(home.path).start(own(home.path, SCHEDULER))
-    started = client.bring_back()
     place = client.hello()
     return Up(
         began=began,

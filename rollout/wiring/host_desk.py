@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 import rollout
+from rollout.edge.envoy import NAME as EDGE
 from rollout.edge.envoy import EnvoyEdge
 from rollout.errors import BrokenError, TransientError
 from rollout.host.daemon import Daemon
@@ -21,8 +22,9 @@ from rollout.host.desk import Doers
 from rollout.host.keep import Keeper, Program
 from rollout.host.ledger import Ledger
 from rollout.host.notes import Notes
-from rollout.host.ports import InstanceSpec, Kept, Listener
+from rollout.host.ports import InstanceSpec, Kept, Listener, Phase
 from rollout.host.processes import HostPorts
+from rollout.host.shim_state import locked
 from rollout.host.upkeep import KeepingDesk
 from rollout.network import dns
 from rollout.network.ask import Asker, Question
@@ -33,6 +35,10 @@ from rollout.runtimes.engines.process import ProcessEngine
 
 LOST_S, TEND_S = 2.0, 5.0
 READY_S, TRIES = 15.0, 3
+EDGE_GRACE_S = 2.0
+SCHEDULER = "scheduler"
+SOON_S = 0.3
+"""One of several ports is followed when it answers so soon: others that moved do not wait for it."""
 LOOPBACK = "127.0.0.1"
 
 
@@ -109,48 +115,75 @@ class HostWorld:
         return [self.edge.kept(), Kept(name="dns", argv=dns.argv(str(self._names), self._dns_port))]
 
     def prepare(self) -> None:
-        """Edge and names run and answer. BrokenError, with the last lines of its log, when the edge does not."""
-        self.edge.prepare()
-        for kept in self.kept():
-            self.keeper.start(program(self.home, kept))
+        """Edge and names run and answer; an edge with another configuration than now has been started again.
+
+        BrokenError when the edge does not answer: who has its port, or else the last lines of its log.
+        """
+        if self.edge.prepare():
+            self.keeper.stop(EDGE, EDGE_GRACE_S)
+        check_edge(self.home)
+        self._keep()
         limit = time.monotonic() + READY_S
         while not self.edge.ready():
-            facts = self.keeper.facts("edge")
-            if time.monotonic() > limit or (facts and facts.restarts >= TRIES):
-                lines = "\n".join(self.keeper.tail("edge", 5))
+            facts = self.keeper.facts(EDGE)
+            given_up = facts is not None and facts.restarts >= TRIES
+            if given_up:
+                self.keeper.stop(EDGE, EDGE_GRACE_S)
+                check_edge(self.home)
+            if given_up or time.monotonic() > limit:
+                lines = "\n".join(self.keeper.tail(EDGE, 5))
                 raise BrokenError("the edge does not answer", state=f"its last lines: {lines}", then="rollout up")
             time.sleep(0.02)
 
+    def _keep(self) -> None:
+        """Edge and names are kept; and the scheduler, where it was lost and not stopped."""
+        for kept in self.kept():
+            self.keeper.start(program(self.home, kept))
+        scheduler = self.keeper.facts(SCHEDULER)
+        if scheduler is not None and scheduler.phase is Phase.LOST:
+            self.keeper.start(own(self.home, SCHEDULER))
+
     def serve(self) -> None:
         """Be the host part until SIGTERM."""
-        daemon = Daemon(self.folder, self.desk, own_version(), self._look)
+        daemon = Daemon(self.folder, self.desk, own_version(), self.desk.follow_ports, self._look)
         self.prepare()
         daemon.run()
         self.edge.close()
 
     def _look(self) -> None:
-        self.desk.follow_ports()
         if time.monotonic() - self._looked > LOST_S:
             self._looked = time.monotonic()
             self.desk.replace_lost()
         if time.monotonic() - self._tended > TEND_S:
             self._tended = time.monotonic()
-            for kept in self.kept():
-                self.keeper.start(program(self.home, kept))
+            self._keep()
             with contextlib.suppress(TransientError):
                 self.edge.tend()
 
-    def _problem(self, spec: InstanceSpec, address: str) -> str:
-        answer = self._asker.ask(address, Question(path=spec.health_path, host_name=spec.host_name))
+    def _problem(self, spec: InstanceSpec, address: str, timeout_s: float = 2.0) -> str:
+        question = Question(path=spec.health_path, host_name=spec.host_name, timeout_s=timeout_s)
+        answer = self._asker.ask(address, question)
         return "" if answer.good else f"its copy on {spec.runtime} at {address} answers: {answer.said}"
 
     def _choose(self, spec: InstanceSpec, listeners: Sequence[Listener]) -> tuple[int, str] | None:
         def answers(port: int) -> bool:
-            return not self._problem(spec, f"{LOOPBACK}:{port}")
+            return not self._problem(spec, f"{LOOPBACK}:{port}", SOON_S)
 
         wanted = Wanted(given=spec.port, declared=spec.port_declared)
         choice = choose(listeners, wanted, answers if spec.health_path else None)
         return None if choice.port is None else (choice.port, choice.note)
+
+
+def check_edge(home: Path) -> None:
+    """The edge runs, or could: BrokenError when another program has its port."""
+    place = keeper(home).folder / EDGE
+    if locked(place):
+        return
+    try:
+        EnvoyEdge(folder(home) / "edge").check_port()
+    except BrokenError:
+        if not locked(place):  # else the host part has started it just now: it is the edge itself that listens
+            raise
 
 
 def own(home: Path, command: str) -> Program:
