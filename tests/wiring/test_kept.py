@@ -61,7 +61,7 @@ def test_an_edge_port_that_another_program_has_is_one_clear_error(at: Home, caps
             main(["up", "--no-scheduler"])
         assert ended.value.code == 1
         said = capsys.readouterr().err
-        assert f"the edge cannot listen on {edge}: Address already in use" in said
+        assert f"the edge cannot listen on {edge}: Address already in use" in said.splitlines()[0]
         assert "the edge is not running; routes and weights are kept" in said
         assert f"remove {folder(at.path) / 'edge' / 'port'}" in said
         assert not host.running(at)
