@@ -97,6 +97,10 @@ class TakenError(FencedError):
         self.services = services
 
 
+class CrowdedError(TransientError):
+    """Other waves have begun moves since room was looked for; nothing of the batch was written."""
+
+
 class ClashError(StaleError):
     """These services have another live move; nothing of the batch was written. `services`: id to that move's id."""
 

@@ -7,7 +7,8 @@ from typing import Protocol
 import pytest
 
 from rollout.contract.leases import ANN, BEN
-from rollout.errors import ClashError, FencedError, TakenError
+from rollout.errors import ClashError, CrowdedError, FencedError, TakenError
+from rollout.executor.crowd import NOBODY, Crowd
 from rollout.executor.enrol import enrol
 from rollout.executor.fold import apply
 from rollout.executor.memory import VirtualClock
@@ -207,3 +208,28 @@ class JournalContract:
         assert rig.standing.release(API, 1) == newest
         assert rig.standing.release(API, 9) is None
         assert rig.standing.setting(API) == Setting()
+
+    def test_what_flies_in_other_waves_is_counted(self, rig: Rig, lease: Lease) -> None:
+        """Not what is planned, warm or ended, and not what flies in the wave itself."""
+        found = begun(rig, lease)
+        assert rig.journal.beside(3) == NOBODY
+        assert rig.journal.beside(4) == Crowd(total=1, customers={found.customer: 1}, environments={found.environment: 1})
+        back = event(rig, found, Event.ABORT, State.FALLING_BACK)
+        rig.journal.commit(lease, Batch(writes=[back]))
+        assert rig.journal.beside(4).total == 1
+        rig.journal.commit(lease, Batch(writes=[event(rig, back.row, Event.OK, State.ABORTED)]))
+        assert rig.journal.beside(4) == NOBODY
+
+    def test_nothing_begins_where_more_flies_than_was_seen(self, rig: Rig, lease: Lease) -> None:
+        """CrowdedError, and nothing of the batch is written; with the count as it is the same batch is."""
+        other = rig.leases.take("wave-4", BEN)
+        enrol(rig.journal, other, [row(rig, WEB, 4)])
+        planned = rig.journal.moves(4)[0]
+        seen = rig.journal.beside(4)
+        begun(rig, lease)
+        writes = [event(rig, planned, Event.OK, State.PUBLISHING)]
+        with pytest.raises(CrowdedError):
+            rig.journal.commit(other, Batch(writes=writes, beside=seen))
+        assert rig.journal.moves(4) == [planned]
+        rig.journal.commit(other, Batch(writes=writes, beside=rig.journal.beside(4)))
+        assert rig.journal.moves(4)[0].state is State.PUBLISHING

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from rollout.executor.crowd import Crowd
 from rollout.model.move import Move
 from rollout.model.policy import Concurrency
 from rollout.model.state import IN_FLIGHT, State
@@ -25,12 +26,14 @@ class Tally:
         self._add(before, -1)
         self._add(after, 1)
 
-    def has_room(self, row: Move, limits: Concurrency) -> bool:
-        """One more move may fly: in all, of this customer, in this environment."""
+    def has_room(self, row: Move, limits: Concurrency, beside: Crowd) -> bool:
+        """One more move may fly, with what flies in other waves: in all, of this customer, in this environment."""
+        customer = self.customers[row.customer] + beside.customers.get(row.customer, 0)
+        environment = self.environments[row.environment] + beside.environments.get(row.environment, 0)
         return (
-            self.in_flight() < limits.total
-            and (limits.per_customer is None or self.customers[row.customer] < limits.per_customer)
-            and (limits.per_environment is None or self.environments[row.environment] < limits.per_environment)
+            self.in_flight() + beside.total < limits.total
+            and (limits.per_customer is None or customer < limits.per_customer)
+            and (limits.per_environment is None or environment < limits.per_environment)
         )
 
     def in_flight(self) -> int:

@@ -6,13 +6,14 @@ from functools import lru_cache
 
 from rollout.errors import BrokenError
 from rollout.executor.actions import Case, Do, Fire, Look, Remind, Seen, Wait, worst
+from rollout.executor.crowd import NOBODY, Crowd
 from rollout.executor.decide import decide
 from rollout.executor.enrol import enrol, planned_row
 from rollout.executor.entries import Scribe
 from rollout.executor.flights import Done, Failed, Flights, Hindered, Landing, Lost, look, run
 from rollout.executor.ledger import Ledger, patient
 from rollout.executor.observe import observe
-from rollout.executor.ports import HEARTBEAT_S, Control
+from rollout.executor.ports import Control
 from rollout.executor.result import Until, WaveResult
 from rollout.executor.standing import Orders, read
 from rollout.executor.steps import Task
@@ -103,7 +104,7 @@ class Driver:
 
     def _beat(self) -> None:
         now = self._world.clock.now()
-        if (now - self._lease.heartbeat).total_seconds() >= HEARTBEAT_S:
+        if (now - self._lease.heartbeat).total_seconds() >= self._lease.beats_s:
             lease = self._lease
             self._lease = patient(lambda: self._world.leases.renew(lease), lease, now)
 
@@ -195,18 +196,19 @@ class Driver:
         if self._ledger.tally.states[State.PLANNED] == 0 or (self._orders.rules.forbids_beginning() and not back):
             return
         after = -1
-        while self._ledger.tally.in_flight() < self._orders.limits.total:
+        beside = None if back else self._world.journal.beside(self._wave.number)
+        while self._ledger.tally.in_flight() + (beside or NOBODY).total < self._orders.limits.total:
             page = self._world.journal.planned(self._wave.number, after, BATCH)
             for row in page:
-                self._begin_if_it_may(row)
+                self._begin_if_it_may(row, beside)
             if len(page) < BATCH:
                 return
             after = page[-1].position
 
-    def _begin_if_it_may(self, row: Move) -> None:
+    def _begin_if_it_may(self, row: Move, beside: Crowd | None) -> None:
         now = self._world.clock.now()
         passed_over = self._ledger.touched(row.id) or row.service in self._ledger.lost
-        if passed_over or not self._ledger.tally.has_room(row, self._orders.limits):
+        if passed_over or not self._ledger.tally.has_room(row, self._orders.limits, beside or NOBODY):
             return
         if not row.path.back and (row.service in self._orders.rules.paused_services or self._world.closed(now, row.expected_s)):
             return
@@ -219,7 +221,7 @@ class Driver:
             self._ledger.write(row, self._scribe.event(row, gone, now))
         else:
             write = self._scribe.began(row, now, release=running.release, source_token=running.token)
-            self._advance(self._ledger.write(row, write), None)
+            self._advance(self._ledger.begin(row, write, beside), None)
 
     # deciding and acting
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from rollout.errors import RolloutError, TakenError
+from rollout.errors import CrowdedError, RolloutError, TakenError
 from rollout.executor.budget import Tally
+from rollout.executor.crowd import Crowd
 from rollout.executor.ports import Batch, Write
 from rollout.executor.world import World
 from rollout.model.lease import Lease
@@ -33,6 +34,8 @@ class Ledger:
     _taken: list[int] = field(default_factory=list)
     _starts: list[Start] = field(default_factory=list)
     _rows: dict[str, Move] = field(default_factory=dict)
+    _begun: set[str] = field(default_factory=set)
+    _beside: Crowd | None = None
 
     def count(self) -> None:
         """The tally is that of the journal and of what is about to be written, without services that are lost."""
@@ -46,6 +49,13 @@ class Ledger:
         self._rows[write.row.id] = write.row
         self._later.pop(write.row.id, None)
         return write.row
+
+    def begin(self, before: Move, write: Write, beside: Crowd | None) -> Move:
+        """As `write`, of a move that begins because there is room for it beside what flies in other waves (None: always)."""
+        if beside is not None:
+            self._begun.add(before.id)
+            self._beside = beside
+        return self.write(before, write)
 
     def later(self, row: Move, when: datetime) -> None:
         """The row is to be looked at then."""
@@ -81,15 +91,31 @@ class Ledger:
         """All that was collected is durable; what may begin now. FencedError when the lease is not ours any more."""
         while self._writes or self._later or self._taken:
             try:
-                self.world.journal.commit(lease, Batch(writes=self._writes, taken=self._taken, later=self._later))
+                self.world.journal.commit(lease, self._batch())
                 break
             except TakenError as taken:
                 self.lose(dict(taken.services))
+            except CrowdedError:
+                self._begin_none()
         return self._emptied()
+
+    def _batch(self) -> Batch:
+        beside = self._beside if any(w.row.id in self._begun for w in self._writes) else None
+        return Batch(writes=self._writes, taken=self._taken, later=self._later, beside=beside)
+
+    def _begin_none(self) -> None:
+        """What was to begin in this commit does not; it is looked for room again."""
+        self._writes = [w for w in self._writes if w.row.id not in self._begun]
+        self._starts = [s for s in self._starts if s.row.id not in self._begun]
+        self._later = {id: when for id, when in self._later.items() if id not in self._begun}
+        self._rows = {id: row for id, row in self._rows.items() if id not in self._begun}
+        self._begun, self._beside = set(), None
+        self.count()
 
     def _emptied(self) -> list[Start]:
         starts, writes = self._starts, self._writes
         self._writes, self._later, self._taken, self._starts, self._rows = [], {}, [], [], {}
+        self._begun, self._beside = set(), None
         for write in writes:
             self.world.tell(write.entry, write.row)
         return starts

@@ -5,7 +5,8 @@ from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rollout.errors import ClashError, FencedError, TakenError
+from rollout.errors import ClashError, CrowdedError, FencedError, TakenError
+from rollout.executor.crowd import NOBODY, Crowd
 from rollout.executor.locked import locked
 from rollout.executor.ports import LEASE_S, Batch, Clock, Control, Effects, Write
 from rollout.model.fleet import Placement, Release, RuntimeName, Setting
@@ -131,10 +132,16 @@ class MemoryJournal:
         """One row."""
         return self.rows.get(id)
 
+    def beside(self, wave: int) -> Crowd:
+        """What is in flight in other waves."""
+        return NOBODY.and_these(r for r in self.rows.values() if r.wave != wave)
+
     def commit(self, lease: Lease, batch: Batch) -> None:
         """All or nothing."""
         self._leases.check(lease)
         self._check(lease, batch.writes)
+        if batch.beside is not None and self.beside(batch.writes[0].row.wave).has_grown(batch.beside):
+            raise CrowdedError("other waves have begun more moves")
         for write in batch.writes:
             self.entries.append(write.entry)
             self.rows[write.row.id] = replace(write.row, due=first_due(write.row, write.entry.at))

@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from rollout.executor.crowd import Crowd
 from rollout.model.fleet import Placement, Release, RuntimeName, Setting
 from rollout.model.lease import Holder, Lease
 from rollout.model.move import Entry, Move
@@ -17,7 +18,6 @@ from rollout.model.state import State
 from rollout.model.verdict import Verdict
 
 LEASE_S = 15.0
-HEARTBEAT_S = 3.0
 
 
 class Clock(Protocol):
@@ -209,11 +209,15 @@ class Write:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What one transaction writes: entries in order, verbs that are obeyed, and when rows are to be looked at again."""
+    """What one transaction writes: entries in order, verbs that are obeyed, and when rows are to be looked at again.
+
+    `beside`: what was in flight in other waves when moves of this batch were let begin; None where none begins.
+    """
 
     writes: Sequence[Write] = ()
     taken: Sequence[int] = ()
     later: Mapping[str, datetime] = field(default_factory=dict)
+    beside: Crowd | None = None
 
 
 class Journal(Protocol):
@@ -234,11 +238,15 @@ class Journal(Protocol):
     def move(self, id: str) -> Move | None:
         """One row."""
 
+    def beside(self, wave: int) -> Crowd:
+        """What is in flight in all other waves."""
+
     def commit(self, lease: Lease, batch: Batch) -> None:
         """All of it or nothing, durable on return.
 
         FencedError when the lease is no longer ours; TakenError with the services whose rows another driver has written,
-        or holds a newer lease on; ClashError with the services that have another live move.
+        or holds a newer lease on; ClashError with the services that have another live move; CrowdedError when more is in
+        flight in other waves than the batch knows of.
         """
 
 

@@ -27,3 +27,8 @@ class Lease:
     holder: Holder
     heartbeat: datetime
     expires: datetime
+
+    @property
+    def beats_s(self) -> float:
+        """Its holder renews it so often (seconds): five times before it would expire."""
+        return (self.expires - self.heartbeat).total_seconds() / 5

@@ -2,10 +2,10 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from rollout.errors import RolloutError
-from rollout.executor.ports import HEARTBEAT_S, Leases
+from rollout.executor.ports import Leases
 from rollout.model.lease import Holder, Lease
 
 
@@ -31,9 +31,12 @@ def holding(leases: Leases, subject: str, holder: Holder) -> Iterator[Lease]:
     ended = threading.Event()
 
     def renew() -> None:
-        with suppress(RolloutError):
-            while not ended.wait(HEARTBEAT_S):
+        while not ended.wait(lease.beats_s):
+            try:
                 leases.renew(lease)
+            except RolloutError as error:
+                if not error.retry:
+                    return
 
     heart = threading.Thread(target=renew, name=f"lease on {subject}", daemon=True)
     heart.start()

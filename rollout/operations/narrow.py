@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
+from rollout.executor.crowd import Crowd
 from rollout.executor.ports import Batch, Control, Journal, Standing
 from rollout.executor.standing import VERBS
 from rollout.model.fleet import Placement, Release, Setting
@@ -47,6 +48,11 @@ class Narrowed:
     def move(self, id: str) -> Move | None:
         """One row."""
         return self._journal.move(id)
+
+    def beside(self, wave: int) -> Crowd:
+        """What is in flight in other waves, and beside these services in this one."""
+        rest = (row for row in self._journal.moves(wave) if row.service not in self._services)
+        return self._journal.beside(wave).and_these(rest)
 
     def commit(self, lease: Lease, batch: Batch) -> None:
         """As the journal does."""

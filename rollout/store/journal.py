@@ -7,7 +7,8 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from rollout.errors import ClashError, TakenError
+from rollout.errors import ClashError, CrowdedError, TakenError
+from rollout.executor.crowd import Crowd
 from rollout.executor.fold import from_body
 from rollout.executor.ports import Batch, Control, Write
 from rollout.model.fleet import Placement, Release, Setting
@@ -55,6 +56,11 @@ class StoreJournal:
         """One row."""
         return next(iter(self._rows(select(TABLE.c.body, TABLE.c.due).where(TABLE.c.id == id))), None)
 
+    def beside(self, wave: int) -> Crowd:
+        """What is in flight in other waves."""
+        with self._database.reading() as session:
+            return moves.beside(session, wave)
+
     def commit(self, lease: Lease, batch: Batch) -> None:
         """All of it or nothing, durable on return."""
         try:
@@ -73,6 +79,8 @@ class StoreJournal:
         taken = {w.row.service: newer[w.row.service] for w in batch.writes if w.row.service in newer}
         if taken:
             raise TakenError({service: f"taken over by lease {number}" for service, number in taken.items()})
+        if batch.beside is not None and moves.beside(session, batch.writes[0].row.wave).has_grown(batch.beside):
+            raise CrowdedError("other waves have begun more moves")
         first = moves.append(session, [write.entry for write in batch.writes])
         moves.put(session, batch.writes, first)
         _do(session, batch.writes)

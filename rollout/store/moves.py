@@ -5,14 +5,17 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import text as literal
 from sqlmodel import Session
 
 from rollout.errors import TakenError
-from rollout.executor.fold import to_body
+from rollout.executor.crowd import NOBODY, Crowd
+from rollout.executor.fold import from_body, to_body
 from rollout.executor.memory import first_due
 from rollout.executor.ports import Write
 from rollout.model.move import Entry, Move
-from rollout.store.tables import MAIN
+from rollout.model.state import IN_FLIGHT
+from rollout.store.tables import BUSY, MAIN
 
 TABLE = MAIN.tables["move"]
 JOURNAL = MAIN.tables["journal"]
@@ -85,6 +88,13 @@ def other_live(session: Session, writes: Sequence[Write]) -> dict[str, str]:
         rows = session.execute(select(TABLE.c.service, TABLE.c.id).where(here))
         found |= {row.service: row.id for row in rows if row.id not in ours}
     return found
+
+
+def beside(session: Session, wave: int) -> Crowd:
+    """What is in flight in all other waves."""
+    states = [state.value for state in IN_FLIGHT]
+    flying = select(TABLE.c.body).where(literal(BUSY), TABLE.c.state.in_(states), TABLE.c.wave != wave)
+    return NOBODY.and_these(from_body(body) for body in session.execute(flying).scalars())
 
 
 def text(at: datetime) -> str:

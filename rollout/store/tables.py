@@ -166,6 +166,10 @@ class PlannedRow(MainTable, table=True):
     service: str
 
 
+BUSY = "live = 1 AND state <> 'planned'"
+"""Rows of moves that have begun and not ended: few, however many wait. A query that says just this finds them by an index."""
+
+
 class MoveRow(MainTable, table=True):
     """The current row of a move: its journal added up. One live move per service is an invariant of the database.
 
@@ -177,6 +181,7 @@ class MoveRow(MainTable, table=True):
         Index("move_by_due", "wave", "due"),
         Index("move_by_state", "wave", "state", "position"),
         Index("move_by_service", "service"),
+        Index("move_under_way", "state", sqlite_where=text(BUSY), postgresql_where=text(BUSY)),
         Index(
             "one_live_move",
             "service",

@@ -7,9 +7,16 @@ from datetime import UTC, datetime
 
 import psutil
 
+from rollout.errors import UsageError
+from rollout.executor.ports import LEASE_S
 from rollout.model.lease import Holder
+from rollout.store.database import Database
+from rollout.store.leases import StoreLeases
 
 SAME_START_S = 1.0
+LASTS = "ROLLOUT_LEASE_S"
+"""Setting: a driver that has not been heard of for so many seconds is taken over. All commands on a home must agree."""
+SHORTEST_S = 0.5
 
 
 def user() -> str:
@@ -29,6 +36,24 @@ def holder(doing: str) -> Holder:
     """This process, as a lease names it."""
     started = psutil.Process().create_time()
     return Holder(user=user(), host=socket.gethostname(), pid=os.getpid(), started=started, doing=doing)
+
+
+def leases(database: Database) -> StoreLeases:
+    """Who drives what in this store. UsageError where ROLLOUT_LEASE_S is no time that a lease may last."""
+    return StoreLeases(database, now, alive, lasts_s=_lasts_s())
+
+
+def _lasts_s() -> float:
+    named = os.environ.get(LASTS)
+    if not named:
+        return LEASE_S
+    try:
+        seconds = float(named)
+    except ValueError:
+        seconds = 0.0
+    if not SHORTEST_S <= seconds < float("inf"):
+        raise UsageError(f"{LASTS}={named} is no time", then=f"set it to seconds, at least {SHORTEST_S:g}; default {LEASE_S:g}")
+    return seconds
 
 
 def alive(holder: Holder) -> bool:

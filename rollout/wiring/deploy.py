@@ -11,7 +11,6 @@ from rollout.operations import back
 from rollout.operations.deploy import Means, Tell, refuse
 from rollout.operations.replace import Live
 from rollout.store.deploys import Deploys
-from rollout.store.leases import StoreLeases
 from rollout.store.services import Services
 from rollout.wiring import actor
 from rollout.wiring.clock import SystemClock
@@ -38,7 +37,7 @@ def desk(doing: str, *, tell: Tell = lambda _s, _l: None, say: Callable[[str], N
     clock, deploys = SystemClock(), Deploys(database, actor.now)
     means = Means(
         deploys=deploys,
-        leases=StoreLeases(database, actor.now, actor.alive),
+        leases=actor.leases(database),
         holder=actor.holder(doing),
         live=_once(lambda: live(host_part(home, say=say), clock, policy_in_force(database))),
         bring_back=lambda service, verb: _bring_back(home, deploys, service, verb, tell=tell, say=say),

@@ -1,7 +1,6 @@
 """What `rollout store` does to a home's store."""
 
 from rollout.model.lease import Lease
-from rollout.store.leases import StoreLeases
 from rollout.wiring import actor
 from rollout.wiring.home import find
 
@@ -10,6 +9,6 @@ def unlock(number: int, reason: str) -> Lease:
     """The lease is gone. LockedError for a live one, UsageError for an unknown one."""
     database = find().database()
     try:
-        return StoreLeases(database, actor.now, actor.alive).unlock(number, who=actor.user(), why=reason)
+        return actor.leases(database).unlock(number, who=actor.user(), why=reason)
     finally:
         database.close()

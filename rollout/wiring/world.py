@@ -16,7 +16,6 @@ from rollout.operations.means import Means
 from rollout.store.controls import Controls
 from rollout.store.database import Database
 from rollout.store.journal import StoreJournal
-from rollout.store.leases import StoreLeases
 from rollout.store.progress import Progress
 from rollout.store.services import Services
 from rollout.store.waves import Waves
@@ -75,7 +74,7 @@ class _Workshop:
             controls=Controls(self.database),
             journal=journal,
             standing=journal,
-            leases=StoreLeases(self.database, actor.now, actor.alive),
+            leases=actor.leases(self.database),
             clock=self.clock,
             user=actor.user(),
             holder=actor.holder,
@@ -96,7 +95,7 @@ class _Workshop:
             clock=self.clock,
             journal=journal,
             standing=journal,
-            leases=StoreLeases(self.database, actor.now, actor.alive),
+            leases=actor.leases(self.database),
             runtimes={name: AnyRuntime(name, parts) for name in RuntimeName},
             edge=AnyEdge(parts),
             gates=[health, *traffic],

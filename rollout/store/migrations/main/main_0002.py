@@ -99,6 +99,14 @@ def _move() -> None:
     op.create_index("move_by_service", "move", ["service"], unique=False)
     op.create_index("move_by_state", "move", ["wave", "state", "position"], unique=False)
     op.create_index(
+        "move_under_way",
+        "move",
+        ["state"],
+        unique=False,
+        sqlite_where=sa.text("live = 1 AND state <> 'planned'"),
+        postgresql_where=sa.text("live = 1 AND state <> 'planned'"),
+    )
+    op.create_index(
         "one_live_move", "move", ["service"], unique=True, sqlite_where=sa.text("live = 1"), postgresql_where=sa.text("live = 1")
     )
 
