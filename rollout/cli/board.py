@@ -1,12 +1,14 @@
 """The status as lines of text: what needs a person first, then failures, waves, and what moves."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from rich.console import Group
 from rich.text import Text
 
 from rollout.cli.when import since, span
 from rollout.executor.ports import Control
+from rollout.host.ports import Note
 from rollout.model.fleet import RuntimeName
 from rollout.model.state import State
 from rollout.operations.status import Driver, Item, Status, Undriven, WaveLine
@@ -39,6 +41,8 @@ def lines(status: Status, *, most: int = MOST) -> Iterator[Text]:
     for undriven in status.undriven:
         yield Text(nobody(undriven, status), style="bold red")
     yield _head(status)
+    for note in status.led_back:
+        yield Text(_led_back(note, status), style="yellow")
     for control in status.halted:
         yield Text(_halt(control, status), style="yellow")
     if status.failures:
@@ -77,6 +81,12 @@ def _halt(control: Control, status: Status) -> str:
     past = {"pause": "paused", "freeze": "frozen", "limit": f"limited to {control.value}"}[control.kind]
     then = {"pause": f"; next: rollout resume{named}"}.get(control.kind, "")
     return f"{what} {past} by {control.actor} since {since(control.at, status.at)}{why}{then}"
+
+
+def _led_back(note: Note, status: Status) -> str:
+    at = since(datetime.fromisoformat(note.at), status.at)
+    told = f"{note.service} was led back to legacy without the store by {note.actor} at {at}"
+    return f"{told}; no driver may act for it until the store knows; next: rollout up"
 
 
 def _listed(items: Sequence[Item], status: Status, most: int) -> Iterator[Text]:

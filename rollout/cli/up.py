@@ -11,6 +11,7 @@ from rollout.wiring.home import find_or_create
 from rollout.wiring.host import brought_back
 from rollout.wiring.host import up as bring_up
 from rollout.wiring.host_desk import SCHEDULER
+from rollout.wiring.led_back import take_over_notes
 
 app = typer.Typer(add_completion=False)
 
@@ -24,12 +25,13 @@ def up(
     """Bring back what should run on this host: instances, weights, names, edge. Also after a reboot."""
     home = find_or_create()
     done = bring_up(home, scheduler=scheduler and SCHEDULER in main.COMMANDS)
+    led_back = take_over_notes(home)
     if json:
-        emit({"home": str(home.path), **to_plain(done)})
+        emit({"home": str(home.path), **to_plain(done), "led_back": led_back})
         return
     if done.replaced:
         say(f"replaced the host part of version {done.replaced}; instances stayed")
     say(("started the host part" if done.began else "the host part runs") + brought_back(done.started))
-    for service in done.led_back:
+    for service in led_back:
         say(f"{service}: the store knows now that it was led back to legacy")
     print(f"edge {done.edge}\ndns  {done.dns}")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rollout.cli.console import emit, out
+from rollout.cli.console import emit, out, say
 from rollout.cli.signals import stopping
 from rollout.cli.ticker import Ticker
 from rollout.errors import Exit, UsageError
@@ -17,7 +17,7 @@ from rollout.operations.subject import is_wave
 from rollout.operations.verbs import Said, worst
 from rollout.wiring.execute import Names
 from rollout.wiring.home import find
-from rollout.wiring.host import revert_without_store
+from rollout.wiring.led_back import revert_without_store
 from rollout.wiring.world import Voice, means
 
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why, for the audit and for everybody who looks.")]
@@ -117,7 +117,7 @@ def _run(act: Callable[[Means, Names], Sequence[Said]], *, as_json: bool) -> Non
 def _without_store(subjects: Sequence[str], *, as_json: bool) -> None:
     said = []
     for subject in subjects:
-        note = revert_without_store(find(), subject)
+        note = revert_without_store(find(), subject, say)
         text = f"{note.service}: all traffic goes to legacy, nothing was stopped; the store hears of it when it can be written"
         said.append(Said(subject=note.service, text=text))
     _show(said, as_json=as_json)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rollout.executor.ports import Control, ControlKind
+from rollout.host.ports import Note
 from rollout.model.fleet import RuntimeName, Tier
 from rollout.model.lease import Holder, Lease
 from rollout.model.move import Move
@@ -14,6 +15,7 @@ from rollout.store.progress import Sight, WaveFacts
 
 SHOWN = (IN_FLIGHT | {State.WARM, State.FINISHING, State.STUCK, State.FELL_BACK}) - {State.PLANNED}
 HALTS = frozenset({ControlKind.PAUSE, ControlKind.FREEZE, ControlKind.LIMIT})
+LEADS_BACK = frozenset({ControlKind.REVERT, ControlKind.FAIL})
 LATE_S = 30.0
 SCHEDULER = "scheduler"
 ORDER = (
@@ -88,7 +90,10 @@ class WaveLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """Everything that `rollout status` tells, of one moment. `services`: how many have traffic on each runtime."""
+    """Everything that `rollout status` tells, of one moment. `services`: how many have traffic on each runtime.
+
+    `led_back`: services whose `revert --without-store` the store has not taken over yet; no driver may act for them.
+    """
 
     at: datetime
     home: str
@@ -104,6 +109,7 @@ class Status:
     pinned: int
     written_off: bool
     scheduler: bool
+    led_back: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +124,7 @@ class Around:
     now: datetime
     pinned: int = 0
     written_off: bool = False
+    led_back: Sequence[Note] = ()
 
 
 def look(sight: Sight, around: Around) -> Status:
@@ -134,12 +141,13 @@ def look(sight: Sight, around: Around) -> Status:
         halted=tuple(c for c in around.controls if c.kind in HALTS),
         failures=tuple(_failures(sight.moves, around.blocked)),
         waves=tuple(_line(wave, sight.counts.get(wave.number, {}), driven) for wave in sight.waves),
-        items=tuple(_items(sight.moves)),
+        items=tuple(_items(sight.moves, _asked(around.controls))),
         services=sight.placed,
         blocked=len(around.blocked),
         pinned=around.pinned,
         written_off=around.written_off,
         scheduler=SCHEDULER in driven,
+        led_back=tuple(around.led_back),
     )
 
 
@@ -202,12 +210,17 @@ def _failures(moves: Sequence[Move], blocked: Mapping[str, str]) -> list[Item]:
     return found
 
 
-def _items(moves: Sequence[Move]) -> list[Item]:
+def _asked(controls: Sequence[Control]) -> Mapping[str, str]:
+    """Verbs that lead back and that no driver has obeyed yet, by service."""
+    return {c.subject: f"a driver, to {c.kind} as {c.actor} asked: {c.reason}" for c in controls if c.kind in LEADS_BACK}
+
+
+def _items(moves: Sequence[Move], asked: Mapping[str, str]) -> list[Item]:
     shown = [m for m in moves if m.state not in FINAL and m.state is not State.STUCK]
-    return [_item(m) for m in sorted(shown, key=lambda m: (ORDER.index(m.state), m.since, m.service))]
+    return [_item(m, asked.get(m.service, "")) for m in sorted(shown, key=lambda m: (ORDER.index(m.state), m.since, m.service))]
 
 
-def _item(move: Move) -> Item:
+def _item(move: Move, waits_for: str = "") -> Item:
     return Item(
         service=move.service,
         wave=wave_name(move.wave),
@@ -215,7 +228,7 @@ def _item(move: Move) -> Item:
         weight=move.weight,
         target=move.target,
         since=move.since,
-        waits_for=move.waits_for,
+        waits_for=waits_for or move.waits_for,
         reason=move.reason,
         due=move.due,
         deadline=move.deadline,

@@ -15,7 +15,6 @@ class Up:
     began: bool
     replaced: str
     started: Sequence[str]
-    led_back: Sequence[str]
     edge: str
     dns: str
     scheduler: bool

@@ -16,6 +16,7 @@ from rollout.wiring import actor
 from rollout.wiring.clock import SystemClock
 from rollout.wiring.home import Home, find
 from rollout.wiring.host import host_part
+from rollout.wiring.led_back import take_over_notes
 from rollout.wiring.live import default_engine, live, policy_in_force
 from rollout.wiring.world import Voice
 from rollout.wiring.world import means as driving_means
@@ -34,6 +35,7 @@ def desk(doing: str, *, tell: Tell = lambda _s, _l: None, say: Callable[[str], N
     """The home that is found. The host part is started at the first use of what runs on it, and that is said by `say`."""
     home = find()
     database = home.database()
+    take_over_notes(home, start=True, say=say)
     clock, deploys = SystemClock(), Deploys(database, actor.now)
     means = Means(
         deploys=deploys,

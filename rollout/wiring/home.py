@@ -4,6 +4,8 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rollout.errors import BrokenError, UsageError
@@ -25,6 +27,15 @@ class Home:
         engine = connect(self.path / FILE)
         upgrade(engine, str(self.path / FILE))
         return Database(engine, str(self.path / FILE))
+
+    @contextmanager
+    def opened(self) -> Iterator[Database]:
+        """The store, closed afterwards."""
+        database = self.database()
+        try:
+            yield database
+        finally:
+            database.close()
 
     def key(self) -> bytes:
         """The key of keyed hashes (32 bytes, 0600), made on first use; read once, since a fleet is hashed in bulk."""

@@ -6,19 +6,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from rollout.errors import BrokenError, HostGoneError, PartialError, RolloutError, UsageError
-from rollout.executor.ports import ControlKind
+from rollout.errors import BrokenError, HostGoneError, PartialError
 from rollout.host.address import Address
 from rollout.host.client import Client
 from rollout.host.ledger import Ledger
-from rollout.host.ports import Note
 from rollout.host.shim_state import locked, read
-from rollout.model.state import FINAL, State
 from rollout.operations.updown import Down, Up, refuse_while_driven
-from rollout.store.controls import Ask, Controls
-from rollout.store.database import FILE, Database
+from rollout.store.database import FILE
 from rollout.store.progress import Progress
-from rollout.wiring.actor import alive, now, user
+from rollout.wiring.actor import alive, now
 from rollout.wiring.home import Home
 from rollout.wiring.host_desk import SCHEDULER, HostWorld, check_edge, folder, keeper, own, own_version
 
@@ -35,26 +31,31 @@ def running(home: Home) -> bool:
     return locked(keeper(home.path).folder / HOST_PART)
 
 
+def client(home: Home) -> Client:
+    """Asks the host part that runs; nothing is started. Every call is a HostGoneError where there is none."""
+    return Client(folder(home.path), own_version(), lives=lambda: running(home))
+
+
 def host_part(home: Home, *, start: bool = True, say: Say = lambda _: None) -> Client:
     """Asks the host part. Where there is none, it is started, with all that should run, and that is said.
 
     With `start=False` nothing is started: every call is then a HostGoneError where there is none. BrokenError for a host part
     of another version: `rollout up` replaces it.
     """
-    client = Client(folder(home.path), own_version(), lives=lambda: running(home))
+    part = client(home)
     if not start:
-        return client
+        return part
     if _begin(home):
-        say(f"started the host part{_bring_back(client, say)}; rollout down ends it")
+        say(f"started the host part{_bring_back(part, say)}; rollout down ends it")
     else:
-        _check_version(client)
-    return client
+        _check_version(part)
+    return part
 
 
-def _bring_back(client: Client, say: Say) -> str:
+def _bring_back(part: Client, say: Say) -> str:
     """What could not be brought back is said; it keeps nobody from working with the rest."""
     try:
-        return brought_back(client.bring_back())
+        return brought_back(part.bring_back())
     except PartialError as error:
         say(error.what)
         return ""
@@ -65,8 +66,8 @@ def brought_back(started: Sequence[str]) -> str:
     return f", brought back {len(started)} instance{'s' if len(started) != 1 else ''}" if started else ""
 
 
-def _check_version(client: Client) -> None:
-    found = client.hello()["version"]
+def _check_version(part: Client) -> None:
+    found = part.hello()["version"]
     if found != own_version():
         raise BrokenError(
             f"the host part is of version {found}, this command of {own_version()}",
@@ -81,11 +82,11 @@ def _begin(home: Home) -> bool:
     if began:
         check_edge(home.path)
         keep.start(own(home.path, HOST_PART))
-    client = Client(folder(home.path), own_version(), patience_s=0)
+    part = Client(folder(home.path), own_version(), patience_s=0)
     limit = time.monotonic() + START_S
     while True:
         with contextlib.suppress(HostGoneError):
-            client.hello()
+            part.hello()
             return began
         facts = keep.facts(HOST_PART)
         if time.monotonic() > limit or (began and facts and facts.restarts >= TRIES):
@@ -105,17 +106,15 @@ def up(home: Home, *, scheduler: bool) -> Up:
     if not scheduler:
         keeper(home.path).stop(SCHEDULER, GRACE_S)
     began = _begin(home)
-    client = Client(folder(home.path), own_version(), lives=lambda: running(home))
-    led_back = take_over_notes(home)
-    started = client.bring_back()
+    part = client(home)
+    started = part.bring_back()
     if scheduler:
         keeper(home.path).start(own(home.path, SCHEDULER))
-    place = client.hello()
+    place = part.hello()
     return Up(
         began=began,
         replaced=replaced,
         started=started,
-        led_back=led_back,
         edge=place["edge"],
         dns=place["dns"],
         scheduler=scheduler,
@@ -126,7 +125,7 @@ def _end_other_version(home: Home) -> str:
     """No host part (and no scheduler) of another version runs; that version, or empty. Instances stay."""
     if not running(home):
         return ""
-    found = Client(folder(home.path), own_version(), lives=lambda: running(home)).hello()["version"]
+    found = client(home).hello()["version"]
     if found == own_version():
         return ""
     for name in (SCHEDULER, HOST_PART):
@@ -173,47 +172,3 @@ def down(home: Home) -> Down:
     world.edge.forget()
     Address(folder(home.path)).remove()
     return ended
-
-
-def revert_without_store(home: Home, name: str) -> Note:
-    """All traffic of the service goes to legacy, through the host part alone; the store is not opened.
-
-    UsageError for an unknown or ambiguous name, BrokenError when legacy is not well (nothing was changed then).
-    """
-    client = Client(folder(home.path), own_version(), lives=lambda: running(home))
-    if not running(home):
-        _begin(home)
-        _bring_back(client, lambda _: None)
-    known = sorted({one.service for one in client.instances()})
-    found = [service for service in known if name in {service, service.partition("/")[2]}]
-    if len(found) != 1:
-        what = f"{name} is ambiguous: {', '.join(found)}" if found else f"the host part runs no service {name}"
-        raise UsageError(what, then="name it ENVIRONMENT/NAME")
-    return client.lead_back(found[0], user(), now().isoformat(timespec="seconds"))
-
-
-def take_over_notes(home: Home) -> list[str]:
-    """The services whose `revert --without-store` the store knows from now on: a live move of each is asked to revert.
-
-    Nothing is done, and nothing lost, while host part or store cannot be used.
-    """
-    client = Client(folder(home.path), own_version(), lives=lambda: running(home))
-    taken: list[str] = []
-    with contextlib.suppress(RolloutError):
-        notes = client.notes()
-        if not notes:
-            return taken
-        database = home.database()
-        for note in notes:
-            _write_down(database, note)
-            client.forget_note(note.service)
-            taken.append(note.service)
-        database.close()
-    return taken
-
-
-def _write_down(database: Database, note: Note) -> None:
-    live = Progress(database).sight(states=[state for state in State if state not in FINAL], limit=1_000_000).moves
-    if any(move.service == note.service for move in live):
-        reason = f"led back to legacy without the store at {note.at}"
-        Controls(database).write(Ask(kind=ControlKind.REVERT, subject=note.service, actor=note.actor, reason=reason), now=now())

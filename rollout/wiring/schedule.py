@@ -12,7 +12,7 @@ from rollout.schedule.loop import Loop
 from rollout.wiring import actor
 from rollout.wiring.execute import Names
 from rollout.wiring.home import find
-from rollout.wiring.host import take_over_notes
+from rollout.wiring.led_back import take_over_notes
 from rollout.wiring.world import Voice, means
 
 Say = Callable[[str], None]
@@ -26,7 +26,7 @@ def loop(say: Say, stop: threading.Event, *, once: bool) -> Iterator[Loop]:
         names = Names(tools, home)
 
         def look() -> list[str]:
-            take_over_notes(home)
+            take_over_notes(home, say=say)
             return untended(tools, names.left)
 
         def work(name: str) -> None:

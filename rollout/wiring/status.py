@@ -15,6 +15,7 @@ from rollout.store.progress import Progress
 from rollout.store.services import Services
 from rollout.wiring import actor
 from rollout.wiring.home import Home, find
+from rollout.wiring.led_back import pending, take_over_notes
 
 LOG_LIMIT = 10_000
 
@@ -27,7 +28,11 @@ class Board:
         self.database: Database = self.home.database()
 
     def status(self, wave: str | None = None) -> Status:
-        """Where everything stands now, or one wave. UsageError for an unknown wave."""
+        """Where everything stands now, or one wave. UsageError for an unknown wave.
+
+        What was led back without the store is in the store from now on, if host part and store can be used.
+        """
+        take_over_notes(self.home)
         number = wave_number(wave) if wave else None
         progress, now = Progress(self.database), actor.now()
         if number is not None and number > 0 and progress.wave(number) is None:
@@ -47,6 +52,7 @@ class Board:
             now=now,
             pinned=pinned,
             written_off=written_off,
+            led_back=pending(self.home),
         )
         return look(sight, around)
 

@@ -23,6 +23,7 @@ from rollout.wiring import actor
 from rollout.wiring.clock import SystemClock
 from rollout.wiring.engines import AnyEdge, AnyGate, AnyRuntime, Parts, engine_of
 from rollout.wiring.home import Home, find
+from rollout.wiring.led_back import take_over_notes
 from rollout.wiring.live import default_engine, policy_in_force
 from rollout.wiring.memory import MemoryEngine
 from rollout.wiring.preconditions import Preconditions
@@ -50,6 +51,7 @@ def means(home: Home | None = None, voice: Voice = SILENT) -> Iterator[Means]:
     """What operations that drive are handed, on the home that is found; store and threads are closed afterwards."""
     home = home or find()
     database = home.database()
+    take_over_notes(home, start=True, say=voice.say)
     with ThreadPoolExecutor(THREADS, thread_name_prefix="effect") as pool:
         try:
             yield _Workshop(home=home, database=database, voice=voice, pool=pool).means()

@@ -24,7 +24,7 @@ from rollout.host.ports import Attached, Phase
 from rollout.host.shim_state import ShimState, read
 from rollout.model.fleet import RestartPolicy
 from rollout.store.tables import LeaseRow
-from rollout.wiring import actor, host
+from rollout.wiring import actor, host, led_back
 from rollout.wiring.home import Home
 from rollout.wiring.host_desk import folder, keeper
 from tests.host.host_rigs import spec
@@ -265,16 +265,16 @@ def test_revert_without_the_store_then_the_store_takes_the_note_over(at: Home) -
     edge = begin(at)
     (at.path / "store.sqlite").write_bytes(b"damaged" * 1000)
     with pytest.raises(UsageError, match="runs no service web"):
-        host.revert_without_store(at, "web")
-    assert host.revert_without_store(at, "api").service == SERVICE
+        led_back.revert_without_store(at, "web")
+    assert led_back.revert_without_store(at, "api").service == SERVICE
     client = host.host_part(at)
     with pytest.raises(FencedError, match="led back to legacy without the store"):
         client.weigh(SERVICE, NAME, 100, FENCE + 1)
     assert {one.facts.phase for one in seen(at).values()} == {Phase.RUNNING}
-    assert host.take_over_notes(at) == []
+    assert led_back.take_over_notes(at) == []
     assert len(client.notes()) == 1
     (at.path / "store.sqlite").unlink()
-    assert host.up(at, scheduler=False).led_back == [SERVICE]
+    assert led_back.take_over_notes(at) == [SERVICE]
     client.weigh(SERVICE, NAME, 0, FENCE + 1)
     assert get(edge) == 200
 
@@ -308,7 +308,7 @@ def test_revert_without_the_store_on_a_full_disk(small_disk: Path, monkeypatch: 
         assert shutil.disk_usage(small_disk).free == 0
         with pytest.raises(BrokenError, match="No space left"):
             host.host_part(at).weigh(SERVICE, NAME, 100, FENCE + 1)
-        host.revert_without_store(at, SERVICE)
+        led_back.revert_without_store(at, SERVICE)
         new = seen(at)["new.0"].facts.pid
         os.kill(new or 0, signal.SIGSTOP)
         assert {get(edge) for _ in range(30)} == {200}
@@ -319,7 +319,7 @@ def test_revert_without_the_store_on_a_full_disk(small_disk: Path, monkeypatch: 
         with pytest.raises(FencedError, match="led back"):
             host.host_part(at).weigh(SERVICE, NAME, 100, FENCE + 2)
         (small_disk / "filler").unlink()
-        assert host.up(at, scheduler=False).led_back == [SERVICE]
+        assert led_back.take_over_notes(at) == [SERVICE]
     finally:
         (small_disk / "filler").unlink(missing_ok=True)
         host.down(at)
