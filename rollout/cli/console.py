@@ -1,5 +1,6 @@
 """What every command shares with the terminal: data to stdout, the rest to stderr, errors in three parts, questions."""
 
+import contextlib
 import json
 import os
 import sys
@@ -9,10 +10,17 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.text import Text
+from typer.exceptions import TyperException
 
-from rollout.errors import Exit, RolloutError, UsageError
+from rollout.errors import BrokenError, Exit, RolloutError, UsageError
 
 FORMAT_VERSION = 1
+TRACE = "ROLLOUT_TRACE"
+"""Where this variable is set, an unforeseen error shows its trace."""
+
+
+USUAL = {Exit.USAGE: "correct that and run the same command again"}
+"""What to do next where an error does not say it."""
 
 
 def out() -> Console:
@@ -63,22 +71,64 @@ def show_error(error: RolloutError) -> None:
     """What happened, what state things are in, what to do next."""
     console = err()
     console.print(Text("error: ", style="bold red") + Text(error.what))
-    if error.state:
-        console.print(Text("state: ", style="bold") + Text(error.state))
-    if error.then:
-        console.print(Text("next:  ", style="bold") + Text(error.then))
+    console.print(Text("state: ", style="bold") + Text(error.state or "nothing was changed"))
+    console.print(Text("next:  ", style="bold") + Text(error.then or USUAL.get(error.exit_code, "rollout status")))
 
 
 def report(run: Callable[[], object]) -> int:
-    """Run a command; its exit code. Every RolloutError is shown in three parts."""
+    """Run a command; its exit code. Whatever goes wrong is shown as one error in three parts, and never as a trace."""
     try:
-        run()
-    except RolloutError as error:
-        show_error(error)
-        return int(error.exit_code)
+        code = run()
+        sys.stdout.flush()
     except SystemExit as ending:
-        return ending.code if isinstance(ending.code, int) else int(Exit.BROKEN if ending.code else Exit.DONE)
+        code = ending.code if isinstance(ending.code, int) else int(Exit.BROKEN if ending.code else Exit.DONE)
     except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (kept until the process ends)
+        nobody_reads()
         return int(Exit.BROKEN)
-    return int(Exit.DONE)
+    except Exception as error:
+        if TRACE in os.environ:
+            raise
+        return failed(error)
+    return code if isinstance(code, int) else int(Exit.DONE)
+
+
+def failed(error: Exception) -> int:
+    """The error is shown; the exit code that it ends its command with."""
+    if isinstance(error, TyperException) and not error.format_message().strip():
+        return int(Exit.USAGE)  # a group without a command: its help has been shown
+    shown = _known(error)
+    if isinstance(error, OSError):
+        nobody_reads()  # what is left in the stream would fail once more when the process ends
+    with contextlib.suppress(OSError):
+        show_error(shown)
+    return int(shown.exit_code)
+
+
+def nobody_reads() -> None:
+    """What is still written to stdout goes nowhere: nobody can read it any more."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (kept until the process ends)
+
+
+def _known(error: Exception) -> RolloutError:
+    """The error in three parts."""
+    if isinstance(error, RolloutError):
+        return error
+    if isinstance(error, TyperException):
+        return _usage(error)
+    if isinstance(error, typer.Abort):
+        return UsageError("not confirmed", then="run the same command again, or add --yes")
+    unfinished = "what had been told is done and saved; services keep serving"
+    if isinstance(error, OSError) and error.strerror:
+        what = f"{error.filename}: {error.strerror}" if error.filename else f"cannot write what it found: {error.strerror}"
+        then = "free some space or look at the permissions, and run the same command again"
+    else:
+        what = f"unexpected {type(error).__name__}: {error}"
+        then = f"run the same command again; {TRACE}=1 before it shows where: please report that"
+    return BrokenError(what, state=unfinished, then=then)
+
+
+def _usage(error: TyperException) -> UsageError:
+    """What typer says of a command line that it does not understand."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "rollout"
+    return UsageError(error.format_message().strip().rstrip(".").replace("Value error, ", ""), then=f"{path} --help")

@@ -1,6 +1,7 @@
 """The command line's root: one table from command to module, each loaded when it is called."""
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -90,7 +91,21 @@ def _root() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run one command and end the process with its exit code; errors come in three parts, never as a trace."""
-    sys.exit(report(lambda: app(args=_readable(sys.argv[1:] if args is None else args), prog_name="rollout")))
+    _open_what_is_closed()
+    words = sys.argv[1:] if args is None else args
+    sys.exit(report(lambda: app(args=_readable(words), prog_name="rollout", standalone_mode=False)))
+
+
+def _open_what_is_closed() -> None:
+    """Stdin, stdout and stderr lead somewhere: else the next file, which may be the store, would get their number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 (kept until the process ends)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def _readable(words: list[str]) -> list[str]:

@@ -8,6 +8,8 @@ from rollout.cli.console import emit, out
 from rollout.model.plain import to_plain
 from rollout.wiring.store import unlock as unlock_lease
 
+MOST = 2**62
+WHICH = "The number of the lease; the refusal and rollout status name it."
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The store: unlock.")
 
 
@@ -18,7 +20,7 @@ def _group() -> None:
 
 @app.command()
 def unlock(
-    number: Annotated[int, typer.Argument(help="The number of the lease; the refusal and rollout status name it.", metavar="ID")],
+    number: Annotated[int, typer.Argument(help=WHICH, metavar="ID", min=1, max=MOST)],
     *,
     reason: Annotated[str, typer.Option("--reason", "-r", help="Why, for the audit.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,

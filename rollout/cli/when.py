@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from rollout.errors import UsageError
 
-_SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_SPAN = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,6})h)?(?:(\d{1,8})m)?(?:(\d{1,9})s)?")
 _DAY_S = 86400
 _HOUR_S = 3600
 _MINUTE_S = 60
@@ -40,7 +40,7 @@ def span(seconds: float) -> str:
 
 
 def parse_span(text: str) -> timedelta:
-    """`90s`, `10m`, `1h`, `2d`, `1h30m`. UsageError for anything else."""
+    """`90s`, `10m`, `1h`, `2d`, `1h30m`. UsageError for anything else, and for centuries."""
     found = _SPAN.fullmatch(text.strip())
     if found is None or not any(found.groups()):
         raise UsageError(f"{text} is not a span of time", then="write it like 30m, 1h or 2d")

@@ -5,7 +5,7 @@ import re
 from rollout.errors import UsageError
 
 FLEET = "*"
-_WAVE = re.compile(r"(wave|back)-([1-9][0-9]*)")
+_WAVE = re.compile(r"(wave|back)-([1-9][0-9]{0,8})")
 
 
 def is_wave(text: str) -> bool:

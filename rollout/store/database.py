@@ -12,9 +12,11 @@ from sqlmodel import Session
 
 from rollout.errors import BrokenError, RolloutError, TransientError
 from rollout.store.encoded import serialize
+from rollout.store.holders import holders, told
 
 FILE = "store.sqlite"
 BUSY_S = 30.0
+WAY_BACK = "a service that must go back now: rollout revert SERVICE --without-store"
 Transaction = Session
 """What `reading()` and `writing()` hand out: callers above the store pass it on and know nothing else of it."""
 
@@ -81,18 +83,28 @@ def translated(where: str) -> Iterator[None]:
             raise BrokenError(
                 f"the store {where} is damaged: {error.orig}",
                 state="nothing was written; services keep serving",
-                then=f"move {where} away and restore a backup",
+                then=f"move {where} away and put a backup in its place; {WAY_BACK}",
             ) from error
         raise
 
 
 def _operational(text: str, where: str) -> RolloutError:
     if "locked" in text:
-        return TransientError(f"the store {where} is busy", then="run the same command again")
+        return _busy(where)
     if "full" in text:
         return BrokenError(
             f"the disk of the store {where} is full",
             state="the last change was not written; services keep serving",
-            then="free some space and run the same command again",
+            then=f"free some space and run the same command again; {WAY_BACK}",
         )
-    return BrokenError(f"the store {where} cannot be used: {text}", then=f"look at the permissions of {where}")
+    then = f"look at {where} and its folder: this user must be able to write there; {WAY_BACK}"
+    return BrokenError(f"the store {where} cannot be used: {text}", then=then)
+
+
+def _busy(where: str) -> RolloutError:
+    """Who keeps the store busy, as far as the system tells."""
+    found = holders(where)
+    if not found:
+        return TransientError(f"the store {where} is busy", then="rollout status tells who drives; run the same command again")
+    who, then = told(found[0])
+    return TransientError(f"the store {where} is busy: {who} holds it", then=f"{then}, then run the same command again")

@@ -19,6 +19,8 @@ from rollout.store.database import Database
 from rollout.store.tables import MAIN, ControlRow, CounterRow, PlannedRow, PlanRow, WaveRow
 
 PLANNED, SUPERSEDED, EXPIRED = "planned", "superseded", "expired"
+DIGITS = 9
+"""No wave has a number with more."""
 _CHUNK = 10_000
 
 
@@ -265,7 +267,7 @@ def _approved(session: Session, waves: Iterable[int], now: datetime) -> dict[int
 
 def _plan_id(session: Session, name: str) -> str:
     number = name.removeprefix("wave-")
-    if name == number or not number.isdecimal():
+    if name == number or not number.isdecimal() or len(number) > DIGITS:
         return name
     return session.execute(select(col(WaveRow.plan)).where(col(WaveRow.number) == int(number))).scalar_one_or_none() or ""
 

@@ -149,6 +149,6 @@ def moment(text: str) -> datetime:
     """The time of `2024-06-04` (its first moment) or `2024-06-04T14:02+02:00`; UTC where no zone is named."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise UsageError(f"{text} is not a time", then="write it like 2024-06-04 or 2024-06-04T14:02+02:00") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from rollout.errors import UsageError
+from rollout.errors import RolloutError, UsageError
 from rollout.operations.status import SHOWN, Around, Status, look
 from rollout.operations.subject import wave_number
 from rollout.store import blocks, pins, setting
@@ -25,7 +25,12 @@ class Board:
 
     def __init__(self, home: Home | None = None) -> None:
         self.home = home or find()
-        self.database: Database = self.home.database()
+        try:
+            self.database: Database = self.home.database()
+        except RolloutError as error:
+            led_back = ", ".join(note.service for note in pending(self.home))
+            error.state += f"; led back to legacy without the store: {led_back}" if led_back else ""
+            raise
 
     def status(self, wave: str | None = None) -> Status:
         """Where everything stands now, or one wave. UsageError for an unknown wave.
