@@ -82,11 +82,15 @@ class Fire:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Nothing before `until`. `hold`: what forbids the step; the move's clock stands while it does. `remark`: for status."""
+    """Nothing before `until`. `hold`: what forbids the step; the move's clock stands while it does. `remark`: for status.
+
+    `evidence`: of what holds it, where that is a broken gate.
+    """
 
     until: datetime
     hold: str = ""
     remark: str = ""
+    evidence: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,7 +67,7 @@ def _proving(case: Case) -> Action:
     lost = source_lost(case) or (shifted and source_trouble(case))
     hold = _broken(case.seen) or (f"{case.row.source} is not healthy: {lost}" if lost else "")
     if hold:
-        return Wait(until=case.next_look, hold=hold)
+        return Wait(until=case.next_look, hold=hold, evidence=_of_error(case.seen))
     if shifted:
         return Do(step=f"undo:{shifted}")
     hold = case.rules.forbids(case.row)
@@ -158,7 +158,7 @@ def _watched(case: Case, seen: Seen, *, source_matters: bool) -> Action | None:
     if not hold and not source_lost(case) and _goes_back_to_zero(case):
         return Fire(event=Event.CLOSED, reason=case.rules.closed)
     hold = hold or case.rules.forbids(case.row)
-    return Wait(until=case.next_look, hold=hold) if hold else None
+    return Wait(until=case.next_look, hold=hold, evidence=_of_error(seen)) if hold else None
 
 
 def _goes_back_to_zero(case: Case) -> bool:
@@ -217,6 +217,10 @@ def _target_trouble(row: Move, seen: Seen) -> str:
 
 def _broken(seen: Seen) -> str:
     return seen.broken or told(seen.verdicts, Outcome.ERROR)
+
+
+def _of_error(seen: Seen) -> dict[str, object]:
+    return evidence(seen) if worst(seen.verdicts) is Outcome.ERROR else {}
 
 
 def _gates(seen: Seen) -> str:

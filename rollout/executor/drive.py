@@ -5,14 +5,13 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from rollout.errors import BrokenError
-from rollout.executor.actions import Case, Do, Fire, Look, Remind, Seen, Wait, worst
+from rollout.executor.actions import Case, Do, Fire, Look, Remind, Seen, Wait
 from rollout.executor.crowd import NOBODY, Crowd
 from rollout.executor.decide import decide
 from rollout.executor.enrol import enrol, planned_row
 from rollout.executor.entries import Scribe
-from rollout.executor.flights import Done, Failed, Flights, Hindered, Landing, Lost, look, run
+from rollout.executor.flights import Done, Failed, Flights, Hindered, Landing, Lost, look, run, target_is_healthy
 from rollout.executor.ledger import Ledger, patient
-from rollout.executor.observe import observe
 from rollout.executor.ports import Control
 from rollout.executor.result import Until, WaveResult
 from rollout.executor.standing import Orders, read
@@ -23,7 +22,6 @@ from rollout.model.lease import Lease
 from rollout.model.move import Move
 from rollout.model.plan import Wave
 from rollout.model.state import Event, State, cell
-from rollout.model.verdict import Outcome
 
 BATCH = 500
 RETRY_S = 2.0
@@ -77,6 +75,8 @@ class Driver:
 
     def ended(self, until: Until) -> bool:
         """Nothing flies, and every move is where it was to be driven to, or cannot begin."""
+        if self._world.stop_requested():
+            self._flights.drop_looks()
         if self._flights:
             return False
         states = self._ledger.tally.states
@@ -149,14 +149,14 @@ class Driver:
         self._flights.recall(after, fully=after.state is not row.state)
 
     def _target_is_healthy(self, row: Move) -> bool:
-        seen = observe(self._world, row, self._release(row.service, row.release), self._world.clock.now())
-        alive = seen.target is not None and seen.target.alive and not seen.broken
-        return alive and worst(seen.verdicts) is Outcome.PASS
+        patience_s = min(self._world.gate_s, self._lease.beats_s)
+        return target_is_healthy(self._world, row, self._release(row.service, row.release), patience_s)
 
     # taking in, claiming, beginning
 
     def _take_in(self) -> None:
-        for row in self._flights.overdue(self._is_overdue):
+        silent = self._flights.unanswered(self._world.clock.now(), self._world.gate_s)
+        for row in [*self._flights.overdue(self._is_overdue), *silent]:
             self._advance(row, None)
         for row, landing in self._flights.landed():
             self._settle(row, landing)
@@ -248,7 +248,7 @@ class Driver:
         return self._ledger.start(row, action.step)
 
     def _wait(self, row: Move, wait: Wait) -> None:
-        note = self._scribe.hold(row, wait.hold, wait.remark, self._world.clock.now())
+        note = self._scribe.hold(row, wait, self._world.clock.now())
         if note is not None:
             row = self._ledger.write(row, note)
         self._ledger.later(row, wait.until)
@@ -258,7 +258,7 @@ class Driver:
         release = self._release(row.service, row.release)
         if step is None:
             final = Case(rules=self._orders.rules, row=row, seen=None, now=now).late()
-            self._flights.start(row, None, lambda: look(world, row, release, now, final=final))
+            self._flights.look(row, world.clock, lambda asking: look(world, row, release, asking, final=final))
         elif release is None:
             self._flights.start(row, step, lambda: Hindered(reason=f"release {row.release} of {row.service} is not in the store"))
         else:

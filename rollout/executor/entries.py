@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rollout.executor.actions import Case, Do, Fire, Rules
+from rollout.executor.actions import Case, Do, Fire, Rules, Wait
 from rollout.executor.fold import apply, following
 from rollout.executor.ports import Effects, Write
 from rollout.executor.steps import Task, after
@@ -73,8 +73,9 @@ class Scribe:
         )
         return replace(write, effects=effects)
 
-    def hold(self, row: Move, text: str, remark: str, now: datetime) -> Write | None:
-        """The clock of the move stands while `text` forbids its step; None where nothing changes."""
+    def hold(self, row: Move, wait: Wait, now: datetime) -> Write | None:
+        """The clock of the move stands while `wait.hold` forbids its step; None where nothing changes."""
+        text, remark = wait.hold, wait.remark
         if text and row.held_since is None:
             changes: dict[str, object] = {"held_since": now.isoformat(), "waits_for": text}
         elif text:
@@ -83,7 +84,7 @@ class Scribe:
             changes = _freed(row, {"waits_for": remark}, now)
         if all(getattr(row, name) == value for name, value in changes.items()):
             return None
-        return self._write(row, EntryKind.NOTE, now, reason=text or remark, changes=changes)
+        return self._write(row, EntryKind.NOTE, now, reason=text or remark, evidence=wait.evidence, changes=changes)
 
     def absent(self, row: Move, seconds: float, now: datetime) -> Write:
         """Nobody drove the move for so long: its clock stood."""

@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rollout.errors import BrokenError, FencedError, RolloutError
-from rollout.executor.actions import Seen
+from rollout.executor.actions import Seen, worst
+from rollout.executor.asking import Asking
 from rollout.executor.observe import observe, tail
-from rollout.executor.ports import Spawn
+from rollout.executor.ports import Clock, Spawn
 from rollout.executor.steps import Task, blames, effect
 from rollout.executor.world import World
 from rollout.model.fleet import Release
 from rollout.model.move import Move
+from rollout.model.verdict import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,7 @@ class Flight:
     row: Move
     step: str | None
     future: "Future[object]"
+    asking: Asking | None = None
     recalled: bool = False
 
 
@@ -64,6 +67,7 @@ class Flights:
     def __init__(self, spawn: Spawn) -> None:
         self._spawn = spawn
         self._flying: dict[str, Flight] = {}
+        self._unanswered: dict[tuple[str, str], tuple[Future[object], datetime]] = {}
 
     def __len__(self) -> int:
         return len(self._flying)
@@ -71,9 +75,16 @@ class Flights:
     def __contains__(self, move: str) -> bool:
         return move in self._flying
 
-    def start(self, row: Move, step: str | None, job: Callable[[], object]) -> None:
-        """The job runs; a look has no step."""
+    def start(self, row: Move, step: str, job: Callable[[], object]) -> None:
+        """The effect runs."""
         self._flying[row.id] = Flight(row=row, step=step, future=self._spawn(job))
+
+    def look(self, row: Move, clock: Clock, job: Callable[[Asking], object]) -> None:
+        """The look runs. Whom an earlier look at this move still waits for is not asked."""
+        owed = {key: found for key, found in self._unanswered.items() if not found[0].done()}
+        self._unanswered = owed
+        asking = Asking(clock, {whom: since for (move, whom), (_, since) in owed.items() if move == row.id})
+        self._flying[row.id] = Flight(row=row, step=None, future=self._spawn(lambda: job(asking)), asking=asking)
 
     def row(self, move: str) -> Move | None:
         """The row of a move that flies."""
@@ -90,8 +101,30 @@ class Flights:
         """Moves whose effect does not come back in time; they fly no more, whatever still comes of it."""
         late = [f for f in self._flying.values() if f.step is not None and not f.future.done() and is_late(f.row)]
         for flight in late:
-            del self._flying[flight.row.id]
+            self._let_go(flight)
         return [flight.row for flight in late]
+
+    def unanswered(self, now: datetime, limit_s: float) -> list[Move]:
+        """Moves whose look waits for one answer for longer than `limit_s`; they fly no more, and can be looked at without it."""
+        late: list[Move] = []
+        for flight in list(self._flying.values()):
+            asked = flight.asking.overdue(now, limit_s) if flight.asking and not flight.future.done() else None
+            if asked is not None:
+                self._unanswered[flight.row.id, asked[0]] = (flight.future, asked[1])
+                self._let_go(flight)
+                late.append(flight.row)
+        return late
+
+    def drop_looks(self) -> None:
+        """No look flies any more: it changes nothing, and nobody waits for what it finds."""
+        for flight in [flight for flight in self._flying.values() if flight.asking is not None]:
+            self._let_go(flight)
+
+    def _let_go(self, flight: Flight) -> None:
+        del self._flying[flight.row.id]
+        if flight.asking is not None:
+            flight.asking.drop()
+        flight.future.cancel()
 
     def landed(self) -> list[tuple[Move, Landing | None]]:
         """What has come back: rows with what came of them, None where it means nothing any more."""
@@ -112,12 +145,27 @@ def _landing(flight: Flight) -> Landing:
     return result
 
 
-def look(world: World, row: Move, release: Release | None, now: datetime, *, final: bool) -> Landing:
+def look(world: World, row: Move, release: Release | None, asking: Asking, *, final: bool) -> Landing:
     """A look as a job."""
     try:
-        return observe(world, row, release, now, final=final)
+        return observe(world, row, release, world.clock.now(), final=final, asking=asking)
     except FencedError as error:
         return Lost(reason=error.what)
+
+
+def target_is_healthy(world: World, row: Move, release: Release | None, patience_s: float) -> bool:
+    """Whether the target runs and every gate that is asked passes it, within so many seconds."""
+    asking = Asking(world.clock)
+    found = world.spawn(lambda: observe(world, row, release, world.clock.now(), asking=asking))
+    wait([found], timeout=patience_s)
+    if not found.done():
+        asking.drop()
+        found.cancel()
+        return False
+    seen = found.result()
+    if not isinstance(seen, Seen) or seen.broken or seen.target is None:
+        return False
+    return seen.target.alive and worst(seen.verdicts) is Outcome.PASS
 
 
 def run(world: World, task: Task, stored: str) -> Landing:

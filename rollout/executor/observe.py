@@ -1,10 +1,12 @@
 """One look at a move: its copies, its gates, what is in flight. Reads only; a broken instrument is told, not raised."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from rollout.errors import FencedError, RolloutError
 from rollout.executor.actions import Seen, worst
-from rollout.executor.ports import Gate, Look
+from rollout.executor.asking import Asking
+from rollout.executor.ports import Copy, Gate, Look
 from rollout.executor.world import World
 from rollout.model.fleet import Release, RuntimeName
 from rollout.model.move import Move
@@ -16,12 +18,17 @@ WATCHED = frozenset({State.PROVING, State.SHIFTING, State.BAKING, State.WARM, St
 PROVES_SOURCE = frozenset({State.PROVING, State.FALLING_BACK, State.STUCK})
 
 
-def observe(world: World, row: Move, release: Release | None, now: datetime, *, final: bool = False) -> Seen:
-    """What stands now. FencedError when another driver has the service; any other failure is `broken`."""
+def observe(
+    world: World, row: Move, release: Release | None, now: datetime, *, final: bool = False, asking: Asking | None = None
+) -> Seen:
+    """What stands now. FencedError when another driver has the service; any other failure is `broken`.
+
+    `asking` tells another thread what is waited for; a gate that owes an answer already is not asked: its verdict is `error`.
+    """
     if release is None:
         return Seen(broken=f"release {row.release} of {row.service} is not in the store")
     try:
-        return _look(world, row, release, now, final=final)
+        return _look(world, row, release, now, final=final, asking=asking or Asking(world.clock))
     except FencedError:
         raise
     except RolloutError as error:
@@ -30,13 +37,16 @@ def observe(world: World, row: Move, release: Release | None, now: datetime, *, 
         return Seen(release=release, broken=f"unexpected {type(error).__name__}: {error}")
 
 
-def _look(world: World, row: Move, release: Release, now: datetime, *, final: bool) -> Seen:
-    target = world.runtimes[row.target].inspect(row.service, row.token) if "launch" in row.begun else None
-    source = world.runtimes[row.source].inspect(row.service, row.source_token)
+def _look(world: World, row: Move, release: Release, now: datetime, *, final: bool, asking: Asking) -> Seen:
+    target = _copy(world, row, row.target, row.token, asking) if "launch" in row.begun else None
+    source = _copy(world, row, row.source, row.source_token, asking)
     watched = row.state in WATCHED and target is not None and target.alive
-    verdicts, absent = _ask(world, row, release, now, side=row.target, final=final) if watched else ((), {})
+    shown = Look(
+        move=row, release=release, side=row.target, token=row.token, since=row.since, now=now, weight=row.weight, final=final
+    )
+    verdicts, absent = _ask(world, shown, asking) if watched else ((), {})
     proven = row.state in PROVES_SOURCE and source is not None and source.alive
-    source_verdicts = _ask(world, row, release, now, side=row.source, final=final)[0] if proven else ()
+    source_verdicts = _ask(world, replace(shown, side=row.source, token=row.source_token), asking)[0] if proven else ()
     trouble = row.state in WATCHED and (
         target is None or not target.alive or bool(target.restarts) or worst(verdicts) is Outcome.FAIL or final
     )
@@ -47,41 +57,45 @@ def _look(world: World, row: Move, release: Release, now: datetime, *, final: bo
         verdicts=verdicts,
         source_verdicts=source_verdicts,
         absent=absent,
-        open_on_source=world.edge.in_flight(row.service, row.source) if row.state is State.FINISHING else 0,
-        open_on_target=world.edge.in_flight(row.service, row.target) if row.state is State.FALLING_BACK else 0,
-        tail=tail(world, row) if trouble else (),
+        open_on_source=_open(world, row, row.source, asking) if row.state is State.FINISHING else 0,
+        open_on_target=_open(world, row, row.target, asking) if row.state is State.FALLING_BACK else 0,
+        tail=asking.of("the log", lambda: tail(world, row)) if trouble else (),
     )
 
 
-def _ask(
-    world: World, row: Move, release: Release, now: datetime, *, side: RuntimeName, final: bool
-) -> tuple[tuple[Verdict, ...], dict[str, str]]:
+def _copy(world: World, row: Move, side: RuntimeName, token: str, asking: Asking) -> Copy | None:
+    return asking.of(f"the runtime {side}", lambda: world.runtimes[side].inspect(row.service, token))
+
+
+def _open(world: World, row: Move, side: RuntimeName, asking: Asking) -> int:
+    return asking.of("the edge", lambda: world.edge.in_flight(row.service, side))
+
+
+def _ask(world: World, look: Look, asking: Asking) -> tuple[tuple[Verdict, ...], dict[str, str]]:
     """What the gates say of one side. Before traffic, and of the source, only those that can judge a copy by itself."""
-    alone = side is row.source or row.state in {State.PROVING, State.STUCK}
-    look = Look(
-        move=row,
-        release=release,
-        side=side,
-        token=row.source_token if side is row.source else row.token,
-        since=row.since,
-        now=now,
-        weight=row.weight,
-        final=final,
-    )
+    alone = look.side is look.move.source or look.move.state in {State.PROVING, State.STUCK}
     verdicts: list[Verdict] = []
     absent: dict[str, str] = {}
     for gate in world.gates:
-        reason = gate.absent(release)
-        if reason is not None:
-            absent[gate.name] = reason
-        elif gate.proves or not alone:
-            verdicts.append(_verdict(world, gate, look))
+        if alone and not gate.proves:
+            continue
+        said = _said(world, gate, look, asking)
+        if isinstance(said, Verdict):
+            verdicts.append(said)
+        else:
+            absent[gate.name] = said
     return tuple(verdicts), absent
 
 
-def _verdict(world: World, gate: Gate, look: Look) -> Verdict:
+def _said(world: World, gate: Gate, look: Look, asking: Asking) -> Verdict | str:
+    """The verdict, or why the gate cannot apply."""
+
+    def question() -> Verdict | str:
+        reason = gate.absent(look.release)
+        return gate.look(look) if reason is None else reason
+
     try:
-        return gate.look(look)
+        return asking.of(f"the gate {gate.name} on {look.side}", question)
     except FencedError:
         raise
     except Exception as error:  # noqa: BLE001 (a check that breaks is the verdict `error`)

@@ -31,7 +31,8 @@ class World:
     `tell`: called after each durable entry with it and its row. `stop_requested`: first Ctrl-C. `may_begin`: why a planned
     row is stale, None where it may begin. `closed`: why a step that needs so many seconds may not happen now (window,
     freeze), None where it may. `mask` keeps secrets out of the journal. `tick_s`: how
-    often controls are read and due rows are claimed, at least.
+    often controls are read and due rows are claimed, at least. `gate_s`: a gate that has not answered by then is broken: it
+    holds its move.
     """
 
     clock: Clock
@@ -49,3 +50,4 @@ class World:
     closed: Callable[[datetime, float], str | None] = nothing
     mask: Callable[[str], str] = plainly
     tick_s: float = 0.25
+    gate_s: float = 30.0

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -28,6 +27,7 @@ from rollout.wiring.live import default_engine, policy_in_force
 from rollout.wiring.memory import MemoryEngine
 from rollout.wiring.preconditions import Preconditions
 from rollout.wiring.processes import process_parts
+from rollout.wiring.threads import Threads
 
 THREADS = 16
 Tell = Callable[[Entry, Move], None]
@@ -52,11 +52,12 @@ def means(home: Home | None = None, voice: Voice = SILENT) -> Iterator[Means]:
     home = home or find()
     database = home.database()
     take_over_notes(home, start=True, say=voice.say)
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="effect") as pool:
-        try:
-            yield _Workshop(home=home, database=database, voice=voice, pool=pool).means()
-        finally:
-            database.close()
+    threads = Threads(THREADS, "effect")
+    try:
+        yield _Workshop(home=home, database=database, voice=voice, threads=threads).means()
+    finally:
+        threads.close()
+        database.close()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,7 +65,7 @@ class _Workshop:
     home: Home
     database: Database
     voice: Voice
-    pool: ThreadPoolExecutor
+    threads: Threads
     clock: SystemClock = field(default_factory=SystemClock)
 
     def means(self) -> Means:
@@ -102,7 +103,7 @@ class _Workshop:
             edge=AnyEdge(parts),
             gates=[health, *traffic],
             policy=policy,
-            spawn=self.pool.submit,
+            spawn=self.threads.submit,
             tell=self.voice.tell,
             stop_requested=self.voice.stop,
             may_begin=preconditions.why_stale,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rollout.executor.actions import Action, Do, Fire, Look, Remind, Rules, Seen, Wait
+from rollout.executor.actions import Action, Do, Fire, Look, Remind, Rules, Seen, Wait, evidence
 from rollout.executor.decide import decide
 from rollout.executor.ports import Copy
 from rollout.model.fleet import Release, RuntimeName, Service, Tier
@@ -116,7 +116,7 @@ CASES: dict[str, tuple[Rules, Move, Seen | None, Action | tuple[Event, str] | st
         RULES,
         row(State.PROVING, begun=ALL[:2]),
         seen(Outcome.ERROR),
-        Wait(until=later(1), hold="traffic: says error"),
+        Wait(until=later(1), hold="traffic: says error", evidence=evidence(seen(Outcome.ERROR))),
     ),
     "proving: host part gone": (RULES, row(State.PROVING, begun=ALL[:2]), Seen(broken="gone"), Wait(until=later(1), hold="gone")),
     "proving: legacy gone": (
