@@ -47,14 +47,16 @@ def import_(
     given = Given(name=name, environment=environment, customer=customer or actor.user(), tier=tier, kind=kind)
     found = scan(paths, given, mapping.read(map_) if map_ else mapping.MappingFile())
     _require_something(found, paths)
-    write = not dry_run and (keep_going or not found.problems)
+    write = not dry_run and bool(found.found) and (keep_going or not found.problems)
     opened = wiring.fleet(create=True) if write else wiring.fleet_to_look_at()
     with opened as fleet:
         done = import_found(fleet, found, wiring.rules(fleet), runtime=runtime, reason=reason, write=write)
     if json:
         console.emit(_data(found, done))
-    elif write or dry_run:
-        _tell(found, done)
+    else:
+        _tell_unused(found)
+        if write or dry_run:
+            _tell(found, done)
     _finish(found, written=done.written, keep_going=keep_going)
 
 
@@ -76,10 +78,13 @@ def _tell(found: Scan, done: Imported) -> None:
     if found.passed_over:
         names = [*map(str, found.passed_over[:NAMED]), *["…"] * (len(found.passed_over) > NAMED)]
         console.say(f"passed over, not ours: {_files(len(found.passed_over))} ({', '.join(names)})")
-    for pattern in found.unused:
-        console.say(f"no manifest fits the mapping's {pattern}")
     sys.stdout.write(f"{len(done.added)} added, {len(done.changed)} changed, {len(done.unchanged)} unchanged")
     sys.stdout.write("\n" if done.written else " (nothing was written)\n")
+
+
+def _tell_unused(found: Scan) -> None:
+    for pattern in found.unused:
+        console.say(f"no manifest fits the mapping's {pattern}")
 
 
 def _tell_keys(what: str, keys: list[tuple[str, str]]) -> None:
@@ -118,6 +123,7 @@ def _finish(found: Scan, *, written: bool, keep_going: bool) -> None:
         console.say(f"left out: {problem}")
     told = f"{len(found.problems)} of {len(found.problems) + len(found.found)} could not be imported"
     state = f"the other {len(found.found)} were imported" if written else "nothing was imported"
-    if keep_going:
+    if keep_going and found.found:
         raise PartialError(told, state=state, then="correct them and import again")
-    raise UsageError(told, state=state, then="correct them, or import the rest with --keep-going")
+    then = "correct them, or import the rest with --keep-going" if found.found else "correct them and import again"
+    raise UsageError(told, state=state, then=then)

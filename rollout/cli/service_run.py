@@ -12,7 +12,7 @@ from rollout.cli import service_options as o
 from rollout.errors import PartialError, UsageError
 from rollout.model.fleet import RuntimeName, Service
 from rollout.operations import logs as written
-from rollout.operations.deploy import Result, deploy_many, outcome
+from rollout.operations.deploy import Result, deploy_every, deploy_many, outcome
 from rollout.operations.deploy import deploy as deploy_one
 from rollout.operations.deploy import restart as restart_one
 from rollout.operations.deploy import stop as stop_one
@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 def deploy(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME…", help="NAME or ENVIRONMENT/NAME.")] = None,
     *,
-    all_: Annotated[bool, typer.Option("--all", help="Every service of the fleet.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Every service that has something to run.")] = False,
     release: Annotated[int | None, typer.Option(metavar="N", help="This old release; the runtime setting stays.")] = None,
     at_once: Annotated[int, typer.Option(help="How many at a time.", min=1, max=64)] = 8,
     json: o.Json = False,
@@ -46,7 +46,7 @@ def deploy(
         if len(services) == 1 and not all_:
             results: Sequence[Result] = [deploy_one(open_.means, services[0], number=release)]
         else:
-            results = deploy_many(open_.means, services, at_once=at_once)
+            results = (deploy_every if all_ else deploy_many)(open_.means, services, at_once=at_once)
         if release is not None:
             setting = open_.means.deploys.standing([services[0].id])[services[0].id].setting
             console.say(f"{services[0].id}: the setting stays as it is now: {setting.runtime} ({setting.origin})")
@@ -121,7 +121,9 @@ def _show(results: Sequence[Result], *, json: bool) -> None:
         for one in results:
             print(f"{one.service}: {outcome(one)}")
         if len(results) != 1:
-            print(f"{len(results) - len(failed)} deployed, {len(failed)} failed")
+            left_out = sum(bool(one.left_out) for one in results)
+            told = f", {left_out} left out" * bool(left_out)
+            print(f"{len(results) - len(failed) - left_out} deployed, {len(failed)} failed{told}")
     if failed:
         names = ", ".join(one.service for one in failed[:5]) + (", …" if len(failed) > 5 else "")
         raise PartialError(
@@ -140,4 +142,5 @@ def _data(result: Result) -> dict[str, Any]:
         "replaced": done.replaced if done else None,
         "unblocked": result.unblocked,
         "error": result.error.what if result.error else None,
+        "left_out": result.left_out or None,
     }

@@ -61,6 +61,11 @@ def _cells(path: Path) -> list[tuple[int | None, dict[str, object]]]:
     return [(document.line_of(("services", number)), entry) for number, entry in enumerate(services)]
 
 
+def _pattern(file: str, folder: Path) -> str:
+    """The pattern as it is where it is absolute, else below the mapping file's folder."""
+    return file if file.startswith("/") else escape(folder.as_posix()).rstrip("/") + "/" + file.removeprefix("./")
+
+
 def _entry(cells: dict[str, object], line: int | None, folder: Path) -> tuple[str, Given]:
     try:
         for key in cells:
@@ -69,7 +74,7 @@ def _entry(cells: dict[str, object], line: int | None, folder: Path) -> tuple[st
         said = {key: fields.text(value) for key, value in cells.items()}
         if "file" not in said:
             raise ValueError("an entry needs a `file`")
-        return (escape(folder.as_posix()).rstrip("/") + "/" + said["file"].removeprefix("./")), Given(
+        return _pattern(said["file"], folder), Given(
             name=said.get("name"),
             environment=said.get("environment"),
             customer=said.get("customer"),

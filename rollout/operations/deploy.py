@@ -44,12 +44,16 @@ class Means:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of one service: a deploy, or the error that it ended in. `unblocked`: its block has ended by it."""
+    """What became of one service: a deploy, or the error that it ended in. `unblocked`: its block has ended by it.
+
+    `left_out`: why it was passed over, where what it is keeps it from being deployed at all.
+    """
 
     service: str
     deployed: Deployed | None = None
     unblocked: bool = False
     error: RolloutError | None = None
+    left_out: str = ""
 
 
 def deploy(means: Means, service: Service, *, number: int | None = None) -> Result:
@@ -58,10 +62,10 @@ def deploy(means: Means, service: Service, *, number: int | None = None) -> Resu
     With `number` that old release; the setting stays as it is. BrokenError when it is not fit: what ran before runs on.
     """
     release = _old(means, service, number) if number is not None else _new(means, service)
+    _refuse_what_cannot_run(release.spec)
     means.bring_back(service.id, "deploy")
     if release.spec.engine is EngineName.MEMORY:
         return _note(means, [service], number)[0]
-    _refuse_what_cannot_run(release.spec)
     with driving(means.leases, service.id, means.holder) as lease:
         if number is None:
             release = replace(release, number=means.deploys.next_number(service.id))
@@ -96,9 +100,17 @@ def stop(means: Means, service: str) -> Sequence[Placement]:
     return placed
 
 
+def deploy_every(means: Means, services: Sequence[Service], *, at_once: int = 8) -> Sequence[Result]:
+    """Like `deploy_many`, but passes over what has nothing to run or is run by the clock: it says so and is no error."""
+    able = [one for one in services if not _nothing_to_deploy(one)]
+    by_id = {result.service: result for result in deploy_many(means, able, at_once=at_once)}
+    return [by_id.get(one.id) or Result(service=one.id, left_out=_nothing_to_deploy(one)) for one in services]
+
+
 def deploy_many(means: Means, services: Sequence[Service], *, at_once: int = 8) -> Sequence[Result]:
     """Each service is deployed, `at_once` of them at a time; what fails is in its result and keeps no other from going on."""
-    plain = [one for one in services if _engine(means, one) is EngineName.MEMORY]
+    able = [one for one in services if not _nothing_to_deploy(one)]
+    plain = [one for one in able if _engine(means, one) is EngineName.MEMORY]
     moving = means.deploys.moving(one.id for one in plain)
     noted = _note(means, [one for one in plain if one.id not in moving], None)
     done = {result.service for result in noted}
@@ -169,6 +181,8 @@ def outcome(result: Result) -> str:
     """One line for a person."""
     if result.error is not None:
         return f"failed: {result.error.what}"
+    if result.left_out:
+        return f"left out: {result.left_out}"
     if result.deployed is None:
         return "nothing to do"
     done = result.deployed
@@ -243,16 +257,24 @@ def _engine(means: Means, service: Service) -> EngineName:
     return service.engine or means.engine
 
 
+def _nothing_to_deploy(service: Service) -> str:
+    """Why it cannot be deployed on any engine; empty where it can."""
+    if service.kind is Kind.CRON:
+        return "runs by the clock; that is not here yet"
+    return "" if service.command or service.image else "neither a command nor an image"
+
+
 def _refuse_what_cannot_run(spec: Service) -> None:
+    """UsageError for what no engine runs, or not the one it is for. In memory nothing runs, so that no port is in the way."""
+    if why := _nothing_to_deploy(spec):
+        change = "--kind worker --unset cron" if spec.kind is Kind.CRON else "--command …"
+        raise UsageError(f"{spec.id}: {why}", then=f"rollout service set {spec.id} {change}")
+    if spec.engine is EngineName.MEMORY:
+        return
     if spec.engine not in HERE:
         raise UsageError(
             f"{spec.id}: the engine {spec.engine} is not here yet",
             then=f"rollout service set {spec.id} --engine process",
-        )
-    if spec.kind is Kind.CRON:
-        raise UsageError(
-            f"{spec.id} runs by the clock; that is not here yet",
-            then=f"rollout service set {spec.id} --kind worker",
         )
     if spec.port is not None and spec.replicas > 1:
         raise UsageError(

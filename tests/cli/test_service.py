@@ -205,6 +205,15 @@ def test_one_bad_file_imports_nothing_unless_kept_going(service: Shell, tmp_path
     assert f"pinned: manifest {tmp_path}/repo/old/railway.toml" in service.out
 
 
+def test_where_nothing_is_good_nothing_is_imported_and_no_home_is_made(service: Shell, tmp_path: Path) -> None:
+    manifests(tmp_path / "repo")
+    (tmp_path / "map.csv").write_text("file,tier\nnone/*,pro\n")
+    assert service("import", "repo", "--keep-going", "--map", "map.csv") == 2
+    assert f"no manifest fits the mapping's {tmp_path}/none/*" in service.err
+    assert "3 of 3 could not be imported\nstate: nothing was imported\nnext:  correct them" in service.err
+    assert not (tmp_path / ".rollout").exists()
+
+
 def test_a_refused_import_says_so_in_json_too(service: Shell, tmp_path: Path) -> None:
     manifests(tmp_path / "repo")
     assert service("import", "repo", "--tier", "pro", "--json") == 2

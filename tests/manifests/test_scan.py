@@ -249,6 +249,13 @@ def test_a_mapping_file_says_who_is_who(tmp_path: Path, suffix: str) -> None:
     assert [pattern.rpartition("/")[2] for pattern in found.unused] == ["gone"]
 
 
+def test_a_mapping_file_may_name_files_in_full(tmp_path: Path) -> None:
+    file = write(tmp_path, "repo/a/railway.json", "{}")
+    mapping = read(write(tmp_path, "elsewhere/map.csv", f"file,tier\n{file},hobby\n"))
+    found = scan([tmp_path / "repo"], Given(customer="acme"), mapping)
+    assert (service(found).tier, found.unused) == (Tier.HOBBY, ())
+
+
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [

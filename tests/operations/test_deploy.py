@@ -18,7 +18,7 @@ from rollout.model.fleet import EngineName, Kind, Origin, RuntimeName, Service, 
 from rollout.model.lease import Holder, Lease
 from rollout.model.policy import HealthGate
 from rollout.network.ask import Answer, Question
-from rollout.operations.deploy import Means, deploy, deploy_many, outcome, refuse, restart, stop
+from rollout.operations.deploy import Means, deploy, deploy_every, deploy_many, outcome, refuse, restart, stop
 from rollout.operations.replace import Live
 from rollout.runtimes.engines.memory import Fault, MemoryEngine
 from rollout.runtimes.legacy import Legacy
@@ -370,7 +370,9 @@ def test_a_deploy_that_was_taken_over_writes_nothing(world: World) -> None:
         (replace(API, engine=EngineName.DOCKER), "docker is not here yet"),
         (replace(API, kind=Kind.CRON, cron="* * * * *"), "runs by the clock"),
         (replace(API, port=80, replicas=2), "cannot share the fixed port 80"),
-        (replace(API, command=None), "has no command"),
+        (replace(API, command=None), "neither a command nor an image"),
+        (replace(API, command=None, engine=EngineName.MEMORY), "neither a command nor an image"),
+        (replace(API, kind=Kind.CRON, cron="* * * * *", engine=EngineName.MEMORY), "runs by the clock"),
     ],
 )
 def test_what_cannot_be_run_here_is_said_and_nothing_is_recorded(world: World, service: Service, why: str) -> None:
@@ -387,6 +389,17 @@ def test_many_are_deployed_and_the_ones_that_fail_are_told(world: World) -> None
     lines = dict(world.said)
     assert lines["shop/s0"] == "release 1 runs on legacy"
     assert lines["shop/s1"].startswith("failed: ")
+
+
+def test_every_service_means_each_that_has_something_to_run(world: World) -> None:
+    empty, cron = replace(API, name="empty", command=None), replace(API, name="cron", kind=Kind.CRON, cron="* * * * *")
+    services = [world.add(one) for one in (empty, API, cron)]
+    results = deploy_every(world.means, services, at_once=1)
+    assert [one.left_out for one in results] == ["neither a command nor an image", "", "runs by the clock; that is not here yet"]
+    assert [one.error for one in results] == [None, None, None]
+    assert world.placed() == [(RuntimeName.LEGACY, 1)]
+    named = deploy_many(world.means, services, at_once=1)
+    assert [one.error is None for one in named] == [False, True, False]
 
 
 def test_the_memory_engine_needs_no_host_part_and_takes_one_transaction(world: World) -> None:
