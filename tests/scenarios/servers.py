@@ -20,7 +20,8 @@ BODY = re.compile(rb"(legacy|v2) (\d+)\s+")
 PAUSE_S = 0.02
 LIMIT_S = 10.0
 CLIENTS = (("GET", "/"), ("GET", "/slow"), ("POST", "/"))
-"""The edge may ask a GET twice, a POST only where no copy has seen it; a slow answer is under way when copies change."""
+"""The edge may ask a GET twice, a POST only where no copy has seen it;
+a slow answer is always under way, also when a copy is to stop."""
 
 
 class Product:
@@ -98,9 +99,10 @@ class WebLoad(Asking):
         return sum(len(answers) for answers in self.answers.values())
 
     def fresh(self) -> list[Answer]:
-        """Answers to requests that begin from now on, several of every client."""
+        """Answers to requests that begin from now on, at least one of every client."""
         seen = {client: len(answers) + 1 for client, answers in self.answers.items()}  # one may be under way
-        until(lambda: self.bad or all(len(self.answers[client]) > count + 5 for client, count in seen.items()))
+        until(lambda: self.bad or all(len(self.answers[client]) > count for client, count in seen.items()))
+        assert self.bad == [], self._host_name
         return [answer for client, count in seen.items() for answer in self.answers[client][count:]]
 
     def _ask(self, method: str, path: str) -> None:

@@ -30,7 +30,7 @@ FILES = {
 import os, time
 def app(environ, start):
     if environ["PATH_INFO"] == "/slow":
-        time.sleep(0.3)
+        time.sleep(1)
     start("200 OK", [("Content-Type", "text/plain")])
     return [f"{os.environ['ROLLOUT_RUNTIME']} {os.getpid()}\\n".encode()]
 """,
@@ -39,7 +39,7 @@ import asyncio, os
 async def app(scope, receive, send):
     assert scope["type"] == "http"
     if scope["path"] == "/slow":
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1)
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": f"{os.environ['ROLLOUT_RUNTIME']} {os.getpid()}\\n".encode()})
 """,
@@ -50,7 +50,7 @@ http {{
   server {{
     listen 127.0.0.1:PORT;
     location / {{ return 200 "RUNTIME $pid\\n"; }}
-    location /slow {{ limit_rate 1k; return 200 "RUNTIME $pid\\n{" " * 1200}"; }}
+    location /slow {{ limit_rate 1k; return 200 "RUNTIME $pid\\n{" " * 2000}"; }}
   }}
 }}
 """,
