@@ -40,5 +40,7 @@ def _show(ending: Down) -> None:
         print(f"{service}  {count} instance{'s' if count != 1 else ''}")
     if len(ending.services) > SHOWN:
         print(f"… and {len(ending.services) - SHOWN} more services")
+    if ending.strays:
+        print(f"{ending.strays} more instances, of which the host part has lost its records")
     if ending.kept:
         say("and what keeps them: " + ", ".join(ending.kept))

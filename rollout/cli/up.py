@@ -34,4 +34,8 @@ def up(
     say(("started the host part" if done.began else "the host part runs") + brought_back(done.started))
     for service in led_back:
         say(f"{service}: the store knows now that it was led back to legacy")
+    for service in done.ended:
+        say(f"{service}: ended copies that the store does not know")
+    for service in done.silent:
+        say(f"{service} does not answer yet; rollout service logs {service}")
     print(f"edge {done.edge}\ndns  {done.dns}")

@@ -11,7 +11,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 from rollout.errors import HostGoneError
 from rollout.host import protocol
 from rollout.host.address import Address
-from rollout.host.ports import Attached, InstanceSpec, Listener, Note
+from rollout.host.ports import Attached, InstanceSpec, Known, Listener, Note
 from rollout.model.fleet import RuntimeName
 
 ANSWER_S = 60.0
@@ -98,6 +98,10 @@ class Client:
     def bring_back(self) -> Sequence[str]:
         """See Upkeep."""
         return cast("Sequence[str]", self._ask("bring_back", answer_s=LONG_S))
+
+    def known(self) -> Sequence[Known]:
+        """See Upkeep."""
+        return cast("Sequence[Known]", self._ask("known"))
 
     def lead_back(self, service: str, actor: str, at: str) -> Note:
         """See Upkeep."""

@@ -153,10 +153,21 @@ class Desk:
         if spec.id in record.held:
             return record.held[spec.id]
         with self._port_lock:
-            port = spec.port or spec.port_declared or self._free_port()
+            port = spec.port or spec.port_declared or self._port_of_its_process(spec) or self._free_port()
             held = Held(spec=replace(spec, port=port))
             self.ledger.save(record.with_held(held))
         return held
+
+    def _port_of_its_process(self, spec: InstanceSpec) -> int:
+        """Where an instance listens that runs although the ledger has lost it; one of which that is not clear is ended."""
+        facts = self.doers.engine.facts(spec.id)
+        if facts is None or facts.phase not in {Phase.STARTING, Phase.RUNNING} or not spec.serves:
+            return 0
+        ports = {listener.port for listener in self.listeners(spec.id)}
+        if len(ports) == 1:
+            return ports.pop()
+        self.doers.engine.stop(spec.id, spec.grace_s)
+        return 0
 
     def _run(self, held: Held) -> None:
         facts = self.doers.engine.facts(held.spec.id)

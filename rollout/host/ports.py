@@ -91,6 +91,9 @@ class Engine(Protocol):
     def forget(self, instance: str) -> None:
         """Files of a stopped instance are gone."""
 
+    def known(self) -> Sequence[str]:
+        """Every instance that has not been forgotten."""
+
     def tail(self, instance: str, lines: int) -> Sequence[str]:
         """The last lines of its log."""
 
@@ -264,6 +267,15 @@ class Note:
     at: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the host part knows of a service beside its instances: the highest fence, v2's share (None: the edge knows none)."""
+
+    service: str
+    fence: int
+    weight: int | None
+
+
 class Upkeep(Protocol):
     """What `up` and `revert --without-store` ask of the host part, without a fence: they stand above every driver."""
 
@@ -273,6 +285,9 @@ class Upkeep(Protocol):
         Ids of the instances that were started for that, now or by itself since the last call. PartialError names what could
         not be started.
         """
+
+    def known(self) -> Sequence[Known]:
+        """Every service that the host part has a record of."""
 
     def lead_back(self, service: str, actor: str, at: str) -> Note:
         """All traffic goes to legacy, whose health was proven; nothing was stopped; noted, also on a full disk.

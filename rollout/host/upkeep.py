@@ -13,11 +13,12 @@ from rollout.host import views
 from rollout.host.desk import Desk, Doers
 from rollout.host.ledger import Held, Ledger, Record
 from rollout.host.notes import Notes
-from rollout.host.ports import Choose, Listener, Note, Phase, Probe
+from rollout.host.ports import Choose, Known, Listener, Note, Phase, Probe
 from rollout.model.fleet import RestartPolicy, RuntimeName
 
 AT_ONCE = 16
 AGAIN_S = 10.0
+LOST_GRACE_S = 10.0
 DOWN = {Phase.GONE, Phase.LOST}
 ENDED = DOWN | {Phase.EXITED, Phase.FAILED}
 
@@ -99,11 +100,19 @@ class KeepingDesk(Desk):
         self._revived.append(held.spec.id)
         return True
 
+    def known(self) -> Sequence[Known]:
+        """Every service that the ledger has a record of."""
+        return [Known(service=one.service, fence=one.fence, weight=one.weight) for one in self.ledger.records()]
+
     def end_all(self) -> Sequence[str]:
-        """No process of any instance lives; all of them are still wanted, so that `bring_back` starts them again."""
+        """No process of any instance lives, also of those that the ledger has lost.
+
+        What is wanted is still wanted, so that `bring_back` starts it again.
+        """
         held = [held for record in self.ledger.records() for held in record.held.values()]
+        graces = dict.fromkeys(self.doers.engine.known(), LOST_GRACE_S) | {one.spec.id: one.spec.grace_s for one in held}
         with ThreadPoolExecutor(4 * AT_ONCE) as pool:
-            list(pool.map(lambda one: self.doers.engine.stop(one.spec.id, one.spec.grace_s), held))
+            list(pool.map(lambda one: self.doers.engine.stop(*one), graces.items()))
         return [one.spec.id for one in held if one.wanted]
 
     def look(self) -> None:

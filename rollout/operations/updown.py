@@ -10,11 +10,17 @@ from rollout.model.lease import Holder, Lease
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Up:
-    """What `up` did. `began`: the host part was not running before; `replaced`: it was of another version."""
+    """What `up` did. `began`: the host part was not running before; `replaced`: it was of another version.
+
+    `started`: instances. `ended`: services of which copies ran that the store does not know. `silent`: services that were
+    started and do not answer yet.
+    """
 
     began: bool
     replaced: str
     started: Sequence[str]
+    ended: Sequence[str] = ()
+    silent: Sequence[str] = ()
     edge: str
     dns: str
     scheduler: bool
@@ -22,15 +28,19 @@ class Up:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Down:
-    """What `down` will end: services with the number of their instances, and processes of ours."""
+    """What `down` will end: services with the number of their instances, and processes of ours.
+
+    `strays`: instances that run although the host part's records have lost them.
+    """
 
     services: Sequence[tuple[str, int]]
     kept: Sequence[str]
+    strays: int = 0
 
     @property
     def nothing(self) -> bool:
         """There is nothing to end."""
-        return not self.services and not self.kept
+        return not self.services and not self.kept and not self.strays
 
 
 def refuse_while_driven(leases: Iterable[Lease], now: datetime, alive: Callable[[Holder], bool], ours: Iterable[int]) -> None:

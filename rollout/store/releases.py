@@ -11,7 +11,7 @@ from rollout.model.fleet import Release
 from rollout.store.spec import from_spec, to_spec
 from rollout.store.tables import MAIN, ReleaseRow
 
-TABLE = MAIN.tables["release"]
+TABLE, PLACES = MAIN.tables["release"], MAIN.tables["placement"]
 
 
 def get(session: Session, service: str, number: int | None = None) -> Release | None:
@@ -25,6 +25,13 @@ def get(session: Session, service: str, number: int | None = None) -> Release | 
 def of(session: Session, service: str, limit: int = 100) -> Sequence[Release]:
     """The releases of a service, the newest first."""
     return list(_read(session, select(TABLE).where(TABLE.c.service == service).order_by(TABLE.c.number.desc()).limit(limit)))
+
+
+def placed(session: Session) -> Mapping[tuple[str, int], Release]:
+    """The releases that should run somewhere, by service and number."""
+    here = (PLACES.c.service == TABLE.c.service) & (PLACES.c.release == TABLE.c.number)
+    found = _read(session, select(TABLE).where(select(PLACES.c.service).where(here).exists()))
+    return {(release.service, release.number): release for release in found}
 
 
 def newest(session: Session) -> Mapping[str, int]:

@@ -17,6 +17,7 @@ from rollout.store.progress import Progress
 from rollout.wiring.actor import alive, now
 from rollout.wiring.home import Home
 from rollout.wiring.host_desk import SCHEDULER, HostWorld, check_edge, folder, keeper, own, own_version
+from rollout.wiring.restore import bring_back
 
 START_S = 20.0
 LOOK_S = 0.02
@@ -36,29 +37,23 @@ def client(home: Home) -> Client:
     return Client(folder(home.path), own_version(), lives=lambda: running(home))
 
 
-def host_part(home: Home, *, start: bool = True, say: Say = lambda _: None) -> Client:
+def host_part(home: Home, *, start: bool = True, store: bool = True, say: Say = lambda _: None) -> Client:
     """Asks the host part. Where there is none, it is started, with all that should run, and that is said.
 
-    With `start=False` nothing is started: every call is then a HostGoneError where there is none. BrokenError for a host part
+    With `store=False` the store is not opened: what should run is then what the host part knows. With `start=False` nothing is started: every call is then a HostGoneError where there is none. BrokenError for a host part
     of another version: `rollout up` replaces it.
     """
     part = client(home)
     if not start:
         return part
     if _begin(home):
-        say(f"started the host part{_bring_back(part, say)}; rollout down ends it")
+        back = bring_back(home, part, store=store)
+        for problem in back.problems:
+            say(problem)
+        say(f"started the host part{brought_back(back.started)}; rollout down ends it")
     else:
         _check_version(part)
     return part
-
-
-def _bring_back(part: Client, say: Say) -> str:
-    """What could not be brought back is said; it keeps nobody from working with the rest."""
-    try:
-        return brought_back(part.bring_back())
-    except PartialError as error:
-        say(error.what)
-        return ""
 
 
 def brought_back(started: Sequence[str]) -> str:
@@ -107,14 +102,22 @@ def up(home: Home, *, scheduler: bool) -> Up:
         keeper(home.path).stop(SCHEDULER, GRACE_S)
     began = _begin(home)
     part = client(home)
-    started = part.bring_back()
+    back = bring_back(home, part)
     if scheduler:
         keeper(home.path).start(own(home.path, SCHEDULER))
+    if back.problems:
+        raise PartialError(
+            f"{len(back.problems)} could not be brought back: {back.problems[0]}",
+            state=f"{len(back.started)} instances were started, all others run as before",
+            then="rollout status",
+        )
     place = part.hello()
     return Up(
         began=began,
         replaced=replaced,
-        started=started,
+        started=back.started,
+        ended=back.ended,
+        silent=back.silent,
         edge=place["edge"],
         dns=place["dns"],
         scheduler=scheduler,
@@ -137,10 +140,12 @@ def what_is_up(home: Home) -> Down:
     """What `down` would end."""
     records = Ledger(folder(home.path) / "services").records()
     live = _kept_now(folder(home.path) / "instances")
+    strays = live.difference(*(record.held for record in records))
     counted = [(record.service, len(live & set(record.held))) for record in records]
     return Down(
         services=sorted((service, count) for service, count in counted if count),
         kept=sorted(_kept_now(keeper(home.path).folder)),
+        strays=len(strays),
     )
 
 

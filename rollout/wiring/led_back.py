@@ -26,7 +26,7 @@ def revert_without_store(home: Home, name: str, say: Say = lambda _: None) -> No
 
     UsageError for an unknown or ambiguous name, BrokenError when legacy is not well (nothing was changed then).
     """
-    part = host_part(home, say=say)
+    part = host_part(home, store=False, say=say)
     return part.lead_back(_named(part, name), user(), now().isoformat(timespec="seconds"))
 
 

@@ -116,6 +116,10 @@ class MemoryEngine:
                 raise BrokenError(f"{instance} still runs", then="stop it first")
             self._programs.pop(instance, None)
 
+    def known(self) -> Sequence[str]:
+        """All programs."""
+        return list(self._programs)
+
     def tail(self, instance: str, lines: int) -> Sequence[str]:
         """The last lines that it said."""
         program = self._programs.get(instance)

@@ -43,6 +43,10 @@ class ProcessEngine:
         """Its files are gone."""
         self.keeper.forget(instance)
 
+    def known(self) -> Sequence[str]:
+        """All that have files."""
+        return self.keeper.names()
+
     def tail(self, instance: str, lines: int) -> Sequence[str]:
         """The last lines of its log."""
         return self.keeper.tail(instance, lines)

@@ -1,0 +1,135 @@
+"""Bringing back what the store of a home says, through its host part."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rollout.errors import RolloutError
+from rollout.host.client import Client
+from rollout.host.ports import Attached, Phase
+from rollout.model.fleet import EngineName, Release, Service
+from rollout.model.lease import Lease
+from rollout.network.ask import Asker, Question
+from rollout.operations.driving import subject
+from rollout.operations.restore import Placed, Restored, amends, make
+from rollout.operations.status import SCHEDULER
+from rollout.operations.subject import wave_name
+from rollout.store import counters, placements, releases
+from rollout.store.database import FILE, Database
+from rollout.store.leases import StoreLeases
+from rollout.store.progress import Progress
+from rollout.wiring import actor
+from rollout.wiring.clock import SystemClock
+from rollout.wiring.engines import engine_of
+from rollout.wiring.home import Home
+from rollout.wiring.live import default_engine, runtimes
+
+ANSWER_S = 10.0
+LOOK_S = 0.05
+COMING = frozenset({Phase.STARTING, Phase.RUNNING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Back:
+    """What was brought back. `started`: instances; `ended`: services; `silent`: services that do not answer yet."""
+
+    started: Sequence[str] = ()
+    ended: Sequence[str] = ()
+    silent: Sequence[str] = ()
+    problems: Sequence[str] = ()
+
+
+def bring_back(home: Home, client: Client, *, store: bool = True) -> Back:
+    """All that should run runs, first by the host part's own records, then by the store, and answers, or is named.
+
+    With `store=False`, or while the store cannot be used, by the records alone.
+    """
+    problems: list[str] = []
+    before = {one.id for one in client.instances() if one.facts.phase is Phase.RUNNING}
+    started: set[str] = set()
+    try:
+        started.update(client.bring_back())
+    except RolloutError as error:
+        problems.append(error.what)
+    placed: Mapping[str, Placed] = {}
+    restored = Restored()
+    try:
+        if store and (home.path / FILE).exists():
+            with home.opened() as database:
+                placed = _placed(database)
+                restored = _restore(database, client, placed)
+    except RolloutError as error:
+        problems.append(error.what)
+    started.update(one.id for one in client.instances() if one.facts.phase in COMING and one.id not in before)
+    return Back(
+        started=sorted(started),
+        ended=restored.ended,
+        silent=_silent(client, started, {service: one.release.spec for service, one in placed.items()}),
+        problems=[*problems, *restored.problems],
+    )
+
+
+def _placed(database: Database) -> dict[str, Placed]:
+    """What the store says of each service that runs as processes."""
+    usual = default_engine()
+    with database.reading() as session:
+        everywhere, known = placements.every(session), releases.placed(session)
+    moves = {move.service: move for move in Progress(database).begun()}
+    found = {}
+    for service, places in everywhere.items():
+        runs = [(place, known[service, place.release]) for place in places if _on_processes(known, service, place.release, usual)]
+        if runs:
+            found[service] = Placed(places=runs, move=moves.get(service))
+    return found
+
+
+def _on_processes(known: Mapping[tuple[str, int], Release], service: str, number: int, usual: EngineName) -> bool:
+    release = known.get((service, number))
+    return release is not None and engine_of(release, usual) is EngineName.PROCESS
+
+
+def _restore(database: Database, client: Client, placed: Mapping[str, Placed]) -> Restored:
+    leases = [one for one in StoreLeases(database, actor.now, actor.alive).held() if actor.alive(one.holder)]
+    others = {one.subject for one in leases if one.holder.pid != actor.holder("").pid}
+    fence = _fence(database, leases)
+    held: dict[str, list[Attached]] = {}
+    for one in client.instances():
+        held.setdefault(one.service, []).append(one)
+    known = {one.service: one for one in client.known()}
+    todo = [
+        amends(one, held.get(service, []), known.get(service), fence)
+        for service, one in placed.items()
+        if not _in_other_hands(service, one, others)
+    ]
+    return make(todo, client, runtimes(client, SystemClock(), Asker()))
+
+
+def _in_other_hands(service: str, placed: Placed, others: set[str]) -> bool:
+    """Somebody works on the service now: it is theirs to change."""
+    return subject(service) in others or (placed.move is not None and wave_name(placed.move.wave) in others)
+
+
+def _fence(database: Database, leases: Sequence[Lease]) -> int:
+    """For services that the host part has no number of: nobody who drives now is refused by it, nobody of before is let in."""
+    with database.reading() as session:
+        last = counters.current(session, counters.LEASE)
+    return min((one.number for one in leases if one.subject != SCHEDULER), default=last)
+
+
+def _silent(client: Client, started: set[str], specs: Mapping[str, Service]) -> list[str]:
+    """Services of started instances that do not answer within 10 s: a gate would take that for a failure of their own."""
+    asker, limit = Asker(), time.monotonic() + ANSWER_S
+    while started:
+        waited = [one for one in client.instances() if one.id in started and one.address and one.facts.phase in COMING]
+        mute = [one for one in waited if not asker.ask(one.address, _question(one, specs)).good]
+        started = {one.id for one in mute}
+        if time.monotonic() > limit:
+            return sorted({one.service for one in mute})
+        if mute:
+            time.sleep(LOOK_S)
+    return []
+
+
+def _question(one: Attached, specs: Mapping[str, Service]) -> Question:
+    spec = specs.get(one.service)
+    return Question(path=spec.health_path, host_name=spec.host_name) if spec else Question()
