@@ -6,7 +6,7 @@ import pytest
 
 from rollout.contract.host_part import FENCE, LEGACY, NAME, SERVICE, V2
 from rollout.errors import BrokenError, FencedError, PartialError
-from rollout.host.ports import Note, Phase
+from rollout.host.ports import Known, Note, Phase
 from rollout.model.fleet import RestartPolicy
 from rollout.runtimes.engines.memory import Fault
 from tests.host.host_rigs import MemoryRig, SocketRig, spec
@@ -182,3 +182,41 @@ def test_upkeep_over_the_socket(tmp_path: Path) -> None:
         assert rig.client.notes() == []
     finally:
         rig.close()
+
+
+def lose_the_records(rig: MemoryRig) -> None:
+    for path in (rig.folder / "services").iterdir():
+        path.unlink()
+    rig.again()
+
+
+def test_without_its_records_a_program_that_runs_is_taken_back_on_its_port(rig: MemoryRig) -> None:
+    both_sides(rig)
+    before = {one.id: (one.facts.pid, one.address) for one in rig.desk.instances()}
+    lose_the_records(rig)
+    assert list(rig.desk.instances()) == []
+    both_sides(rig)
+    assert {one.id: (one.facts.pid, one.address) for one in rig.desk.instances()} == before
+
+
+def test_without_its_records_a_program_that_listens_nowhere_is_started_anew(rig: MemoryRig) -> None:
+    both_sides(rig)
+    before = {one.id: one.facts.pid for one in rig.desk.instances()}
+    rig.programs.listen("new.0")
+    lose_the_records(rig)
+    both_sides(rig)
+    changed = [one.id for one in rig.desk.instances() if one.facts.pid != before[one.id]]
+    assert changed == ["new.0"]
+
+
+def test_the_end_of_all_ends_programs_without_a_record(rig: MemoryRig) -> None:
+    both_sides(rig)
+    lose_the_records(rig)
+    rig.desk.end_all()
+    assert [rig.programs.pids(name) for name in ("old.0", "new.0")] == [[], []]
+
+
+def test_known_tells_fence_and_weight(rig: MemoryRig) -> None:
+    assert list(rig.desk.known()) == []
+    both_sides(rig, weight=30)
+    assert list(rig.desk.known()) == [Known(service=SERVICE, fence=FENCE, weight=30)]
