@@ -40,8 +40,9 @@ def client(home: Home) -> Client:
 def host_part(home: Home, *, start: bool = True, store: bool = True, say: Say = lambda _: None) -> Client:
     """Asks the host part. Where there is none, it is started, with all that should run, and that is said.
 
-    With `store=False` the store is not opened: what should run is then what the host part knows. With `start=False` nothing is started: every call is then a HostGoneError where there is none. BrokenError for a host part
-    of another version: `rollout up` replaces it.
+    With `store=False` the store is not opened: what should run is then what the host part knows. With `start=False` nothing is
+    started: every call is then a HostGoneError where there is none. BrokenError for a host part of another version: `rollout
+    up` replaces it.
     """
     part = client(home)
     if not start:
