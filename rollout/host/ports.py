@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from rollout.host.known import Known
 from rollout.model.fleet import RestartPolicy, RuntimeName
 
 
@@ -265,15 +266,6 @@ class Note:
     service: str
     actor: str
     at: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What the host part knows of a service beside its instances: the highest fence, v2's share (None: the edge knows none)."""
-
-    service: str
-    fence: int
-    weight: int | None
 
 
 class Upkeep(Protocol):

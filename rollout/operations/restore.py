@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from rollout.errors import FencedError, RolloutError
 from rollout.executor.ports import Order, Runtime
-from rollout.host.ports import Attached, HostPart, Known
+from rollout.host.known import Known
+from rollout.host.ports import Attached, HostPart
 from rollout.model.fleet import Placement, Release, RuntimeName
 from rollout.model.move import Move
 from rollout.operations.replace import order_for, why_stop_first

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rollout.host.ports import Attached, InstanceFacts, Known, Phase
+from rollout.host.known import Known
+from rollout.host.ports import Attached, InstanceFacts, Phase
 from rollout.model.fleet import Kind, Placement, Release, RuntimeName, Service, Tier
 from rollout.model.move import Move
 from rollout.model.plan import Strategy
