@@ -22,7 +22,7 @@ NAMED = 3
 
 def register(app: typer.Typer) -> None:
     """The command is in the group."""
-    app.command("import")(import_)
+    app.command("import", cls=setting.Command)(import_)
 
 
 def import_(

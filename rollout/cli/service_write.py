@@ -32,8 +32,8 @@ EMPTY: dict[str, Any] = {
 
 def register(app: typer.Typer) -> None:
     """The three commands are in the group."""
-    app.command()(add)
-    app.command("set")(edit)
+    app.command(cls=setting.Command)(add)
+    app.command("set", cls=setting.Command)(edit)
     app.command()(remove)
 
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rollout.errors import UsageError
+from rollout.errors import RolloutError, UsageError
 from rollout.operations.setting import Rules
+from rollout.store import setting
 from rollout.store.policies import active_policy
 from rollout.store.services import Services
 from rollout.wiring import actor
@@ -31,6 +32,15 @@ def fleet_to_look_at() -> Iterator[Services]:
         return
     with _of(home) as services:
         yield services
+
+
+def choice_is_over() -> bool:
+    """Whether the home that is found has its runtime setting written off; without a home that can be read it has not."""
+    try:
+        with fleet() as services, services.database.reading() as session:
+            return setting.written_off(session)
+    except RolloutError:
+        return False
 
 
 @contextmanager

@@ -1,10 +1,15 @@
 """`--help` of every command: what it offers is there, and nothing that belongs to the root alone."""
 
+from pathlib import Path
+
 import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from rollout.cli.main import COMMANDS, app
+from rollout.cli.main import COMMANDS, app, main
+from rollout.store import setting
+from rollout.wiring import actor
+from rollout.wiring.home import Home
 
 ROOT = get_command(app)
 
@@ -26,3 +31,25 @@ def test_completion_is_offered_by_the_root_alone(path: tuple[str, ...]) -> None:
         command = command.get_command(None, name)
     assert {param.name for param in command.params} & {"install_completion", "show_completion"} == set()
     assert {"install_completion", "show_completion"} <= {param.name for param in ROOT.params}
+
+
+@pytest.mark.parametrize("command", ["add", "set", "import"])
+def test_the_runtime_option_leaves_the_help_with_the_setting(
+    command: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = Home(home).database()
+    told = []
+    for over in (False, True):
+        if over:
+            with database.writing() as session:
+                setting.write_off(session, who="ann", at=actor.now())
+        with pytest.raises(SystemExit) as ending:
+            main(["service", command, "--help"])
+        assert ending.value.code == 0
+        told.append("--runtime" in capsys.readouterr().out)
+    database.close()
+    assert told == [True, False]
+    with pytest.raises(SystemExit) as ending:
+        main(["service", "add", "a", "--tier", "pro", "--runtime", "v2"])
+    assert ending.value.code == 2
+    assert "the runtime setting is written off" in capsys.readouterr().err

@@ -22,6 +22,14 @@ def write(edge: RunningEdge, name: str, legacy: Sequence[str], v2: Sequence[str]
     edge.edge.write(Route(host_name=name, legacy=tuple(legacy), v2=tuple(v2), weight=weight))
 
 
+def break_v2(edge: RunningEdge, client: httpx.Client, name: str, legacy: HttpCopy, v2: HttpCopy) -> None:
+    """The v2 copy has failed so often that its traffic has gone to legacy."""
+    v2.status = 500
+    write(edge, name, [legacy.address], [v2.address], 100)
+    answers(client, 6)
+    assert v2.address in edge.edge.failing()
+
+
 @pytest.mark.parametrize("fault", ["status", "reset", "refused"])
 def test_after_three_failures_in_a_row_legacy_serves(
     plain: RunningEdge, copies: MakeCopy, name: str, fault: str
@@ -113,10 +121,8 @@ def test_a_new_copy_on_an_old_address_begins_without_a_history(
     plain: RunningEdge, copies: MakeCopy, name: str
 ) -> None:
     legacy, v2 = copies("legacy"), copies("v2")
-    v2.status = 500
-    write(plain, name, [legacy.address], [v2.address], 100)
     with plain.client(name) as client:
-        answers(client, 6)
+        break_v2(plain, client, name, legacy, v2)
         write(plain, name, [legacy.address], [], 0)
         assert v2.address not in plain.edge.failing()
         v2.status = 200
@@ -128,10 +134,8 @@ def test_the_trip_holds_over_a_change_of_weight_and_a_removal_forgets_it(
     plain: RunningEdge, copies: MakeCopy, name: str
 ) -> None:
     legacy, v2 = copies("legacy"), copies("v2")
-    v2.status = 500
-    write(plain, name, [legacy.address], [v2.address], 100)
     with plain.client(name) as client:
-        answers(client, 6)
+        break_v2(plain, client, name, legacy, v2)
         write(plain, name, [legacy.address], [v2.address], 50)
         assert answers(client, 20) == {(200, "legacy"): 20}
     plain.edge.remove(name)
