@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from rollout.cli import board
-from rollout.cli.console import FORMAT_VERSION, out, say
+from rollout.cli.console import FORMAT_VERSION, nobody_reads, out, say
 from rollout.cli.when import since
 from rollout.model.move import Entry, Move
 from rollout.model.plain import to_plain
@@ -44,8 +44,7 @@ class Ticker:
         elif self._live is not None:
             self._live.console.print(line(transition))
         else:
-            sys.stdout.write(line(transition).plain + "\n")
-            sys.stdout.flush()
+            _write(line(transition).plain)
 
     def say(self, text: str) -> None:
         """One line about the run as a whole: to stderr, or an event."""
@@ -57,8 +56,7 @@ class Ticker:
     def event(self, kind: str, data: dict[str, object]) -> None:
         """One line of JSON Lines."""
         document = {"format_version": FORMAT_VERSION, "event": kind, **data}
-        sys.stdout.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
-        sys.stdout.flush()
+        _write(json.dumps(document, ensure_ascii=False, default=str))
 
     @contextmanager
     def live(self, look: Look) -> Iterator[None]:
@@ -73,6 +71,15 @@ class Ticker:
                 yield
             finally:
                 self._live = None
+
+
+def _write(text: str) -> None:
+    """One line to stdout. What drives a wave goes on when nobody reads any more: its way of telling is not its work."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except OSError:
+        nobody_reads()
 
 
 def line(transition: Transition) -> Text:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -276,6 +277,30 @@ def test_streams_that_nobody_reads(fleet: Path, shell: str, codes: set[int]) -> 
         said = rollout(*words, shell=shell)
         assert said.err == ""
         assert said.code in codes
+
+
+def test_a_wave_goes_on_when_nobody_reads_what_is_told(made: Path, home: Path) -> None:
+    shutil.copytree(made, home, dirs_exist_ok=True)
+    for words in (("execute", "wave-1"), ("execute", "wave-2", "--json")):
+        said = rollout(*words, shell='"$@" | true')
+        assert "rror" not in said.err
+    assert "3 on v2" in called("status").out
+
+
+def test_a_port_that_is_taken(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        called("service", "add", "shop/api", "--tier", "trial", "--port", port, "--", "python3", "-m", "http.server", port)
+        try:
+            said = called("service", "deploy", "shop/api")
+            error = Said(said.code, said.out, said.err.partition("rollout down ends it\n")[2])
+            error.refused(1, f"port {port} is in use by pid {os.getpid()}", "nothing of the service runs", "--port N")
+            assert "0 on legacy, 0 on v2" in called("status").out
+        finally:
+            assert called("down", "--yes").code == 0
 
 
 def test_an_output_that_has_no_room(fleet: Path) -> None:
