@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from io import StringIO
 from pathlib import Path
 
@@ -57,7 +58,8 @@ def _json(content: bytes) -> Document:
         value = json.loads(jsonc.decode(content), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return _jsonc(jsonc.parse(content))
-    return Document(value, lambda place: _jsonc(jsonc.parse(content)).line_of(place))
+    located = cache(lambda: _jsonc(jsonc.parse(content)))  # read with its lines only when one is asked for, and once
+    return Document(value, lambda place: located().line_of(place))
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

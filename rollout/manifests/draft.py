@@ -1,6 +1,6 @@
 """What one file says of one service, before names, customer and tier are settled; and what the caller gives for all."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,16 +34,23 @@ class Given:
 class Draft:
     """`values` are fields of a service. `silent`: fields that this kind of file cannot tell; they stay as they are.
 
+    `locate` finds its line. It is called only to tell it: finding a line may mean reading the whole file again.
+
     `kept`: keys kept as labels, without effect. `left_out`: keys that were not taken over. Both as dotted names.
     """
 
     file: Path
-    line: int | None = None
+    locate: Callable[[], int | None] = lambda: None
     values: Mapping[str, object] = field(default_factory=dict)
     runtime: RuntimeName | None = None
     silent: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> int | None:
+        """Its line in the file, from 1; None where that is the whole file, or not known."""
+        return self.locate()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,4 +63,5 @@ class Found:
     @property
     def where(self) -> str:
         """File, and line where it is known."""
-        return f"{self.draft.file}:{self.draft.line}" if self.draft.line else str(self.draft.file)
+        line = self.draft.line
+        return f"{self.draft.file}:{line}" if line else str(self.draft.file)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import cache
 from typing import TypeVar
 
 E = TypeVar("E", bound=StrEnum)
@@ -71,10 +72,15 @@ def port(value: object) -> int | None:
 def one_of(kind: type[E], value: object) -> E:
     """A member of `kind` in any letter case, with `-` and `_` alike."""
     word = text(value).strip().lower().replace("-", "_")
-    try:
-        return kind(word)
-    except ValueError:
-        raise ValueError(f"{value!r} is none of {', '.join(kind)}") from None
+    found = _members(kind).get(word)
+    if not isinstance(found, kind):
+        raise ValueError(f"{value!r} is none of {', '.join(kind)}")
+    return found
+
+
+@cache
+def _members(kind: type[StrEnum]) -> Mapping[str, StrEnum]:
+    return {member.value: member for member in kind}
 
 
 def choice(kind: type[E]) -> Reader:

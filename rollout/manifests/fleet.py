@@ -43,6 +43,21 @@ NEWEST_FORMAT = 1
 LineOf = Callable[[Place], int | None]
 
 
+class Near:
+    """Paths as `file` means them: relative ones from its folder. Each is looked up once: the services of a file share them."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._folder = file.resolve().parent
+        self._known: dict[str, str] = {}
+
+    def path(self, written: str) -> str:
+        """The absolute path, links followed."""
+        if written not in self._known:
+            self._known[written] = str((self._folder / written).resolve())
+        return self._known[written]
+
+
 def is_fleet(document: Document, path: Path) -> bool:
     """Named `fleet*`, or with a `format_version` and a list of `services`."""
     table = document.table
@@ -55,10 +70,11 @@ def read(document: Document, path: Path) -> tuple[list[Draft], list[Problem]]:
         services, defaults = _top(document)
     except FileProblemError as error:
         return [], [Problem(file=path, line=error.line, reason=error.reason)]
+    near = Near(path)
     drafts, problems = [], []
     for number, entry in enumerate(services):
         try:
-            drafts.append(entry_draft(entry, defaults, path, ("services", number), document.line_of))
+            drafts.append(entry_draft(entry, defaults, near, ("services", number), document.line_of))
         except FileProblemError as error:
             problems.append(Problem(file=path, line=error.line, reason=error.reason))
     return drafts, problems
@@ -79,7 +95,7 @@ def _top(document: Document) -> tuple[list[object], Mapping[str, object]]:
     return services, dict(_values(defaults, "defaults", ("defaults",), document.line_of))
 
 
-def entry_draft(entry: object, defaults: Mapping[str, object], path: Path, place: Place, line_of: LineOf) -> Draft:
+def entry_draft(entry: object, defaults: Mapping[str, object], near: Near, place: Place, line_of: LineOf) -> Draft:
     """One service of the file; relative folders are seen from the file's. FileProblemError with the line."""
     name = entry.get("name") if isinstance(entry, dict) else None
     told = f"service {name!r}" if isinstance(name, str) else f"service number {int(place[-1]) + 1}"
@@ -87,11 +103,11 @@ def entry_draft(entry: object, defaults: Mapping[str, object], path: Path, place
     if "name" not in values:
         raise FileProblemError(f"{told} has no name", line_of(place))
     runtime = values.pop("runtime", None)
-    folder = path.resolve().parent
-    values["directory"] = str((folder / str(values.get("directory") or "")).resolve())
+    values["directory"] = near.path(str(values.get("directory") or ""))
     if env_file := values.get("env_file"):
-        values["env_file"] = str((folder / str(env_file)).resolve())
-    return Draft(file=path, line=line_of(place), values=values, runtime=RuntimeName(str(runtime)) if runtime else None)
+        values["env_file"] = near.path(str(env_file))
+    chosen = RuntimeName(str(runtime)) if runtime else None
+    return Draft(file=near.file, locate=lambda: line_of(place), values=values, runtime=chosen)
 
 
 def _values(entry: object, told: str, place: Place, line_of: LineOf) -> Iterator[tuple[str, object]]:

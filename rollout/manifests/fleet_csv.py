@@ -12,7 +12,7 @@ from pathlib import Path
 from rollout.manifests import fields
 from rollout.manifests.document import Place
 from rollout.manifests.draft import Draft
-from rollout.manifests.fleet import KEYS, entry_draft
+from rollout.manifests.fleet import KEYS, Near, entry_draft
 from rollout.manifests.jsonc import decode
 from rollout.manifests.problem import FileProblemError, Problem
 
@@ -22,11 +22,12 @@ NUMBERS = tuple(key for key, reader in KEYS.items() if reader in (fields.whole, 
 
 def read(content: bytes, path: Path) -> tuple[list[Draft], list[Problem]]:
     """The services of the table, and every row that does not fit."""
+    near = Near(path)
     drafts, problems = [], []
     try:
         for number, (line, cells) in enumerate(_rows(content)):
             try:
-                drafts.append(entry_draft(_entry(cells), {}, path, (number,), partial(_line, line)))
+                drafts.append(entry_draft(_entry(cells), {}, near, (number,), partial(_line, line)))
             except FileProblemError as error:
                 problems.append(Problem(file=path, line=error.line, reason=error.reason))
     except FileProblemError as error:

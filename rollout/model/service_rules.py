@@ -1,13 +1,18 @@
 """What a service must be, wherever it was written: one list of rules for command line, files and page."""
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import inf
 
 from rollout.model.fleet import Kind, Service
 from rollout.model.names import is_label
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_UNUSABLE = re.compile("[\0\ud800-\udfff]")
+_TEXTS = (
+    *("name", "environment", "customer", "command", "image", "directory", "env", "env_file"),
+    *("health_path", "volumes", "region", "cron", "labels"),
+)
 CRON_FIELDS = 5
 HIGHEST_PORT = 65535
 MOST_REPLICAS = 1000
@@ -29,25 +34,20 @@ def _named(service: Service) -> Iterator[tuple[str, str]]:
         yield "command", "must not be empty; leave it out where there is none"
 
 
+_LIMITS: Mapping[str, tuple[Callable[[float], bool], str]] = {
+    "port": (lambda n: 1 <= n <= HIGHEST_PORT, f"is not a port from 1 to {HIGHEST_PORT}"),
+    "replicas": (lambda n: 1 <= n <= MOST_REPLICAS, f"is not from 1 to {MOST_REPLICAS}"),
+    "health_timeout_s": (lambda n: 0 < n < inf, "is not more than 0 seconds"),
+    "draining_s": (lambda n: 0 <= n < inf, "is not 0 seconds or more"),
+    "restart_max": (lambda n: n >= 0, "is not 0 or more"),
+}
+
+
 def _numbers(service: Service) -> Iterator[tuple[str, str]]:
-    limits: dict[str, Callable[[float], bool]] = {
-        "port": lambda n: 1 <= n <= HIGHEST_PORT,
-        "replicas": lambda n: 1 <= n <= MOST_REPLICAS,
-        "health_timeout_s": lambda n: 0 < n < float("inf"),
-        "draining_s": lambda n: 0 <= n < float("inf"),
-        "restart_max": lambda n: n >= 0,
-    }
-    told = {
-        "port": f"is not a port from 1 to {HIGHEST_PORT}",
-        "replicas": f"is not from 1 to {MOST_REPLICAS}",
-        "health_timeout_s": "is not more than 0 seconds",
-        "draining_s": "is not 0 seconds or more",
-        "restart_max": "is not 0 or more",
-    }
-    for field, holds in limits.items():
+    for field, (holds, told) in _LIMITS.items():
         value = getattr(service, field)
         if value is not None and not holds(value):
-            yield field, f"{value} {told[field]}"
+            yield field, f"{value} {told}"
 
 
 def _health(service: Service) -> Iterator[tuple[str, str]]:
@@ -77,17 +77,17 @@ def _env(service: Service) -> Iterator[tuple[str, str]]:
 
 def _text(service: Service) -> Iterator[tuple[str, str]]:
     """No NUL and no half characters: they can be in no file name, no argv and no UTF-8."""
-    for field in fields(service):
-        for text in _strings(getattr(service, field.name)):
-            if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
-                yield field.name, "holds a character that no program can be given (NUL or half a character)"
-                break
+    texts = [(field, value) for field in _TEXTS if (value := getattr(service, field))]
+    if not _UNUSABLE.search("".join([text for _, value in texts for text in _strings(value)])):
+        return
+    for field, value in texts:
+        if any(_UNUSABLE.search(text) for text in _strings(value)):
+            yield field, "holds a character that no program can be given (NUL or half a character)"
 
 
-def _strings(value: object) -> Iterator[str]:
+def _strings(value: object) -> Iterable[str]:
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, tuple):
-        yield from (item for item in value if isinstance(item, str))
-    elif isinstance(value, dict):
-        yield from (item for pair in value.items() for item in pair)
+        return (value,)
+    if isinstance(value, Mapping):
+        return (*value.keys(), *value.values())
+    return [item for item in value if isinstance(item, str)] if isinstance(value, tuple) else ()

@@ -4,14 +4,15 @@ Values of env never stand here: names only.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlmodel import Session, col
 
 from rollout.errors import BrokenError
+from rollout.store.bulk import insert_rows
 from rollout.store.encoded import encode
 from rollout.store.tables import MAIN, AuditRow
 
@@ -42,23 +43,7 @@ def append_many(session: Session, lines: Iterable[Line], at: datetime) -> None:
     """All lines stand at the end of the chain, in order. Bulk: one look at the chain's end, one statement."""
     last = select(col(AuditRow.hash)).order_by(col(AuditRow.seq).desc()).limit(1)
     previous = session.execute(last).scalar_one_or_none() or FIRST
-    moment = at.isoformat(timespec="microseconds")
-    rows = []
-    for line in lines:
-        row = {
-            "at": moment,
-            "who": line.who,
-            "what": line.what,
-            "subject": line.subject,
-            "why": line.why,
-            "before": encode(line.before),
-            "after": encode(line.after),
-            "previous": previous,
-        }
-        row["hash"] = previous = _hash(row)
-        rows.append(row)
-    if rows:
-        session.connection().execute(insert(TABLE), rows)
+    insert_rows(session, TABLE, (*HASHED, "hash"), _chained(lines, previous, at.isoformat(timespec="microseconds")))
 
 
 def read(session: Session, *, subject: str | None = None, limit: int = 100) -> Sequence[AuditRow]:
@@ -73,7 +58,7 @@ def verify(session: Session) -> int:
     """How many rows the chain has, all of them as they were written. BrokenError names the first that is not."""
     previous, count = FIRST, 0
     for row in session.execute(select(AuditRow).order_by(col(AuditRow.seq)).execution_options(yield_per=_CHUNK)).scalars():
-        content = {name: getattr(row, name) for name in HASHED} | {"before": encode(row.before), "after": encode(row.after)}
+        content = (row.previous, row.at, row.who, row.what, row.subject, row.why, encode(row.before), encode(row.after))
         if row.previous != previous or _hash(content) != row.hash:
             told = f"row {row.seq} ({row.at} {row.who} {row.what} {row.subject})"
             raise BrokenError(
@@ -84,6 +69,13 @@ def verify(session: Session) -> int:
     return count
 
 
-def _hash(row: Mapping[str, str]) -> str:
+def _chained(lines: Iterable[Line], previous: str, at: str) -> Iterator[tuple[str, ...]]:
+    for line in lines:
+        hashed = (previous, at, line.who, line.what, line.subject, line.why, encode(line.before), encode(line.after))
+        previous = _hash(hashed)
+        yield (*hashed, previous)
+
+
+def _hash(hashed: Iterable[str]) -> str:
     """Each text with its length before it, so that no two rows have the same bytes."""
-    return hashlib.sha256("".join(f"{len(row[name])}:{row[name]}" for name in HASHED).encode()).hexdigest()
+    return hashlib.sha256("".join([f"{len(text)}:{text}" for text in hashed]).encode()).hexdigest()

@@ -1,6 +1,8 @@
-"""JSON columns. What was encoded already, to be hashed, is not encoded a second time: a fleet is put in bulk."""
+"""JSON columns: one canonical text for each value, hashed and stored as it is. Fast, since a fleet is put in bulk."""
 
 import json
+
+import orjson
 
 from rollout.model.plain import canonical
 
@@ -12,8 +14,16 @@ class Encoded(str):
 
 
 def encode(value: object) -> Encoded:
-    """The canonical JSON text of a plain value."""
-    return Encoded(canonical(value).decode())
+    """The canonical JSON text of a plain value: sorted keys, no blanks."""
+    return Encoded(encoded(value).decode())
+
+
+def encoded(value: object) -> bytes:
+    """As `encode`, in UTF-8."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # what orjson does not take: whole numbers of more than 64 bits, mappings that are no dict
+        return canonical(value)
 
 
 def serialize(value: object) -> str:

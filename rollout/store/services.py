@@ -5,19 +5,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, select, update
 from sqlmodel import Session, col
 
 from rollout.errors import UsageError
 from rollout.model.fleet import Service, Tier
-from rollout.model.plain import canonical
 from rollout.store import audit, counters, setting
+from rollout.store.bulk import insert_rows
 from rollout.store.database import Database
-from rollout.store.encoded import encode
+from rollout.store.encoded import encode, encoded
 from rollout.store.spec import fingerprinted, from_spec, to_spec
 from rollout.store.tables import MAIN, ReleaseRow
 
 TABLE = MAIN.tables["service"]
+WRITTEN = (
+    *("id", "environment", "name", "customer", "tier", "kind"),
+    *("spec", "env", "settings_hash", "fingerprint", "revision"),
+)
 _CHUNK = 500
 _ASKED = ("name", "environment", "customer", "tier")
 _USUAL = {k: v for k, v in to_spec(Service(name="", environment="", customer="", tier=Tier.TRIAL)).items() if k not in _ASKED}
@@ -149,29 +153,33 @@ class Services:
     def _settings_hash(self, spec: str, env: str) -> str:
         return self.keyed_hash(f"{spec}\n{env}".encode())
 
-    def _row(self, service: Service, revision: int) -> dict[str, object]:
+    def _row(self, service: Service, revision: int) -> tuple[object, ...]:
+        """The values of the columns `WRITTEN`."""
         spec = to_spec(service)
         spec_text, env_text = encode(spec), encode(service.env)
-        return {
-            **{key: spec[key] for key in ("environment", "name", "customer", "tier", "kind")},
-            "id": service.id,
-            "spec": spec_text,
-            "env": env_text,
-            "settings_hash": self._settings_hash(spec_text, env_text),
-            "fingerprint": self.keyed_hash(canonical(fingerprinted(spec, service.env))),
-            "revision": revision,
-        }
+        return (
+            service.id,
+            service.environment,
+            service.name,
+            service.customer,
+            service.tier.value,
+            service.kind.value,
+            spec_text,
+            env_text,
+            self._settings_hash(spec_text, env_text),
+            self.keyed_hash(encoded(fingerprinted(spec, service.env))),
+            revision,
+        )
 
     def _insert(self, session: Session, changes: Sequence[Change], at: datetime, revision: int) -> None:
-        created = {"created": at.isoformat(timespec="microseconds"), "asked_for_v2": False}
-        rows = [{**self._row(change.after, revision), **created} for change in changes]
-        if rows:
-            session.connection().execute(insert(TABLE), rows)
+        created = (at.isoformat(timespec="microseconds"), False)
+        rows = ((*self._row(change.after, revision), *created) for change in changes)
+        insert_rows(session, TABLE, (*WRITTEN, "created", "asked_for_v2"), rows)
 
     def _update(self, session: Session, changes: Sequence[Change], revision: int) -> None:
         rows = [self._row(change.after, revision) for change in changes]
         if rows:
-            wanted = [{("key" if k == "id" else k): v for k, v in row.items()} for row in rows]
+            wanted = [{"key": row[0], **dict(zip(WRITTEN[1:], row[1:], strict=True))} for row in rows]
             session.connection().execute(update(TABLE).where(TABLE.c.id == bindparam("key")), wanted)
 
 

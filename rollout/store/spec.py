@@ -52,8 +52,9 @@ def from_spec(spec: Mapping[str, Any], env: Mapping[str, str]) -> Service:
 
 RELEASED = ("kind", "command", "image", "directory", "env_file", "port", "engine", "volumes")
 HEALTH = ("health_path", "health_timeout_s")
+FINGERPRINTED = (*RELEASED, *HEALTH)
 
 
 def fingerprinted(spec: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
     """What unblocks a service when it changes: what its next release will be, and its health check."""
-    return {**{key: spec[key] for key in (*RELEASED, *HEALTH)}, "env": dict(env)}
+    return {**{key: spec[key] for key in FINGERPRINTED}, "env": env}

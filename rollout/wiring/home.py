@@ -1,7 +1,6 @@
 """The home: the folder `.rollout/` that holds the store, the key and the host part's files."""
 
 import contextlib
-import hashlib
 import hmac
 import os
 import secrets
@@ -72,7 +71,7 @@ class Home:
 
     def keyed_hash(self, content: bytes) -> str:
         """HMAC-SHA-256 in hex: tells that a value changed, and never what it is."""
-        return hmac.new(self.key(), content, hashlib.sha256).hexdigest()
+        return hmac.digest(self.key(), content, "sha256").hex()
 
 
 def _write_key(path: Path) -> None:

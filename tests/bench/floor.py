@@ -41,8 +41,5 @@ def select(source: sqlite3.Connection, query: str) -> float:
 
 task = json.loads(sys.argv[1])
 connection = sqlite3.connect(task["database"], isolation_level=None)
-if task["kind"] == "insert":
-    seconds = insert(connection, task["into"], task["tables"])
-else:
-    seconds = select(connection, task["query"])
-print(json.dumps({"seconds": seconds}))
+kind, arguments = task.pop("kind"), {key: value for key, value in task.items() if key != "database"}
+print(json.dumps({"seconds": {"insert": insert, "select": select}[kind](connection, **arguments)}))
