@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import typer
@@ -43,6 +43,16 @@ def emit(data: dict[str, Any]) -> None:
     """One JSON document to stdout, with its format version."""
     sys.stdout.write(json.dumps({"format_version": FORMAT_VERSION, **data}, indent=2, ensure_ascii=False, default=str))
     sys.stdout.write("\n")
+
+
+def emit_list(name: str, documents: Iterable[str]) -> None:
+    """One JSON document to stdout whose member `name` is a list that may be long: one line for each of its JSON texts."""
+    write, between = sys.stdout.write, "\n"
+    write(f'{{"format_version": {FORMAT_VERSION}, "{name}": [')
+    for document in documents:
+        write(f"{between}{document}")
+        between = ",\n"
+    write("\n]}\n")
 
 
 def ask(question: str, *, yes: bool) -> None:

@@ -11,6 +11,7 @@ from rollout.cli import console, setting
 from rollout.cli import service_options as o
 from rollout.model.fleet import Service, Tier
 from rollout.operations import fleet as operations
+from rollout.operations import fleet_json
 from rollout.operations.fleet import View
 from rollout.wiring import fleet as wiring
 
@@ -32,10 +33,11 @@ def list_(
 ) -> None:
     """List services: a table in a terminal, columns with tabs between them in a pipe."""
     with wiring.fleet() as fleet:
+        if json:
+            documents = fleet_json.documents(fleet, tiers=tier or (), environment=environment, customer=customer)
+            console.emit_list("services", documents)
+            return
         views = operations.views(fleet, tiers=tier or (), environment=environment, customer=customer)
-    if json:
-        console.emit({"services": [view.data() for view in views]})
-        return
     rows = [_row(view) for view in views]
     if not sys.stdout.isatty():
         sys.stdout.writelines("\t".join(row) + "\n" for row in (COLUMNS, *rows))

@@ -70,7 +70,9 @@ def every(session: Session) -> Mapping[str, Setting]:
     """The settings that have a row, by service; of the others `default(session)` holds."""
     if written_off(session):
         return {}
-    return {row.service: _setting(row) for row in session.execute(select(SettingRow)).scalars()}
+    known = {(str(r), str(o)): Setting(runtime=r, origin=o) for r in RuntimeName for o in Origin}
+    rows = session.execute(select(col(SettingRow.service), col(SettingRow.runtime), col(SettingRow.origin)))
+    return {service: known[runtime, origin] for service, runtime, origin in rows}
 
 
 def default(session: Session) -> Setting:
