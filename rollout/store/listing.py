@@ -41,9 +41,14 @@ def rows(
 def chosen(*, tiers: Iterable[Tier], environment: str | None, customer: str | None) -> list[ColumnElement[bool]]:
     """The conditions that say so; none where nothing is chosen."""
     names = [tier.value for tier in tiers]
-    wanted = [SERVICE.c.tier.in_(names)] if names else []
-    wanted += [SERVICE.c.environment == environment] if environment is not None else []
-    return wanted + ([SERVICE.c.customer == customer] if customer is not None else [])
+    wanted: list[ColumnElement[bool]] = []
+    if names:
+        wanted.append(SERVICE.c.tier.in_(names))
+    if environment is not None:
+        wanted.append(SERVICE.c.environment == environment)
+    if customer is not None:
+        wanted.append(SERVICE.c.customer == customer)
+    return wanted
 
 
 def _placed(session: Session, wanted: list[ColumnElement[bool]]) -> dict[str, tuple[str, ...]]:
