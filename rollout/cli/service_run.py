@@ -9,13 +9,16 @@ from rich.text import Text
 
 from rollout.cli import console
 from rollout.cli import service_options as o
-from rollout.errors import PartialError, UsageError
+from rollout.cli.when import clock
+from rollout.errors import HostGoneError, PartialError, UsageError
+from rollout.host.ports import HostPart
 from rollout.model.fleet import RuntimeName, Service
 from rollout.operations import logs as written
 from rollout.operations.deploy import Result, deploy_every, deploy_many, outcome
 from rollout.operations.deploy import deploy as deploy_one
 from rollout.operations.deploy import restart as restart_one
 from rollout.operations.deploy import stop as stop_one
+from rollout.store.history import KeptLog
 from rollout.wiring.clock import SystemClock
 from rollout.wiring.deploy import Desk, desk, host
 
@@ -41,7 +44,7 @@ def deploy(
     """Make a release and run it where the service runs: new copy healthy, then traffic, drain and stop the old one."""
     if bool(names) == all_ or (release is not None and (all_ or len(names or []) != 1)):
         raise UsageError("name services or say --all; --release takes one service", then="rollout service deploy --help")
-    with desk("service deploy", tell=_tell, say=console.say) as open_:
+    with desk("service deploy", tell=tell, say=console.say) as open_:
         services = open_.services.list() if all_ else [open_.services.find(name) for name in names or []]
         if len(services) == 1 and not all_:
             results: Sequence[Result] = [deploy_one(open_.means, services[0], number=release)]
@@ -55,22 +58,22 @@ def deploy(
 
 def stop(name: o.Name, *, yes: Yes = False) -> None:
     """Stop every copy of a service; its last requests end first, its releases are kept."""
-    with desk("service stop", tell=_tell, say=console.say) as open_:
+    with desk("service stop", tell=tell, say=console.say) as open_:
         service = open_.services.find(name)
         if not open_.means.deploys.placements(service.id):
             console.say(f"{service.id} does not run")
             return
-        console.ask(f"Stop {_running(open_, service)}? Nobody answers its requests then.", yes=yes)
+        console.ask(f"Stop {running(open_, service)}? Nobody answers its requests then.", yes=yes)
         stopped = stop_one(open_.means, service.id)
     print(f"{service.id}: stopped on {' and '.join(one.runtime for one in stopped)}")
 
 
 def restart(name: o.Name, *, yes: Yes = False) -> None:
     """Replace what runs of a service by a new copy of the same release."""
-    with desk("service restart", tell=_tell, say=console.say) as open_:
+    with desk("service restart", tell=tell, say=console.say) as open_:
         service = open_.services.find(name)
         if open_.means.deploys.placements(service.id):
-            console.ask(f"Restart {_running(open_, service)}?", yes=yes)
+            console.ask(f"Restart {running(open_, service)}?", yes=yes)
         result = restart_one(open_.means, service)
     print(f"{service.id}: {outcome(result)}")
 
@@ -85,16 +88,40 @@ def logs(
     """What the copies of a service wrote, newest last."""
     with desk("service logs") as open_:
         service = open_.services.find(name)
+        kept = open_.kept_log(service.id)
     there = host()
-    found = written.last(there, service.id, runtime, lines)
+    found = _there(there, service.id, runtime, lines, kept is not None and not follow)
     labelled = len({one.copy for one in found}) > 1 or follow
     for line in found:
         _print(line, labelled=labelled)
     if not found and not follow:
-        console.say(f"{service.id} has written nothing" + (f" on {runtime}" if runtime else ""))
+        _print_kept(service.id, runtime, kept, lines)
     if follow:
         for line in written.follow(there, service.id, runtime, SystemClock()):
             _print(line, labelled=labelled)
+
+
+def _there(
+    there: HostPart, service: str, runtime: RuntimeName | None, lines: int, may_be_gone: bool
+) -> Sequence[written.Line]:
+    """What the copies that are there wrote; without a host part nothing, where something else can be told instead."""
+    try:
+        return written.last(there, service, runtime, lines)
+    except HostGoneError:
+        if not may_be_gone:
+            raise
+        return ()
+
+
+def _print_kept(service: str, runtime: RuntimeName | None, kept: KeptLog | None, lines: int) -> None:
+    """The last lines of a copy that failed and is gone, from the journal of its move, saying so."""
+    if kept is None or runtime not in {None, kept.runtime}:
+        console.say(f"{service} has written nothing" + (f" on {runtime}" if runtime else ""))
+        return
+    wave = kept.move.partition("/")[0]
+    console.say(f"{service}: its copy on {kept.runtime} is gone; these are its last lines, kept at {clock(kept.at)} by {wave}:")
+    for text in kept.lines[-lines:] if lines else ():
+        _print(written.Line(f"{kept.runtime}.{wave}", text), labelled=False)
 
 
 def _print(line: written.Line, *, labelled: bool) -> None:
@@ -102,11 +129,13 @@ def _print(line: written.Line, *, labelled: bool) -> None:
     sys.stdout.flush()
 
 
-def _tell(service: str, line: str) -> None:
+def tell(service: str, line: str) -> None:
+    """One line about a service, to stderr."""
     console.err().print(Text(f"{service}: ", style="bold") + Text(line))
 
 
-def _running(open_: Desk, service: Service) -> str:
+def running(open_: Desk, service: Service) -> str:
+    """The service and what runs of it: `shop/api, release 3 on legacy (1 replicas)`."""
     placed = open_.means.deploys.placements(service.id)
     told = ", ".join(f"release {one.release} on {one.runtime} ({one.replicas} replicas)" for one in placed)
     return f"{service.id}, {told}" if told else service.id

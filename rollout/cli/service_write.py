@@ -5,13 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
-from rollout.cli import console, service_options, setting
+from rollout.cli import console, service_options, service_run, setting
 from rollout.cli import service_options as o
 from rollout.errors import UsageError
 from rollout.model.fleet import Kind, Service
 from rollout.operations import fleet as operations
+from rollout.operations.deploy import remove as remove_one
 from rollout.wiring import actor
 from rollout.wiring import fleet as wiring
+from rollout.wiring.deploy import desk
 from rollout.wiring.pinned import see_to_choice
 
 ENVIRONMENT = "production"
@@ -174,9 +176,11 @@ def remove(
     reason: o.Reason = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Remove a service that does not run, with its releases, pin, block and setting."""
-    with wiring.fleet() as fleet:
-        service = operations.check_removable(fleet, name)
-        console.ask(f"Remove {service.id} with its releases, pin, block and setting?", yes=yes)
-        operations.remove(fleet, service, who=actor.user(), why=reason)
+    """Remove a service with its releases, pin, block and setting; what runs of it is stopped, a move is brought back first."""
+    with desk("service remove", tell=service_run.tell, say=console.say) as open_:
+        service = open_.services.find(name)
+        runs = " It runs, and serves nobody then." if open_.means.deploys.placements(service.id) else ""
+        shown = service_run.running(open_, service)
+        console.ask(f"Remove {shown}, with its releases, pin, block and setting?{runs}", yes=yes)
+        remove_one(open_.means, open_.services, service, why=reason)
     console.say(f"{service.id} removed")

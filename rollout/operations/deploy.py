@@ -10,9 +10,11 @@ from rollout.executor.ports import Clock, Leases, Order
 from rollout.model.fleet import EngineName, Kind, Placement, Release, Service
 from rollout.model.lease import Holder, Lease
 from rollout.model.state import State
+from rollout.operations import fleet as fleet_of
 from rollout.operations.driving import driving
 from rollout.operations.replace import Change, Live, order_for, put_in_place
 from rollout.store.deploys import Deployed, Deploys, Standing
+from rollout.store.services import Services
 
 HERE = frozenset({EngineName.PROCESS, EngineName.MEMORY})
 Tell = Callable[[str, str], None]
@@ -105,6 +107,13 @@ def deploy_every(means: Means, services: Sequence[Service], *, at_once: int = 8)
     able = [one for one in services if not _nothing_to_deploy(one)]
     by_id = {result.service: result for result in deploy_many(means, able, at_once=at_once)}
     return [by_id.get(one.id) or Result(service=one.id, left_out=_nothing_to_deploy(one)) for one in services]
+
+
+def remove(means: Means, fleet: Services, service: Service, *, why: str = "") -> None:
+    """The service is gone with all that hangs on it. Its move is brought back or finished first, then what runs is stopped."""
+    means.bring_back(service.id, "remove")
+    stop(means, service.id)
+    fleet_of.remove(fleet, service, who=means.who, why=why)
 
 
 def deploy_many(means: Means, services: Sequence[Service], *, at_once: int = 8) -> Sequence[Result]:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlmodel import Session, and_, col, or_, select
 
+from rollout.model.fleet import RuntimeName
 from rollout.model.move import EntryKind
 from rollout.store.database import Database
 from rollout.store.tables import AuditRow, JournalRow, MoveRow
@@ -25,6 +26,16 @@ class Happening:
     facts: Mapping[str, object]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptLog:
+    """The last lines that a copy wrote before it was stopped, as its move's journal keeps them."""
+
+    move: str
+    runtime: RuntimeName
+    at: datetime
+    lines: Sequence[str]
+
+
 class History:
     """Reads of one store."""
 
@@ -36,6 +47,19 @@ class History:
         with self._database.reading() as session:
             found = _journal(session, since, service, limit) + _audit(session, since, service, limit)
         return sorted(found, key=lambda h: h.at)[-limit:]
+
+
+    def kept_log(self, service: str) -> KeptLog | None:
+        """The newest log that a move of the service kept as evidence; None where none did."""
+        query = select(JournalRow, MoveRow.body).join(MoveRow, col(MoveRow.id) == JournalRow.move)
+        failed = query.where(MoveRow.service == service, col(JournalRow.event).is_not(None)).order_by(col(JournalRow.seq).desc())
+        with self._database.reading() as session:
+            for row, body in session.exec(failed):
+                lines = row.evidence.get("log")
+                if lines:
+                    runtime, at = RuntimeName(body["target"]), datetime.fromisoformat(row.at)
+                    return KeptLog(move=row.move, runtime=runtime, at=at, lines=list(lines))
+        return None
 
 
 def _journal(session: Session, since: datetime | None, service: str | None, limit: int) -> list[Happening]:

@@ -98,7 +98,8 @@ def check(session: Session, lease: Lease) -> None:
     present = get(session, lease.subject)
     if present is None or present.number != lease.number:
         by = f"lease {present.number} of {present.holder.user}" if present else "nobody: it was unlocked"
-        raise FencedError(f"{lease.subject}: taken over by {by}", then="rollout status")
+        state = "it goes on with its new driver, nothing of it is lost" if present else "it stands where it was"
+        raise FencedError(f"{lease.subject}: taken over by {by}", state=state, then="rollout status")
 
 
 def newer_on_services(session: Session, lease: Lease, now: datetime) -> dict[str, int]:

@@ -11,6 +11,7 @@ from rollout.operations import back
 from rollout.operations.deploy import Means, Tell, refuse
 from rollout.operations.replace import Live
 from rollout.store.deploys import Deploys
+from rollout.store.history import History, KeptLog
 from rollout.store.services import Services
 from rollout.wiring import actor
 from rollout.wiring.clock import SystemClock
@@ -28,6 +29,10 @@ class Desk:
 
     services: Services
     means: Means
+
+    def kept_log(self, service: str) -> KeptLog | None:
+        """The last lines of a copy that failed, from the journal of its move."""
+        return History(self.services.database).kept_log(service)
 
 
 @contextmanager
@@ -58,7 +63,7 @@ def _bring_back(home: Home, deploys: Deploys, service: str, verb: str, *, tell: 
     """The service moves no more: its move was aborted, or finished where it was warm. WaitingError where it still moves."""
     if not deploys.in_a_wave(service):
         return
-    act = "stop" if verb == "stop" else "deploy"
+    act = verb if verb in {"stop", "remove"} else "deploy"
     with driving_means(home, Voice(say=say)) as means:
         row = back.bring_back(means, service, act, f"{verb} by {actor.user()}")
     refuse(deploys, service, verb)

@@ -74,6 +74,9 @@ class World:
             assert time.monotonic() < limit, f"the move stands at {row.state if row else 'nothing'}"
             time.sleep(0.05)
 
+    def known(self) -> bool:
+        return self.run("service", "show", "api") == 0
+
     def runs(self) -> list[tuple[RuntimeName, int]]:
         return [(one.runtime, one.release) for one in self.deploys.placements("shop/api")]
 
@@ -125,6 +128,42 @@ def test_stop_brings_back_first(world: World) -> None:
     row = world.move()
     assert row is not None
     assert (row.state, world.runs()) == (State.ABORTED, [])
+
+
+@pytest.mark.parametrize("alive", [False, True])
+def test_remove_brings_back_first_then_stops_and_removes(world: World, alive: bool) -> None:
+    world.begin(step="10m")
+    with driver(world) as process:
+        if not alive:
+            process.kill()
+            process.wait()
+        assert world.run("service", "remove", "api", "--yes") == 0, world.said
+    row = world.move()
+    assert row is not None
+    assert (row.state, row.counts, row.blocks, world.runs()) == (State.ABORTED, False, False, [])
+    assert "wave-1 is over for it: aborted" in world.said
+    assert not world.known()
+
+
+@pytest.mark.parametrize(("act", "left"), [("stop", []), ("remove", [])])
+def test_a_warm_move_is_finished_before_its_service_goes(world: World, act: str, left: list[tuple[RuntimeName, int]]) -> None:
+    world.begin(step="50ms")
+    assert world.run("execute", "wave-1", "--yes") == 0, world.said
+    assert world.run("service", act, "api", "--yes") == 0, world.said
+    row = world.move()
+    assert row is not None
+    assert (row.state, world.runs()) == (State.FINISHED, left)
+    assert world.known() is (act == "stop")
+
+
+def test_a_running_service_is_removed_by_somebody_who_was_asked(world: World) -> None:
+    world.begin(step="50ms")
+    assert world.run("service", "remove", "api") == 2
+    assert "Remove shop/api, release 1 on legacy (1 replicas), with its releases" in world.said
+    assert "It runs, and serves nobody then." in world.said
+    assert world.runs() == [(RuntimeName.LEGACY, 1)]
+    assert world.run("service", "remove", "api", "--yes") == 0, world.said
+    assert not world.known()
 
 
 def test_a_warm_move_is_finished_first_and_the_deploy_goes_to_v2(world: World) -> None:
