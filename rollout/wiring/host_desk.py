@@ -177,7 +177,7 @@ class HostWorld:
 def check_edge(home: Path) -> None:
     """The edge runs, or could: BrokenError when another program has its port."""
     place = keeper(home).folder / EDGE
-    if locked(place):
+    if locked(place) or not (folder(home) / "edge" / "port").exists():  # none chosen yet: only the host part chooses one
         return
     try:
         EnvoyEdge(folder(home) / "edge").check_port()
