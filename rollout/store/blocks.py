@@ -1,6 +1,6 @@
 """Blocks: services that fell back or were reverted. One with another fingerprint than the service's holds no longer."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from sqlalchemy import select
@@ -19,9 +19,11 @@ def get(session: Session, service: str) -> Block | None:
     return _block(row) if row else None
 
 
-def every(session: Session) -> Mapping[str, Block]:
-    """All blocks that still hold, by service."""
+def every(session: Session, only: Collection[str] | None = None) -> Mapping[str, Block]:
+    """All blocks that still hold, by service; of these services alone where they are named."""
     query = select(BlockRow).join(ServiceRow, col(ServiceRow.id) == col(BlockRow.service))
+    if only is not None:
+        query = query.where(col(BlockRow.service).in_(only))
     rows = session.execute(query.where(col(ServiceRow.fingerprint) == col(BlockRow.fingerprint))).scalars()
     return {row.service: _block(row) for row in rows}
 

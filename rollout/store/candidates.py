@@ -54,12 +54,12 @@ class _Beside:
 
 def _read(session: Session, as_of: AsOf, only: list[str] | None) -> list[Candidate]:
     beside = _Beside(
-        settings=setting.every(session),
+        settings=setting.every(session, only),
         default=setting.default(session),
         runs=_runs(session, only),
-        pins={service: pin for service, pin in pins.every(session).items() if pins.holds(pin, as_of.now)},
-        blocks={service: block.reason for service, block in blocks.every(session).items()},
-        moving=_moving(session),
+        pins={service: pin for service, pin in pins.every(session, only).items() if pins.holds(pin, as_of.now)},
+        blocks={service: block.reason for service, block in blocks.every(session, only).items()},
+        moving=_moving(session, only),
     )
     columns = ("id", "customer", "environment", "tier", "kind", "spec", "settings_hash", "fingerprint", "asked_for_v2")
     query = select(*(SERVICE.c[name] for name in columns)).order_by(SERVICE.c.id)
@@ -107,9 +107,11 @@ def _runs(session: Session, only: list[str] | None) -> Mapping[str, Mapping[Runt
     return found
 
 
-def _moving(session: Session) -> Mapping[str, str]:
+def _moving(session: Session, only: list[str] | None) -> Mapping[str, str]:
     """Services with a move that has not ended, and where it stands."""
     query = select(col(MoveRow.service), col(MoveRow.id), col(MoveRow.state)).where(col(MoveRow.live) == 1)
+    if only is not None:
+        query = query.where(col(MoveRow.service).in_(only))
     return {service: _told(move, State(state)) for service, move, state in session.execute(query)}
 
 

@@ -1,9 +1,9 @@
 """Pins: owners who stay on legacy for a while."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from rollout.model.fleet import Pin
 from rollout.store import audit, counters
@@ -16,9 +16,12 @@ def get(session: Session, service: str) -> Pin | None:
     return _pin(row) if row else None
 
 
-def every(session: Session) -> Mapping[str, Pin]:
-    """All pins by service, expired or not."""
-    return {row.service: _pin(row) for row in session.exec(select(PinRow))}
+def every(session: Session, only: Collection[str] | None = None) -> Mapping[str, Pin]:
+    """All pins by service, expired or not; of these services alone where they are named."""
+    query = select(PinRow)
+    if only is not None:
+        query = query.where(col(PinRow.service).in_(only))
+    return {row.service: _pin(row) for row in session.exec(query)}
 
 
 def put(session: Session, pin: Pin, *, who: str, at: datetime) -> bool:

@@ -66,10 +66,12 @@ def get(session: Session, service: str) -> Setting:
     return _setting(row) if row else Setting()
 
 
-def every(session: Session) -> Mapping[str, Setting]:
-    """The settings that have a row, by service; of the others `default(session)` holds."""
+def every(session: Session, only: Sequence[str] | None = None) -> Mapping[str, Setting]:
+    """The settings that have a row, by service (of these alone where they are named); of others `default(session)` holds."""
     if written_off(session):
         return {}
+    if only is not None:
+        return _known(session, only)
     known = {(str(r), str(o)): Setting(runtime=r, origin=o) for r in RuntimeName for o in Origin}
     rows = session.execute(select(col(SettingRow.service), col(SettingRow.runtime), col(SettingRow.origin)))
     return {service: known[runtime, origin] for service, runtime, origin in rows}
