@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from enum import Enum
 from functools import lru_cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ def to_plain(value: object) -> Any:
 
 def from_plain(kind: type[T], value: Any) -> T:
     """The inverse of `to_plain` for dataclass `kind`. TypeError or ValueError name what does not fit."""
-    result: T = _builder(kind)(value)
+    result: T = _builder(cast(Any, kind))(value)
     return result
 
 

@@ -15,6 +15,7 @@ from rollout.executor.memory import first_due
 from rollout.executor.ports import Write
 from rollout.model.move import Entry, Move
 from rollout.model.state import IN_FLIGHT
+from rollout.store import bulk
 from rollout.store.tables import BUSY, MAIN
 
 TABLE = MAIN.tables["move"]
@@ -25,7 +26,9 @@ _CHANGE = (
     .where(TABLE.c.id == bindparam("key"), TABLE.c.entries == bindparam("known"))
     .values({name: bindparam(f"new_{name}") for name in ("state", "live", "due", "seq", "entries", "body")})
 )
-_POSTPONE = update(TABLE).where(TABLE.c.id == bindparam("key"), TABLE.c.live == 1).values(due=bindparam("new_due"))
+_ADD = insert(TABLE)
+_APPEND = insert(JOURNAL)
+_POSTPONE = update(TABLE).where(TABLE.c.id == bindparam("key"), TABLE.c.live == bindparam("alive")).values(due=bindparam("new_due"))
 
 
 def append(session: Session, entries: Sequence[Entry]) -> int:
@@ -43,13 +46,13 @@ def append(session: Session, entries: Sequence[Entry]) -> int:
             "event": None if entry.event is None else entry.event.value,
             "actor": entry.actor,
             "reason": entry.reason,
-            "evidence": entry.evidence,
-            "changes": entry.changes,
+            "evidence": bulk.plain_text(entry.evidence),
+            "changes": bulk.plain_text(entry.changes),
             "lease": entry.lease,
         }
         for place, entry in enumerate(entries)
     ]
-    session.connection().execute(insert(JOURNAL), rows)
+    bulk.run(session, _APPEND, rows)
     return first
 
 
@@ -64,18 +67,15 @@ def put(session: Session, writes: Sequence[Write], first: int) -> None:
         known.setdefault(write.row.id, write.row.seq - 1)
         last[write.row.id] = (write, first + place)
     new = [_columns(write, seq) for id, (write, seq) in last.items() if known[id] == 0]
-    if new:
-        session.connection().execute(insert(TABLE), new)
+    bulk.run(session, _ADD, new)
     changes = [_change(write, seq, known[id]) for id, (write, seq) in last.items() if known[id] > 0]
-    if changes and session.connection().execute(_CHANGE, changes).rowcount != len(changes):
+    if bulk.run(session, _CHANGE, changes) != len(changes):
         raise TakenError(_foreign(session, {c["key"]: c["new_seq"] for c in changes}, [w for w, _ in last.values()]))
 
 
 def postpone(session: Session, later: Mapping[str, datetime]) -> None:
     """These rows are to be looked at then."""
-    if later:
-        rows = [{"key": id, "new_due": text(when)} for id, when in later.items()]
-        session.connection().execute(_POSTPONE, rows)
+    bulk.run(session, _POSTPONE, [{"key": id, "alive": 1, "new_due": text(when)} for id, when in later.items()])
 
 
 def other_live(session: Session, writes: Sequence[Write]) -> dict[str, str]:
@@ -120,7 +120,7 @@ def _state(row: Move, seq: int, at: datetime) -> dict[str, Any]:
         "due": text(due) if due else None,
         "seq": seq,
         "entries": row.seq,
-        "body": to_body(row),
+        "body": bulk.plain_text(to_body(row)),
     }
 
 

@@ -8,13 +8,14 @@ from sqlalchemy import Row, bindparam, delete, insert, select, update
 from sqlmodel import Session
 
 from rollout.model.fleet import Placement, RuntimeName
-from rollout.store import counters
+from rollout.store import bulk, counters
 from rollout.store.tables import MAIN
 
 TABLE = MAIN.tables["placement"]
 _HERE = (TABLE.c.service == bindparam("of")) & (TABLE.c.runtime == bindparam("on"))
 _WEIGH = update(TABLE).where(_HERE).values(weight=bindparam("share"))
 _DROP = delete(TABLE).where(_HERE)
+_ADD = insert(TABLE)
 
 
 def of(session: Session, service: str) -> Sequence[Placement]:
@@ -48,15 +49,13 @@ def put(session: Session, placements: Sequence[Placement]) -> None:
         }
         for placement in placements
     ]
-    session.connection().execute(insert(TABLE), rows)
+    bulk.run(session, _ADD, rows)
     counters.next(session, counters.FLEET_REVISION)
 
 
 def weigh(session: Session, weights: Sequence[tuple[str, RuntimeName, int]]) -> None:
     """These placements have these shares of traffic (percent); nothing where there is none."""
-    if weights:
-        rows = [{"of": service, "on": runtime.value, "share": weight} for service, runtime, weight in weights]
-        session.connection().execute(_WEIGH, rows)
+    bulk.run(session, _WEIGH, [{"of": service, "on": runtime.value, "share": weight} for service, runtime, weight in weights])
 
 
 def remove(session: Session, *places: tuple[str, RuntimeName]) -> None:
@@ -67,8 +66,7 @@ def remove(session: Session, *places: tuple[str, RuntimeName]) -> None:
 
 
 def _drop(session: Session, places: Sequence[tuple[str, RuntimeName]]) -> None:
-    rows = [{"of": service, "on": runtime.value} for service, runtime in places]
-    session.connection().execute(_DROP, rows)
+    bulk.run(session, _DROP, [{"of": service, "on": runtime.value} for service, runtime in places])
 
 
 def _placement(row: Row[tuple[object, ...]]) -> Placement:

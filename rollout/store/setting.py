@@ -13,7 +13,7 @@ from sqlmodel import Field, Session, SQLModel, col
 
 from rollout.errors import UsageError
 from rollout.model.fleet import Origin, RuntimeName, Setting
-from rollout.store import audit, counters
+from rollout.store import audit, bulk, counters
 
 SETTING = MetaData()
 _CHUNK = 500
@@ -42,6 +42,11 @@ class SettingRow(SQLModel, table=True):
     origin: str
     at: str
     by: str
+
+
+_TABLE = SETTING.tables["setting"]
+_ADD = insert(_TABLE)
+_DROP = delete(_TABLE).where(_TABLE.c.service == bindparam("of"))
 
 
 def written_off(session: Session) -> bool:
@@ -95,10 +100,8 @@ def put_many(session: Session, choices: Sequence[Choice]) -> int:
     before = _known(session, [choice.service for choice in choices])
     changed = [choice for choice in choices if before.get(choice.service, Setting()) != choice.setting]
     if changed:
-        table = SETTING.tables["setting"]
-        drop = delete(table).where(table.c.service == bindparam("of"))
-        session.connection().execute(drop, [{"of": choice.service} for choice in changed])
-        session.connection().execute(insert(table), [_columns(c.service, c.setting, c.who, c.at) for c in changed])
+        bulk.run(session, _DROP, [{"of": choice.service} for choice in changed])
+        bulk.run(session, _ADD, [_columns(c.service, c.setting, c.who, c.at) for c in changed])
         counters.next(session, counters.FLEET_REVISION)
         lines = (_line(c.service, before.get(c.service, Setting()), c.setting, who=c.who, why=c.why) for c in changed)
         audit.append_many(session, lines, changed[0].at)
@@ -130,7 +133,7 @@ def _known(session: Session, services: Sequence[str]) -> dict[str, Setting]:
 
 def _insert(session: Session, settings: Mapping[str, Setting], who: str, at: datetime) -> None:
     rows = [_columns(service, setting, who, at) for service, setting in settings.items()]
-    session.connection().execute(insert(SETTING.tables["setting"]), rows)
+    bulk.run(session, _ADD, rows)
 
 
 def _columns(service: str, setting: Setting, who: str, at: datetime) -> dict[str, str]:

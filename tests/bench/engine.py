@@ -1,0 +1,322 @@
+"""How fast the engine drives a wave, against the bare disk; and how soon a killed driver's work is taken up again.
+
+One wave of 10,000 services on the engine `memory`, whose effects are immediate, 500 moves in flight, the store a SQLite file
+with synchronous=FULL; nothing is waited for (the policy's steps, bake and health checks take no time).
+
+1. A driver in a process of its own is killed (SIGKILL) in the middle, with 500 moves in flight.
+2. This process, all imports done, executes the wave again, as `rollout execute wave-1` does. `resume_s` is the time from
+   opening the home until every one of the moves that were in flight has durably gone on: a journal row of its own, or the
+   time of its next look.
+3. It drives on. A *step* is one journal row durably written (an intent, an outcome, an event), with all that belongs to it:
+   the decision, the effect, the move's current row, the audit line of an event, placements and settings. `steps_per_s`
+   counts them from the resumption on, for some seconds (`--long`: until every move of the wave is warm).
+4. The floor, in a process of its own, on a fresh file in the same folder: the very journal rows of that drive, the current
+   rows and the audit lines in the same proportion, every column and index, ready-made tuples by `executemany` in bare
+   sqlite3, with the same journal mode and synchronous=FULL, in groups of as many journal rows as a commit of the drive had
+   on average. It writes no placements and no settings and checks no fence: it does less than the drive must.
+   `floor_ratio` is steps_per_s over the floor's steps per second.
+"""
+
+import argparse
+import json
+import os
+import platform
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from rollout.executor.ports import Batch, Journal
+from rollout.executor.world import World
+from rollout.model.fleet import EngineName, Placement, Release, RuntimeName, Service, Tier
+from rollout.model.lease import Lease
+from rollout.model.policy import Amount, Concurrency, HealthGate, Policy, TierPolicy
+from rollout.model.state import IN_FLIGHT
+from rollout.operations import plan as planning
+from rollout.operations.execute import Order, execute
+from rollout.planner.eligibility import Question
+from rollout.store import placements, releases
+from rollout.store.candidates import AsOf
+from rollout.store.database import FILE
+from rollout.store.services import Services
+from rollout.wiring import actor
+from rollout.wiring.home import Home
+from rollout.wiring.world import Voice, means
+
+SERVICES = 10_000
+IN_FLIGHT_AT_ONCE = 500
+LIMIT_S = 60.0
+SECONDS = {"short": 8.0, "usual": 20.0, "long": 3600.0}
+TABLES = ("journal", "move", "audit")
+POLICY = Policy(
+    name="bench",
+    tiers=(TierPolicy(tier=Tier.TRIAL, first=Amount(count=SERVICES), size=Amount(count=SERVICES)),),
+    concurrency=Concurrency(total=IN_FLIGHT_AT_ONCE),
+    step_s=0.0,
+    bake_s=0.0,
+    health=HealthGate(passes=1, looks=1, over_s=0.0, every_s=0.01),
+)
+
+
+def main() -> None:
+    """One JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--short", action="store_const", dest="length", const="short", default="usual")
+    length.add_argument("--long", action="store_const", dest="length", const="long")
+    parser.add_argument("--drive", metavar="HOME", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--floor", metavar="HOME", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--group", type=int, default=1, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.drive:
+        drive(Home(asked.drive), Watch())
+    elif asked.floor:
+        print(floor(asked.floor, asked.group))
+    else:
+        began = time.perf_counter()
+        figures = measure(SECONDS[asked.length])
+        print(json.dumps({**figures, "machine": machine(), "seconds": round(time.perf_counter() - began, 1)}))
+
+
+def measure(seconds: float) -> dict[str, object]:
+    """All four parts, in a home of its own."""
+    with tempfile.TemporaryDirectory(prefix="bench-engine.") as folder:
+        home = Home(Path(folder))
+        prepare(home)
+        kill_a_driver(home)
+        watch = Watch(seconds=seconds)
+        watch.since = time.perf_counter()
+        watch.waited = in_flight(home.path)
+        drive(home, watch)
+        group = round(watch.steps / watch.commits)
+        bare = float(own_process("--floor", folder, "--group", str(group)))
+    figures = {
+        "steps_per_s": round(watch.steps / watch.spent),
+        "floor_steps_per_s": round(bare),
+        "floor_ratio": round(watch.steps / watch.spent / bare, 3),
+        "resume_s": round(watch.resumed - watch.since, 3),
+        "services": SERVICES,
+        "in_flight_at_kill": watch.there,
+        "steps": watch.steps,
+        "steps_per_commit": group,
+    }
+    return {"name": "engine", "figures": figures, "peers": {"floor": f"bare sqlite3 {sqlite3.sqlite_version}, same groups"}}
+
+
+# the drive
+
+
+@dataclass(slots=True)
+class Watch:
+    """Looks at every commit of a driver. `waited`: moves that have not gone on yet; `resumed`: when the last one had."""
+
+    seconds: float = 3600.0
+    waited: set[str] = field(default_factory=set)
+    there: int = 0
+    since: float = 0.0
+    resumed: float = 0.0
+    last: float = 0.0
+    steps: int = 0
+    commits: int = 0
+
+    def saw(self, batch: Batch) -> None:
+        """The batch is durable."""
+        now = time.perf_counter()
+        if self.resumed:
+            self.last = now
+            self.steps += len(batch.writes)
+            self.commits += bool(batch.writes)
+            return
+        self.there = max(self.there, len(self.waited))
+        self.waited -= {write.row.id for write in batch.writes} | set(batch.later)
+        if not self.waited:
+            self.resumed = now
+
+    def over(self) -> bool:
+        """It was looked at for long enough."""
+        return bool(self.resumed) and time.perf_counter() - self.resumed >= self.seconds
+
+    @property
+    def spent(self) -> float:
+        """Seconds from the resumption to the last commit."""
+        return self.last - self.resumed
+
+
+class WatchedJournal:
+    """A journal whose commits are seen."""
+
+    def __init__(self, journal: Journal, saw: Callable[[Batch], None]) -> None:
+        self._journal = journal
+        self._saw = saw
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._journal, name)
+
+    def commit(self, lease: Lease, batch: Batch) -> None:
+        """As the journal does."""
+        self._journal.commit(lease, batch)
+        self._saw(batch)
+
+
+def drive(home: Home, watch: Watch) -> None:
+    """`rollout execute wave-1` in this process, without its terminal."""
+    with means(home, Voice(stop=watch.over)) as tools:
+
+        def world(policy: Policy) -> World:
+            built = tools.world(policy)
+            return replace(built, journal=WatchedJournal(built.journal, watch.saw))
+
+        watched = replace(tools, world=world)
+        execute(watched, tools.waves.get(1), Order(), left=lambda _: {}, told=print)
+
+
+def kill_a_driver(home: Home) -> None:
+    """A driver has been killed when some moves had been made and so many were in flight."""
+    driver = subprocess.Popen([sys.executable, __file__, "--drive", str(home.path)])
+    try:
+        for _ in waiting("a driver with moves in flight"):
+            if driver.poll() is not None:
+                raise SystemExit(f"the driver ended with {driver.returncode}")
+            if moved(home.path) >= IN_FLIGHT_AT_ONCE and len(in_flight(home.path)) == IN_FLIGHT_AT_ONCE:
+                return
+    finally:
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+
+
+def in_flight(home: Path) -> set[str]:
+    """The ids of the moves that are in flight."""
+    states = ", ".join(f"'{state}'" for state in IN_FLIGHT)
+    with reading(home) as store:
+        return {id for (id,) in store.execute(f"SELECT id FROM move WHERE state IN ({states})")}
+
+
+def moved(home: Path) -> int:
+    """How many are warm."""
+    with reading(home) as store:
+        return int(store.execute("SELECT count(*) FROM move WHERE state = 'warm'").fetchone()[0])
+
+
+# the floor
+
+
+def floor(home: Path, group: int) -> float:
+    """Steps a second of bare sqlite3 with the rows of the store in `home`, `group` journal rows a commit."""
+    with reading(home) as store:
+        schema = [sql for (sql,) in store.execute(f"SELECT sql FROM sqlite_master WHERE tbl_name IN {TABLES} AND sql IS NOT NULL")]
+        journal = store.execute("SELECT * FROM journal WHERE kind != 'planned' ORDER BY seq").fetchall()
+        moves = dict(store.execute("SELECT id, body FROM move").fetchall())
+        audit = store.execute("SELECT * FROM audit WHERE what LIKE 'move %' OR what = 'setting' ORDER BY seq").fetchall()
+        rows = store.execute("SELECT * FROM move").fetchall()
+        states = dict(store.execute("SELECT id, state FROM move").fetchall())
+    bare = sqlite3.connect(home / "floor.sqlite", isolation_level=None)
+    for statement in ("PRAGMA journal_mode=TRUNCATE", "PRAGMA synchronous=FULL", *schema, "BEGIN"):
+        bare.execute(statement)
+    bare.executemany(f"INSERT INTO move VALUES ({marks(rows)})", rows)
+    bare.execute("COMMIT")
+    groups = [journal[start : start + group] for start in range(0, len(journal), group)]
+    lines = [round(len(audit) * n / len(groups)) for n in range(len(groups) + 1)]
+    changes = [[(states[id], at, seq, moves[id], id) for id, (seq, at) in last(rows).items()] for rows in groups]
+    began = time.perf_counter()
+    for entries, changed, (first, end) in zip(groups, changes, pairwise(lines), strict=True):
+        bare.execute("BEGIN IMMEDIATE")
+        bare.executemany(f"INSERT INTO journal VALUES ({marks(journal)})", entries)
+        bare.executemany("UPDATE move SET state = ?, live = 1, due = ?, seq = ?, entries = entries + 1, body = ? WHERE id = ?", changed)
+        bare.executemany(f"INSERT INTO audit VALUES ({marks(audit)})", audit[first:end])
+        bare.execute("COMMIT")
+    spent = time.perf_counter() - began
+    bare.close()
+    return len(journal) / spent
+
+
+def last(entries: Sequence[tuple[object, ...]]) -> dict[object, tuple[object, object]]:
+    """Of each move in the group its last journal row: seq and time."""
+    return {entry[1]: (entry[0], entry[2]) for entry in entries}
+
+
+def marks(rows: Sequence[tuple[object, ...]]) -> str:
+    """A question mark for every column."""
+    return ", ".join("?" * len(rows[0]))
+
+
+# around
+
+
+def prepare(home: Home) -> None:
+    """A home in which a fleet runs on legacy, and a plan with one wave of all of it."""
+    now = actor.now()
+    fleet = [
+        Service(
+            name=f"api-{n}",
+            environment=f"shop-{n // 10}",
+            customer=f"c-{n // 20}",
+            tier=Tier.TRIAL,
+            command="run",
+            engine=EngineName.MEMORY,
+            env={"DATABASE_URL": f"postgres://db/{n}"},
+        )
+        for n in range(SERVICES)
+    ]
+    database = home.database()
+    Services(database, home.keyed_hash, actor.now).put(fleet, who="bench")
+    with database.writing() as session:
+        releases.add_many(session, [release(spec, now) for spec in fleet])
+        placements.put(session, [placement(spec, now) for spec in fleet])
+    as_of = AsOf(now=now, engine=EngineName.MEMORY)
+    proposal = planning.propose(database, POLICY, Question(), as_of=as_of, now=now)
+    planning.keep(database, proposal, who="bench", now=now)
+    database.close()
+
+
+def release(spec: Service, now: datetime) -> Release:
+    """What the service runs."""
+    return Release(service=spec.id, number=1, created=now, created_by="bench", spec=spec)
+
+
+def placement(spec: Service, now: datetime) -> Placement:
+    """It runs on legacy."""
+    token = f"deploy.{spec.id}"
+    return Placement(service=spec.id, runtime=RuntimeName.LEGACY, release=1, token=token, replicas=1, weight=100, since=now)
+
+
+@contextmanager
+def reading(home: Path) -> Iterator[sqlite3.Connection]:
+    """The store of a home, as anybody may read it."""
+    store = sqlite3.connect(home / FILE, timeout=LIMIT_S)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def waiting(what: str) -> Iterator[None]:
+    """Again and again until the limit; then it was in vain."""
+    end = time.monotonic() + LIMIT_S
+    while time.monotonic() < end:
+        yield
+        time.sleep(0.05)
+    raise SystemExit(f"waited {LIMIT_S:.0f} s for {what}")
+
+
+def own_process(*words: str) -> str:
+    """What this file prints in another process."""
+    return subprocess.run([sys.executable, __file__, *words], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def machine() -> dict[str, object]:
+    """Where the figures were measured."""
+    return {"cpus": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
+
+
+if __name__ == "__main__":
+    main()
