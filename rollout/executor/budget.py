@@ -26,15 +26,23 @@ class Tally:
         self._add(before, -1)
         self._add(after, 1)
 
-    def has_room(self, row: Move, limits: Concurrency, beside: Crowd) -> bool:
-        """One more move may fly, with what flies in other waves: in all, of this customer, in this environment."""
-        customer = self.customers[row.customer] + beside.customers.get(row.customer, 0)
-        environment = self.environments[row.environment] + beside.environments.get(row.environment, 0)
-        return (
-            self.in_flight() + beside.total < limits.total
-            and (limits.per_customer is None or customer < limits.per_customer)
-            and (limits.per_environment is None or environment < limits.per_environment)
-        )
+    def fitting(self, rows: Iterable[Move], limits: Concurrency, beside: Crowd) -> list[Move]:
+        """Those of the rows, in their order, that may all fly together with what flies now, here and in other waves."""
+        found: list[Move] = []
+        room = limits.total - self.in_flight() - beside.total
+        customers = self.customers + Counter(beside.customers)
+        environments = self.environments + Counter(beside.environments)
+        for row in rows:
+            if len(found) >= room:
+                break
+            if _full(customers, row.customer, limits.per_customer) or _full(
+                environments, row.environment, limits.per_environment
+            ):
+                continue
+            customers[row.customer] += 1
+            environments[row.environment] += 1
+            found.append(row)
+        return found
 
     def in_flight(self) -> int:
         """Moves between publishing and warm, or on their way back."""
@@ -51,6 +59,10 @@ class Tally:
             self.environments[row.environment] += sign
         if sign > 0 and row.counts and row.counted_at is not None:
             self.failures[row.id] = row.counted_at
+
+
+def _full(flying: Mapping[str, int], name: str, limit: int | None) -> bool:
+    return limit is not None and flying[name] >= limit
 
 
 def limited(limits: Concurrency, value: str) -> Concurrency:

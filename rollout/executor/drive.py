@@ -1,16 +1,17 @@
 """The loop that acts: claims due rows, decides, commits in groups, runs effects."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 
 from rollout.errors import BrokenError
 from rollout.executor.actions import Case, Do, Fire, Look, Remind, Seen, Wait
 from rollout.executor.crowd import NOBODY, Crowd
 from rollout.executor.decide import decide
-from rollout.executor.enrol import enrol, planned_row
+from rollout.executor.enrol import enrol_wave
 from rollout.executor.entries import Scribe
 from rollout.executor.flights import Done, Failed, Flights, Hindered, Landing, Lost, look, run, target_is_healthy
+from rollout.executor.known import Known, may_choose
 from rollout.executor.ledger import Ledger, patient
 from rollout.executor.ports import Control
 from rollout.executor.result import Until, WaveResult
@@ -51,11 +52,11 @@ class Driver:
         self._lease = lease
         self._flights = Flights(world.spawn)
         self._ledger = Ledger(world, wave.number)
-        self._scribe = Scribe(policy=world.policy, lease=lease.number, user=lease.holder.user, setting=world.standing.setting)
-        self._release = lru_cache(maxsize=4096)(world.standing.release)
+        self._known = Known(world)
+        self._scribe = Scribe(policy=world.policy, lease=lease.number, user=lease.holder.user, setting=self._known.setting)
         self._looked: datetime | None = None
-        self._enrol()
-        self._ledger.count()
+        rows = enrol_wave(world.journal, lease, wave, policy=world.policy, now=world.clock.now())
+        self._ledger.count(rows)
         self._orders = self._read()
 
     def tick(self) -> None:
@@ -71,7 +72,8 @@ class Driver:
             self._begin()
         for start in self._ledger.commit(self._lease):
             self._start(start.row, start.step)
-        self._rest()
+        if around or self._flights:
+            self._rest()
 
     def ended(self, until: Until) -> bool:
         """Nothing flies, and every move is where it was to be driven to, or cannot begin."""
@@ -150,7 +152,7 @@ class Driver:
 
     def _target_is_healthy(self, row: Move) -> bool:
         patience_s = min(self._world.gate_s, self._lease.beats_s)
-        return target_is_healthy(self._world, row, self._release(row.service, row.release), patience_s)
+        return target_is_healthy(self._world, row, self._known.release(row), patience_s)
 
     # taking in, claiming, beginning
 
@@ -158,7 +160,9 @@ class Driver:
         silent = self._flights.unanswered(self._world.clock.now(), self._world.gate_s)
         for row in [*self._flights.overdue(self._is_overdue), *silent]:
             self._advance(row, None)
-        for row, landing in self._flights.landed():
+        landed = self._flights.landed()
+        self._known.read_settings([row.service for row, _ in landed if may_choose(row)])
+        for row, landing in landed:
             self._settle(row, landing)
 
     def _is_overdue(self, row: Move) -> bool:
@@ -180,9 +184,11 @@ class Driver:
 
     def _claim(self) -> None:
         now = self._world.clock.now()
-        for row in self._world.journal.due(self._wave.number, now, BATCH + len(self._flights)):
-            if row.id not in self._flights and not self._ledger.touched(row.id) and row.service not in self._ledger.lost:
-                self._advance(self._found(row, now), None)
+        due = self._world.journal.due(self._wave.number, now, BATCH + len(self._flights), self._flights)
+        rows = [row for row in due if not self._ledger.touched(row.id) and row.service not in self._ledger.lost]
+        self._known.meet(rows)
+        for row in rows:
+            self._advance(self._found(row, now), None)
 
     def _found(self, row: Move, now: datetime) -> Move:
         """A row that was due long ago had no driver: its clock stood for that time."""
@@ -199,29 +205,34 @@ class Driver:
         beside = None if back else self._world.journal.beside(self._wave.number)
         while self._ledger.tally.in_flight() + (beside or NOBODY).total < self._orders.limits.total:
             page = self._world.journal.planned(self._wave.number, after, BATCH)
-            for row in page:
-                self._begin_if_it_may(row, beside)
+            rows = [row for row in page if self._may_begin(row)]
+            while fitting := self._ledger.tally.fitting(rows, self._orders.limits, beside or NOBODY):
+                self._begin_these(fitting, beside)
+                rows = [row for row in rows if not self._ledger.touched(row.id)]
             if len(page) < BATCH:
                 return
             after = page[-1].position
 
-    def _begin_if_it_may(self, row: Move, beside: Crowd | None) -> None:
+    def _may_begin(self, row: Move) -> bool:
+        if self._ledger.touched(row.id) or row.service in self._ledger.lost:
+            return False
+        paused = row.service in self._orders.rules.paused_services
+        return row.path.back or not (paused or self._world.closed(self._world.clock.now(), row.expected_s))
+
+    def _begin_these(self, rows: Sequence[Move], beside: Crowd | None) -> None:
         now = self._world.clock.now()
-        passed_over = self._ledger.touched(row.id) or row.service in self._ledger.lost
-        if passed_over or not self._ledger.tally.has_room(row, self._orders.limits, beside or NOBODY):
-            return
-        if not row.path.back and (row.service in self._orders.rules.paused_services or self._world.closed(now, row.expected_s)):
-            return
-        stale = self._world.may_begin(row)
-        running = next((p for p in self._world.standing.placements(row.service) if p.runtime is row.source), None)
-        if stale:
-            self._ledger.write(row, self._scribe.event(row, Fire(event=Event.FAILED, reason=stale), now))
-        elif running is None:
-            gone = Fire(event=Event.SOURCE_LOST, reason=f"it does not run on {row.source} any more")
-            self._ledger.write(row, self._scribe.event(row, gone, now))
-        else:
-            write = self._scribe.began(row, now, release=running.release, source_token=running.token)
-            self._advance(self._ledger.begin(row, write, beside), None)
+        stale = self._world.stale(rows)
+        self._known.meet(rows)
+        for row in rows:
+            running = self._known.source(row)
+            if row.id in stale:
+                self._ledger.write(row, self._scribe.event(row, Fire(event=Event.FAILED, reason=stale[row.id]), now))
+            elif running is None:
+                gone = Fire(event=Event.SOURCE_LOST, reason=f"it does not run on {row.source} any more")
+                self._ledger.write(row, self._scribe.event(row, gone, now))
+            else:
+                write = self._scribe.began(row, now, release=running.release, source_token=running.token)
+                self._advance(self._ledger.begin(row, write, beside), None)
 
     # deciding and acting
 
@@ -255,18 +266,18 @@ class Driver:
 
     def _start(self, row: Move, step: str | None) -> None:
         world, now = self._world, self._world.clock.now()
-        release = self._release(row.service, row.release)
+        release, at_once = self._known.release(row), world.at_once(row.service)
         if step is None:
             final = Case(rules=self._orders.rules, row=row, seen=None, now=now).late()
-            self._flights.look(row, world.clock, lambda asking: look(world, row, release, asking, final=final))
+            self._flights.look(row, world.clock, lambda asking: look(world, row, release, asking, final=final), at_once=at_once)
         elif release is None:
             self._flights.start(row, step, lambda: Hindered(reason=f"release {row.release} of {row.service} is not in the store"))
         else:
             task = self._task(row)
-            self._flights.start(row, step, lambda: run(world, task, step))
+            self._flights.start(row, step, lambda: run(world, task, step), at_once=at_once)
 
     def _task(self, row: Move) -> Task:
-        release = self._release(row.service, row.release)
+        release = self._known.release(row)
         if release is None:
             raise BrokenError(f"release {row.release} of {row.service} is not in the store", then=f"rollout log {row.service}")
         limits = self._world.policy.deadlines
@@ -281,13 +292,3 @@ class Driver:
         due = world.journal.next_due(self._wave.number, now)
         seconds = world.tick_s if due is None else (due - now).total_seconds()
         return world.clock.sleep(max(0.001, min(seconds, world.tick_s)))
-
-    def _enrol(self) -> None:
-        known = {row.id for row in self._world.journal.moves(self._wave.number)}
-        now = self._world.clock.now()
-        rows = (
-            planned_row(self._wave, position, planned, policy=self._world.policy, now=now)
-            for position, planned in enumerate(self._wave.moves)
-            if f"{self._wave.name}/{planned.service}" not in known
-        )
-        enrol(self._world.journal, self._lease, rows)

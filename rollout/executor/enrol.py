@@ -53,6 +53,17 @@ def back_row(done: Move, *, number: int, position: int, now: datetime, reason: s
     )
 
 
+def enrol_wave(journal: Journal, lease: Lease, wave: Wave, *, policy: Policy, now: datetime) -> Sequence[Move]:
+    """The rows of a wave, every planned move among them: those without a row are enrolled first."""
+    rows = journal.moves(wave.number)
+    if len(rows) >= len(wave.moves):
+        return rows
+    known = {row.id for row in rows}
+    planned = (planned_row(wave, n, move, policy=policy, now=now) for n, move in enumerate(wave.moves))
+    enrol(journal, lease, (row for row in planned if row.id not in known))
+    return journal.moves(wave.number)
+
+
 def enrol(journal: Journal, lease: Lease, rows: Iterable[Move]) -> None:
     """Every row is in the journal. One whose service has another live move is there as skipped, with that reason."""
     group: list[Move] = []

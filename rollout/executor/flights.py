@@ -50,13 +50,32 @@ class Lost:
 Landing = Seen | Done | Failed | Hindered | Lost
 
 
+@dataclass(frozen=True, slots=True)
+class Over:
+    """What has run at once, in the place of a future."""
+
+    found: object
+
+    def done(self) -> bool:
+        """Yes."""
+        return True
+
+    def result(self) -> object:
+        """What came of it."""
+        return self.found
+
+    def cancel(self) -> bool:
+        """It is too late for that."""
+        return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flight:
     """One effect or look that runs. `recalled`: an event has changed the row meanwhile, its outcome means nothing."""
 
     row: Move
     step: str | None
-    future: "Future[object]"
+    future: "Future[object] | Over"
     asking: Asking | None = None
     recalled: bool = False
 
@@ -67,24 +86,25 @@ class Flights:
     def __init__(self, spawn: Spawn) -> None:
         self._spawn = spawn
         self._flying: dict[str, Flight] = {}
-        self._unanswered: dict[tuple[str, str], tuple[Future[object], datetime]] = {}
+        self._unanswered: dict[tuple[str, str], tuple[Future[object] | Over, datetime]] = {}
 
     def __len__(self) -> int:
         return len(self._flying)
 
-    def __contains__(self, move: str) -> bool:
+    def __contains__(self, move: object) -> bool:
         return move in self._flying
 
-    def start(self, row: Move, step: str, job: Callable[[], object]) -> None:
-        """The effect runs."""
-        self._flying[row.id] = Flight(row=row, step=step, future=self._spawn(job))
+    def start(self, row: Move, step: str, job: Callable[[], object], *, at_once: bool = False) -> None:
+        """The effect runs; where it is one that ends at once, it has run."""
+        self._flying[row.id] = Flight(row=row, step=step, future=Over(job()) if at_once else self._spawn(job))
 
-    def look(self, row: Move, clock: Clock, job: Callable[[Asking], object]) -> None:
+    def look(self, row: Move, clock: Clock, job: Callable[[Asking], object], *, at_once: bool = False) -> None:
         """The look runs. Whom an earlier look at this move still waits for is not asked."""
         owed = {key: found for key, found in self._unanswered.items() if not found[0].done()}
         self._unanswered = owed
         asking = Asking(clock, {whom: since for (move, whom), (_, since) in owed.items() if move == row.id})
-        self._flying[row.id] = Flight(row=row, step=None, future=self._spawn(lambda: job(asking)), asking=asking)
+        future = Over(job(asking)) if at_once else self._spawn(lambda: job(asking))
+        self._flying[row.id] = Flight(row=row, step=None, future=future, asking=asking)
 
     def row(self, move: str) -> Move | None:
         """The row of a move that flies."""
@@ -135,7 +155,10 @@ class Flights:
 
     def wait(self, seconds: float) -> None:
         """Until one has come back, at most so long."""
-        wait([flight.future for flight in self._flying.values()], timeout=seconds, return_when=FIRST_COMPLETED)
+        futures = [flight.future for flight in self._flying.values()]
+        running = [future for future in futures if isinstance(future, Future)]
+        if len(running) == len(futures):
+            wait(running, timeout=seconds, return_when=FIRST_COMPLETED)
 
 
 def _landing(flight: Flight) -> Landing:

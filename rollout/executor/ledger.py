@@ -1,6 +1,6 @@
 """What a tick is about to make durable, all in one commit: entries, verbs obeyed, and when rows are to be looked at again."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -37,9 +37,10 @@ class Ledger:
     _begun: set[str] = field(default_factory=set)
     _beside: Crowd | None = None
 
-    def count(self) -> None:
-        """The tally is that of the journal and of what is about to be written, without services that are lost."""
-        rows = {row.id: row for row in self.world.journal.moves(self.wave)} | self._rows
+    def count(self, read: Sequence[Move] | None = None) -> None:
+        """The tally is that of the journal (as just read) and of what is about to be written, without services that are lost."""
+        found = self.world.journal.moves(self.wave) if read is None else read
+        rows = {row.id: row for row in found} | self._rows
         self.tally = Tally(row for row in rows.values() if row.service not in self.lost)
 
     def write(self, before: Move, write: Write) -> Move:

@@ -1,6 +1,6 @@
 """The engine's ports in memory: shipped, for `--dry-run`, the simulator and tests. One contract suite holds for all."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from rollout.errors import ClashError, CrowdedError, FencedError, TakenError
 from rollout.executor.crowd import NOBODY, Crowd
 from rollout.executor.locked import locked
 from rollout.executor.ports import LEASE_S, Batch, Clock, Control, Effects, Write
-from rollout.model.fleet import Placement, Release, RuntimeName, Setting
+from rollout.model.fleet import Footing, Placement, Release, RuntimeName, Setting
 from rollout.model.lease import Holder, Lease
 from rollout.model.move import Entry, Move
 from rollout.model.state import State
@@ -119,10 +119,10 @@ class MemoryJournal:
         """Planned rows after a position."""
         return [r for r in self.moves(wave, {State.PLANNED}) if r.position > after][:limit]
 
-    def due(self, wave: int, now: datetime, limit: int) -> Sequence[Move]:
+    def due(self, wave: int, now: datetime, limit: int, besides: Container[str] = ()) -> Sequence[Move]:
         """Rows whose time has come, oldest first."""
         found = [(r.due, r) for r in self.moves(wave) if r.due is not None and r.due <= now]
-        return [r for _, r in sorted(found, key=lambda x: (x[0], x[1].position))[:limit]]
+        return [r for _, r in sorted(found, key=lambda x: (x[0], x[1].position))[:limit] if r.id not in besides]
 
     def next_due(self, wave: int, after: datetime) -> datetime | None:
         """When the next row is due."""
@@ -211,6 +211,18 @@ class MemoryJournal:
     def setting(self, service: str) -> Setting:
         """The setting as it is now."""
         return self.settings.get(service, Setting())
+
+    def settings_of(self, services: Sequence[str]) -> Mapping[str, Setting]:
+        """The settings as they are now."""
+        return {service: self.setting(service) for service in services}
+
+    def footings_of(self, services: Sequence[str]) -> Mapping[str, Footing]:
+        """What each stands on."""
+        return {service: self._footing(service) for service in services}
+
+    def _footing(self, service: str) -> Footing:
+        releases = {release.number: release for release in self.releases.get(service, [])}
+        return Footing(placements=tuple(self.placements(service)), setting=self.setting(service), releases=releases)
 
 
 def first_due(row: Move, at: datetime) -> datetime | None:

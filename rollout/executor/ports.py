@@ -3,7 +3,7 @@
 The engine imports no adapter; `wiring` hands these in.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from rollout.executor.crowd import Crowd
-from rollout.model.fleet import Placement, Release, RuntimeName, Setting
+from rollout.model.fleet import Footing, Placement, Release, RuntimeName, Setting
 from rollout.model.lease import Holder, Lease
 from rollout.model.move import Entry, Move
 from rollout.model.state import State
@@ -229,8 +229,11 @@ class Journal(Protocol):
     def planned(self, wave: int, after: int, limit: int) -> Sequence[Move]:
         """Rows in `planned` whose position is greater than `after`, by position."""
 
-    def due(self, wave: int, now: datetime, limit: int) -> Sequence[Move]:
-        """Rows that have begun, are not final, and whose time has come, oldest first."""
+    def due(self, wave: int, now: datetime, limit: int, besides: Container[str] = ()) -> Sequence[Move]:
+        """The first `limit` rows that have begun, are not final, and whose time has come, oldest first.
+
+        Of these, rows whose id is in `besides` are left out: their driver has them in hand.
+        """
 
     def next_due(self, wave: int, after: datetime) -> datetime | None:
         """The next time later than `after` at which a row is due; None when none waits for a time."""
@@ -264,6 +267,12 @@ class Standing(Protocol):
 
     def setting(self, service: str) -> Setting:
         """The setting as it is now."""
+
+    def settings_of(self, services: Sequence[str]) -> Mapping[str, Setting]:
+        """The settings of all of these as they are now, read at once."""
+
+    def footings_of(self, services: Sequence[str]) -> Mapping[str, Footing]:
+        """Of every one of these services what it stands on now, read at once."""
 
 
 class Leases(Protocol):

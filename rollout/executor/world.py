@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rollout.executor.ports import Clock, Edge, Gate, Journal, Leases, Runtime, Spawn, Standing
-from rollout.model.fleet import RuntimeName
+from rollout.model.fleet import Footing, RuntimeName
 from rollout.model.move import Entry, Move
 from rollout.model.policy import Policy
 
@@ -13,6 +13,16 @@ from rollout.model.policy import Policy
 def never() -> bool:
     """No."""
     return False
+
+
+def no(_: str) -> bool:
+    """Not that one."""
+    return False
+
+
+def none_of(_: Sequence[Move]) -> Mapping[str, str]:
+    """Nothing against any."""
+    return {}
 
 
 def nothing(*_: object) -> None:
@@ -28,11 +38,11 @@ def plainly(text: str) -> str:
 class World:
     """All that a driver acts on.
 
-    `tell`: called after each durable entry with it and its row. `stop_requested`: first Ctrl-C. `may_begin`: why a planned
-    row is stale, None where it may begin. `closed`: why a step that needs so many seconds may not happen now (window,
-    freeze), None where it may. `mask` keeps secrets out of the journal. `tick_s`: how
-    often controls are read and due rows are claimed, at least. `gate_s`: a gate that has not answered by then is broken: it
-    holds its move.
+    `tell`: called after each durable entry with it and its row. `stop_requested`: first Ctrl-C. `stale`: of planned rows that
+    are about to begin, by id, why those may not that must not begin. `meet`: told of services before their moves are driven.
+    `at_once`: an effect on this service ends at once and needs no thread. `closed`: why a step that needs so many seconds may
+    not happen now (window, freeze), None where it may. `mask` keeps secrets out of the journal. `tick_s`: how often controls
+    are read and due rows are claimed, at least. `gate_s`: a gate that has not answered by then is broken: it holds its move.
     """
 
     clock: Clock
@@ -46,7 +56,9 @@ class World:
     spawn: Spawn
     tell: Callable[[Entry, Move], None] = nothing
     stop_requested: Callable[[], bool] = never
-    may_begin: Callable[[Move], str | None] = nothing
+    stale: Callable[[Sequence[Move]], Mapping[str, str]] = none_of
+    meet: Callable[[Mapping[str, Footing]], None] = nothing
+    at_once: Callable[[str], bool] = no
     closed: Callable[[datetime, float], str | None] = nothing
     mask: Callable[[str], str] = plainly
     tick_s: float = 0.25

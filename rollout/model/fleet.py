@@ -161,3 +161,17 @@ class Placement:
     replicas: int
     weight: int
     since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footing:
+    """What one service stands on: what should run where, its setting, and by number the releases that run and the newest."""
+
+    placements: tuple[Placement, ...] = ()
+    setting: Setting = field(default_factory=Setting)
+    releases: Mapping[int, Release] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> Release | None:
+        """The newest release; None where it was never deployed."""
+        return self.releases[max(self.releases)] if self.releases else None

@@ -1,12 +1,12 @@
 """A journal that shows a driver only some services of a wave: a verb without a live driver drives these and no other."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from rollout.executor.crowd import Crowd
 from rollout.executor.ports import Batch, Control, Journal, Standing
 from rollout.executor.standing import VERBS
-from rollout.model.fleet import Placement, Release, Setting
+from rollout.model.fleet import Footing, Placement, Release, Setting
 from rollout.model.lease import Lease
 from rollout.model.move import Move
 from rollout.model.state import State
@@ -30,14 +30,14 @@ class Narrowed:
         found = [row for row in self.moves(wave, {State.PLANNED}) if row.position > after]
         return found[:limit]
 
-    def due(self, wave: int, now: datetime, limit: int) -> Sequence[Move]:
+    def due(self, wave: int, now: datetime, limit: int, besides: Container[str] = ()) -> Sequence[Move]:
         """Due rows of these services, also where many others are due before them."""
         size = max(limit, PAGE)
         while True:
             found = self._journal.due(wave, now, size)
             mine = self._mine(found)
             if len(found) < size or len(mine) >= limit:
-                return mine[:limit]
+                return [row for row in mine[:limit] if row.id not in besides]
             size *= 2
 
     def next_due(self, wave: int, after: datetime) -> datetime | None:
@@ -85,6 +85,14 @@ class NarrowedStanding:
     def setting(self, service: str) -> Setting:
         """As it stands."""
         return self._standing.setting(service)
+
+    def settings_of(self, services: Sequence[str]) -> Mapping[str, Setting]:
+        """As they stand."""
+        return self._standing.settings_of(services)
+
+    def footings_of(self, services: Sequence[str]) -> Mapping[str, Footing]:
+        """As they stand."""
+        return self._standing.footings_of(services)
 
     def _means_these(self, verb: Control) -> bool:
         return verb.subject in self._services or verb.id in self._obeys

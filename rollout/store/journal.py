@@ -1,6 +1,6 @@
 """The journal in the store: entries, rows, placements, settings, blocks, verbs and audit lines in one transaction."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Select, func, select
@@ -11,7 +11,7 @@ from rollout.errors import ClashError, CrowdedError, TakenError
 from rollout.executor.crowd import Crowd
 from rollout.executor.fold import from_body
 from rollout.executor.ports import Batch, Control, Write
-from rollout.model.fleet import Placement, Release, Setting
+from rollout.model.fleet import Footing, Placement, Release, Setting
 from rollout.model.lease import Lease
 from rollout.model.move import Move
 from rollout.model.state import State
@@ -40,10 +40,13 @@ class StoreJournal:
         here = (TABLE.c.wave == wave) & (TABLE.c.state == State.PLANNED.value) & (TABLE.c.position > after)
         return self._rows(select(TABLE.c.body, TABLE.c.due).where(here).order_by(TABLE.c.position).limit(limit))
 
-    def due(self, wave: int, now: datetime, limit: int) -> Sequence[Move]:
+    def due(self, wave: int, now: datetime, limit: int, besides: Container[str] = ()) -> Sequence[Move]:
         """Rows whose time has come, oldest first."""
         here = (TABLE.c.wave == wave) & (TABLE.c.due <= moves.text(now))
-        return self._rows(select(TABLE.c.body, TABLE.c.due).where(here).order_by(TABLE.c.due).limit(limit))
+        with self._database.reading() as session:
+            found = session.execute(select(TABLE.c.id).where(here).order_by(TABLE.c.due).limit(limit)).scalars()
+            wanted = [id for id in found if id not in besides]
+            return moves.by_ids(session, wanted)
 
     def next_due(self, wave: int, after: datetime) -> datetime | None:
         """When the next row is due."""
@@ -109,6 +112,22 @@ class StoreJournal:
         """The setting as it is now."""
         with self._database.reading() as session:
             return setting.get(session, service)
+
+    def settings_of(self, services: Sequence[str]) -> Mapping[str, Setting]:
+        """The settings as they are now."""
+        with self._database.reading() as session:
+            return setting.of_many(session, services)
+
+    def footings_of(self, services: Sequence[str]) -> Mapping[str, Footing]:
+        """What each stands on: a few statements for all."""
+        with self._database.reading() as session:
+            places = placements.of_many(session, services)
+            known = releases.of_many(session, services)
+            chosen = setting.of_many(session, services)
+        return {
+            service: Footing(placements=tuple(places.get(service, ())), setting=chosen[service], releases=known.get(service, {}))
+            for service in services
+        }
 
     def _rows(self, query: Select[tuple[dict[str, object], str | None]]) -> Sequence[Move]:
         with self._database.reading() as session:

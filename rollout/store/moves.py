@@ -28,7 +28,7 @@ _CHANGE = (
 )
 _ADD = insert(TABLE)
 _APPEND = insert(JOURNAL)
-_POSTPONE = update(TABLE).where(TABLE.c.id == bindparam("key"), TABLE.c.live == bindparam("alive")).values(due=bindparam("new_due"))
+_POSTPONE = update(TABLE).where(TABLE.c.id == bindparam("key"), TABLE.c.live == bindparam("on")).values(due=bindparam("new_due"))
 
 
 def append(session: Session, entries: Sequence[Entry]) -> int:
@@ -75,7 +75,7 @@ def put(session: Session, writes: Sequence[Write], first: int) -> None:
 
 def postpone(session: Session, later: Mapping[str, datetime]) -> None:
     """These rows are to be looked at then."""
-    bulk.run(session, _POSTPONE, [{"key": id, "alive": 1, "new_due": text(when)} for id, when in later.items()])
+    bulk.run(session, _POSTPONE, [{"key": id, "on": 1, "new_due": text(when)} for id, when in later.items()])
 
 
 def other_live(session: Session, writes: Sequence[Write]) -> dict[str, str]:
@@ -95,6 +95,15 @@ def beside(session: Session, wave: int) -> Crowd:
     states = [state.value for state in IN_FLIGHT]
     flying = select(TABLE.c.body).where(literal(BUSY), TABLE.c.state.in_(states), TABLE.c.wave != wave)
     return NOBODY.and_these(from_body(body) for body in session.execute(flying).scalars())
+
+
+def by_ids(session: Session, ids: Sequence[str]) -> list[Move]:
+    """These rows, in the order of the ids."""
+    found: dict[str, Move] = {}
+    for start in range(0, len(ids), _CHUNK):
+        query = select(TABLE.c.id, TABLE.c.body, TABLE.c.due).where(TABLE.c.id.in_(ids[start : start + _CHUNK]))
+        found |= {id: from_body(body, datetime.fromisoformat(due) if due else None) for id, body, due in session.execute(query)}
+    return [found[id] for id in ids]
 
 
 def text(at: datetime) -> str:

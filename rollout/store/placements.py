@@ -16,12 +16,23 @@ _HERE = (TABLE.c.service == bindparam("of")) & (TABLE.c.runtime == bindparam("on
 _WEIGH = update(TABLE).where(_HERE).values(weight=bindparam("share"))
 _DROP = delete(TABLE).where(_HERE)
 _ADD = insert(TABLE)
+_CHUNK = 500
 
 
 def of(session: Session, service: str) -> Sequence[Placement]:
     """Where a service should run: none, one side, or both while it moves (legacy first)."""
     rows = session.execute(select(TABLE).where(TABLE.c.service == service).order_by(TABLE.c.runtime))
     return [_placement(row) for row in rows]
+
+
+def of_many(session: Session, services: Sequence[str]) -> Mapping[str, Sequence[Placement]]:
+    """Placements of these services, of each legacy first; services that run nowhere are left out."""
+    found: defaultdict[str, list[Placement]] = defaultdict(list)
+    for start in range(0, len(services), _CHUNK):
+        here = TABLE.c.service.in_(services[start : start + _CHUNK])
+        for row in session.execute(select(TABLE).where(here).order_by(TABLE.c.runtime)):
+            found[row.service].append(_placement(row))
+    return found
 
 
 def every(session: Session) -> Mapping[str, Sequence[Placement]]:

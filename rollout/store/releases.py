@@ -1,5 +1,6 @@
 """Releases: what a service ran and runs. Added by a deploy, never changed."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -12,6 +13,7 @@ from rollout.store.spec import from_spec, to_spec
 from rollout.store.tables import MAIN, ReleaseRow
 
 TABLE, PLACES = MAIN.tables["release"], MAIN.tables["placement"]
+_CHUNK = 500
 
 
 def get(session: Session, service: str, number: int | None = None) -> Release | None:
@@ -32,6 +34,19 @@ def placed(session: Session) -> Mapping[tuple[str, int], Release]:
     here = (PLACES.c.service == TABLE.c.service) & (PLACES.c.release == TABLE.c.number)
     found = _read(session, select(TABLE).where(select(PLACES.c.service).where(here).exists()))
     return {(release.service, release.number): release for release in found}
+
+
+def of_many(session: Session, services: Sequence[str]) -> Mapping[str, Mapping[int, Release]]:
+    """By service and number: the releases that its placements name, and its newest."""
+    other = TABLE.alias()
+    newest = select(func.max(other.c.number)).where(other.c.service == TABLE.c.service).scalar_subquery()
+    placed = select(PLACES.c.release).where(PLACES.c.service == TABLE.c.service)
+    found: defaultdict[str, dict[int, Release]] = defaultdict(dict)
+    for start in range(0, len(services), _CHUNK):
+        here = TABLE.c.service.in_(services[start : start + _CHUNK])
+        for release in _read(session, select(TABLE).where(here, (TABLE.c.number == newest) | TABLE.c.number.in_(placed))):
+            found[release.service][release.number] = release
+    return found
 
 
 def newest(session: Session) -> Mapping[str, int]:

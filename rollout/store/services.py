@@ -1,6 +1,6 @@
 """The fleet in the store: services by id, put in bulk, found by the names that people type."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -142,13 +142,17 @@ class Services:
         audit.append(session, audit.Line(who=who, what="remove", subject=service, why=why, before=before), self.now())
         return True
 
-    def secrets(self, service: str) -> frozenset[str]:
-        """Every value of env that the service or one of its releases has: what must be masked. Empty ones are not."""
-        releases = select(col(ReleaseRow.env)).where(col(ReleaseRow.service) == service)
-        with self.database.reading() as session:
-            present = session.execute(select(TABLE.c.env).where(TABLE.c.id == service)).scalars().all()
-            past = session.execute(releases).scalars().all()
-        return frozenset(value for env in (*present, *past) for value in env.values() if value)
+    def secrets(self, services: Collection[str]) -> frozenset[str]:
+        """Every value of env that one of the services or of their releases has: what must be masked. Empty ones are not."""
+        names, found = list(services), set[str]()
+        for start in range(0, len(names), _CHUNK):
+            chunk = names[start : start + _CHUNK]
+            releases = select(col(ReleaseRow.env)).where(col(ReleaseRow.service).in_(chunk))
+            with self.database.reading() as session:
+                present = session.execute(select(TABLE.c.env).where(TABLE.c.id.in_(chunk))).scalars().all()
+                past = session.execute(releases).scalars().all()
+            found |= {value for env in (*present, *past) for value in env.values() if value}
+        return frozenset(found)
 
     def _settings_hash(self, spec: str, env: str) -> str:
         return self.keyed_hash(f"{spec}\n{env}".encode())

@@ -71,6 +71,12 @@ def get(session: Session, service: str) -> Setting:
     return _setting(row) if row else Setting()
 
 
+def of_many(session: Session, services: Sequence[str]) -> Mapping[str, Setting]:
+    """The settings of these services as they are now."""
+    known = every(session, services)
+    return {**dict.fromkeys(services, default(session)), **known}
+
+
 def every(session: Session, only: Sequence[str] | None = None) -> Mapping[str, Setting]:
     """The settings that have a row, by service (of these alone where they are named); of others `default(session)` holds."""
     if written_off(session):

@@ -3,8 +3,8 @@
 from dataclasses import fields
 
 from rollout.errors import UsageError
-from rollout.executor.ports import Clock, Standing
-from rollout.model.fleet import Release, RuntimeName
+from rollout.executor.ports import Clock
+from rollout.model.fleet import Footing, Release, RuntimeName
 from rollout.runtimes.memory import Fault, MemoryHealth, MemoryHost, MemoryTraffic, memory_edge, memory_runtimes
 from rollout.wiring.engines import Parts
 
@@ -13,32 +13,32 @@ _KINDS = {f.name: f.type for f in fields(Fault)}
 
 
 class MemoryEngine:
-    """Services of the engine `memory`, taken from the store when they are first asked for."""
+    """Services of the engine `memory`, as they stood in the store when they were adopted."""
 
-    def __init__(self, standing: Standing, clock: Clock) -> None:
-        self._standing = standing
+    def __init__(self, clock: Clock) -> None:
         self._known: set[str] = set()
         self.host = MemoryHost(clock=clock)
         health, traffic = MemoryHealth(self.host), MemoryTraffic(self.host)
-        self._parts = Parts(
+        self.parts = Parts(
             runtimes=memory_runtimes(self.host),
             edge=memory_edge(self.host),
             gates={health.name: health, traffic.name: traffic},
         )
 
-    def parts(self, service: str) -> Parts:
-        """The parts; the service's copies, and what is to go wrong with it, are there."""
-        if service not in self._known:
-            self._known.add(service)
-            self._adopt(service)
-        return self._parts
-
-    def _adopt(self, service: str) -> None:
-        for placement in self._standing.placements(service):
-            release = self._standing.release(service, placement.release)
+    def adopt(self, service: str, footing: Footing) -> None:
+        """The service's copies, and what is to go wrong with it, are there. Only the first time: then memory is the truth."""
+        if service in self._known:
+            return
+        self._known.add(service)
+        for placement in footing.placements:
+            release = footing.releases.get(placement.release)
             if release is not None:
                 self.host.adopt(release, placement)
-                self.host.faults |= faults(release)
+                self.host.faults.update(faults(release))
+
+    def hangs(self, service: str) -> bool:
+        """A launch of the service is to hang."""
+        return any(self.host.fault(service, runtime).hangs for runtime in RuntimeName)
 
 
 def faults(release: Release) -> dict[tuple[str, RuntimeName], Fault]:

@@ -1,6 +1,6 @@
 """Whether a planned move may still begin: the service as it is now against what the plan saw."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from rollout.model.fleet import EngineName
@@ -14,7 +14,7 @@ from rollout.store.waves import Waves
 
 
 class Preconditions:
-    """Reads a wave's plan once, and each service when its move is about to begin."""
+    """Reads a wave's plan once, and services when their moves are about to begin."""
 
     def __init__(self, database: Database, engine: EngineName, now: Callable[[], datetime]) -> None:
         self._database = database
@@ -22,14 +22,15 @@ class Preconditions:
         self._now = now
         self._planned: dict[int, dict[str, PlannedMove]] = {}
 
-    def why_stale(self, row: Move) -> str | None:
-        """What changed since planning; None where the move may begin. Back moves have no preconditions."""
-        if row.wave < 0:
-            return None
-        planned = self._wave(row.wave)[row.service]
+    def stale(self, rows: Sequence[Move]) -> Mapping[str, str]:
+        """Of rows that must not begin, by id, what changed since planning. Back moves have no preconditions."""
+        forward = [row for row in rows if row.wave >= 0]
+        if not forward:
+            return {}
         with self._database.reading() as session:
-            found = candidates.of(session, [row.service], AsOf(now=self._now(), engine=self._engine))
-        return stale(planned, found.get(row.service))
+            found = candidates.of(session, [row.service for row in forward], AsOf(now=self._now(), engine=self._engine))
+        why = {row.id: stale(self._wave(row.wave)[row.service], found.get(row.service)) for row in forward}
+        return {id: reason for id, reason in why.items() if reason is not None}
 
     def _wave(self, number: int) -> dict[str, PlannedMove]:
         if number not in self._planned:

@@ -95,5 +95,6 @@ def _world(means: Means, wave: StoredWave, ports: _Ports, tell: Tell) -> World:
         spawn=inline,
         tell=tell,
         stop_requested=means.stop_requested,
-        may_begin=Preconditions(means.database, default_engine(), actor.now).why_stale,
+        stale=Preconditions(means.database, default_engine(), actor.now).stale,
+        at_once=lambda _: True,
     )

@@ -1,13 +1,13 @@
 """The one place that builds what a driver acts on, from a home: journal, leases, runtimes, edge, gates, threads."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rollout.errors import UsageError
 from rollout.executor.world import World, never, nothing
-from rollout.model.fleet import EngineName, RuntimeName
+from rollout.model.fleet import EngineName, Footing, RuntimeName
 from rollout.model.masking import mask
 from rollout.model.move import Entry, Move
 from rollout.model.policy import Policy
@@ -106,7 +106,9 @@ class _Workshop:
             spawn=self.threads.submit,
             tell=self.voice.tell,
             stop_requested=self.voice.stop,
-            may_begin=preconditions.why_stale,
+            stale=preconditions.stale,
+            meet=parts.meet,
+            at_once=parts.at_once,
             mask=parts.mask,
         )
 
@@ -120,18 +122,30 @@ class PartsOfHome:
         self._policy = policy
         self._usual = default_engine()
         self._services = Services(workshop.database, workshop.home.keyed_hash, actor.now)
-        self._memory = MemoryEngine(journal, workshop.clock)
+        self._memory = MemoryEngine(workshop.clock)
         self._processes: Parts | None = None
         self._engines: dict[str, EngineName] = {}
         self._secrets: set[str] = set()
+        self._unread: set[str] = set()
         self._lock = threading.Lock()
+
+    def meet(self, footings: Mapping[str, Footing]) -> None:
+        """Told of services before they are driven: nothing more is read for each of them alone."""
+        with self._lock:
+            for service, footing in footings.items():
+                self._learn(service, footing)
+
+    def at_once(self, service: str) -> bool:
+        """Effects in memory end at once, unless they are told to hang."""
+        with self._lock:
+            return self._engine(service) is EngineName.MEMORY and not self._memory.hangs(service)
 
     def __call__(self, service: str) -> Parts:
         """The parts for this service. UsageError for an engine that is not here."""
         with self._lock:
             engine = self._engine(service)
             if engine is EngineName.MEMORY:
-                return self._memory.parts(service)
+                return self._memory.parts
             if engine is not EngineName.PROCESS:
                 then = f"rollout service set {service} --engine process"
                 raise UsageError(f"{service}: engine {engine} is not here", then=then)
@@ -141,12 +155,19 @@ class PartsOfHome:
             return self._processes
 
     def mask(self, text: str) -> str:
-        """The text without the secrets of the services that were touched."""
+        """The text without the secrets of the services that were touched; those are read when there is a text to mask."""
         with self._lock:
+            self._secrets |= self._services.secrets(self._unread)
+            self._unread.clear()
             return mask(text, self._secrets)
 
     def _engine(self, service: str) -> EngineName:
         if service not in self._engines:
-            self._engines[service] = engine_of(self._journal.release(service), self._usual)
-            self._secrets |= self._services.secrets(service)
+            self._learn(service, self._journal.footings_of([service])[service])
         return self._engines[service]
+
+    def _learn(self, service: str, footing: Footing) -> None:
+        self._engines[service] = engine = engine_of(footing.newest, self._usual)
+        self._unread.add(service)
+        if engine is EngineName.MEMORY:
+            self._memory.adopt(service, footing)

@@ -58,6 +58,7 @@ IN_FLIGHT_AT_ONCE = 500
 LIMIT_S = 60.0
 SECONDS = {"short": 8.0, "usual": 20.0, "long": 3600.0}
 TABLES = ("journal", "move", "audit")
+CHANGE = "UPDATE move SET state = ?, live = 1, due = ?, seq = ?, entries = entries + 1, body = ? WHERE id = ?"
 POLICY = Policy(
     name="bench",
     tiers=(TierPolicy(tier=Tier.TRIAL, first=Amount(count=SERVICES), size=Amount(count=SERVICES)),),
@@ -213,7 +214,9 @@ def moved(home: Path) -> int:
 def floor(home: Path, group: int) -> float:
     """Steps a second of bare sqlite3 with the rows of the store in `home`, `group` journal rows a commit."""
     with reading(home) as store:
-        schema = [sql for (sql,) in store.execute(f"SELECT sql FROM sqlite_master WHERE tbl_name IN {TABLES} AND sql IS NOT NULL")]
+        schema = [
+            sql for (sql,) in store.execute(f"SELECT sql FROM sqlite_master WHERE tbl_name IN {TABLES} AND sql IS NOT NULL")
+        ]
         journal = store.execute("SELECT * FROM journal WHERE kind != 'planned' ORDER BY seq").fetchall()
         moves = dict(store.execute("SELECT id, body FROM move").fetchall())
         audit = store.execute("SELECT * FROM audit WHERE what LIKE 'move %' OR what = 'setting' ORDER BY seq").fetchall()
@@ -231,7 +234,7 @@ def floor(home: Path, group: int) -> float:
     for entries, changed, (first, end) in zip(groups, changes, pairwise(lines), strict=True):
         bare.execute("BEGIN IMMEDIATE")
         bare.executemany(f"INSERT INTO journal VALUES ({marks(journal)})", entries)
-        bare.executemany("UPDATE move SET state = ?, live = 1, due = ?, seq = ?, entries = entries + 1, body = ? WHERE id = ?", changed)
+        bare.executemany(CHANGE, changed)
         bare.executemany(f"INSERT INTO audit VALUES ({marks(audit)})", audit[first:end])
         bare.execute("COMMIT")
     spent = time.perf_counter() - began

@@ -325,7 +325,7 @@ def test_stale_rows_are_skipped_with_their_reason_and_the_others_run() -> None:
     sim, api = moving()
     web, gone = sim.add("web"), sim.add("gone")
     del sim.journal.placed[gone, LEGACY]
-    result = sim.drive(may_begin=lambda move: "its settings have changed" if move.service == web else None)
+    result = sim.drive(stale=lambda rows: {row.id: "its settings have changed" for row in rows if row.service == web})
     assert sim.states() == {api: State.FINISHED, web: State.SKIPPED, gone: State.SKIPPED}
     assert sim.row(web).reason == "its settings have changed"
     assert "legacy" in sim.row(gone).reason

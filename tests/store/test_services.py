@@ -155,7 +155,7 @@ def test_secrets_are_those_of_the_service_and_of_its_releases(services: Services
     with database.writing() as session:
         statement = "INSERT INTO release VALUES ('shop/api', 1, '', '', '{}', '{\"TOKEN\": \"older\"}')"
         session.execute(text(statement))
-    assert services.secrets("shop/api") == {"s3cret", "older"}
+    assert services.secrets(["shop/api"]) == {"s3cret", "older"}
 
 
 def test_a_block_holds_until_release_or_health_settings_change(services: Services, database: Database) -> None:
