@@ -231,6 +231,57 @@ def test_a_wave_interrupted_before_it_began_says_so(planned: Callable[[str], Non
     assert driver.err[-1] == "interrupted before wave-1 began, nothing was changed; go on: rollout execute wave-1"
 
 
+@pytest.mark.parametrize("by", ["scheduler", "execute"])
+def test_a_driver_that_was_stopped_for_longer_than_its_lease_changes_nothing_more(
+    planned: Callable[[str], None], drivers: Callable[..., Driver], monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    monkeypatch.setenv("ROLLOUT_LEASE_S", "3")
+    planned("slow.toml")
+    first = drivers("execute", "wave-1")
+    first.says("→ baking")
+    first.process.send_signal(signal.SIGSTOP)
+    until(lambda: "nobody drives wave-1 since" in status())
+    second = drivers("execute", "wave-1") if by == "execute" else drivers("scheduler")
+    second.says("going on with wave-1" if by == "execute" else "wave-1: nobody drives it, taken over")
+    until(lambda: f"process {second.process.pid} on " in status())
+    told = len(first.out)
+    log = run("rollout log shop/api")
+    first.process.send_signal(signal.SIGCONT)
+    assert first.ends() == 6
+    assert re.fullmatch(r"error: wave-1: taken over by lease \d+ of \S+", first.err[-3]), first.err
+    assert first.err[-2:] == ["state: it goes on with its new driver, nothing of it is lost", "next:  rollout status"]
+    assert first.out[told:] == []
+    assert run("rollout log shop/api") == log
+    assert f"process {second.process.pid} on " in status()
+    assert second.process.poll() is None
+
+
+def test_a_plan_that_is_interrupted_in_its_second_wave_goes_on_there(
+    home: Path, drivers: Callable[..., Driver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    for name in ("a", "b"):
+        run(f"rollout service add shop/{name} --tier trial --customer {name} --engine memory --command run")
+    run("rollout service deploy --all")
+    policy = (HERE / "fast_bake.toml").read_text().replace("first = 2\nsize = 2", "first = 1\nsize = 1", 1)
+    Path("waves.toml").write_text(policy.replace('step = "3s"', 'step = "1s"'))
+    run("rollout policy use waves.toml")
+    plan = re.search(r"plan-[0-9a-f]{8}", run("rollout plan"))
+    assert plan
+    driver = drivers("execute", plan[0])
+    driver.says("wave-1: 1 warm")
+    driver.says("→ shifting 50 %")
+    until(lambda: sum("→ shifting 50 %" in line for line in driver.out) == 2)
+    driver.process.send_signal(signal.SIGINT)
+    assert driver.ends() == 130
+    assert driver.err[-1].endswith("so nobody goes on with wave-2 until: rollout execute wave-2")
+    again = drivers("execute", plan[0])
+    assert again.ends() == 0
+    assert "going on with wave-2" in again.err
+    assert [line for line in again.out if line.startswith("wave-")][-1].startswith("wave-2: 1 warm, legacy kept until ")
+    assert not any("planned →" in line for line in again.out)
+
+
 def test_the_scheduler_takes_over_what_nobody_drives(planned: Callable[[str], None], drivers: Callable[..., Driver]) -> None:
     planned("quick.toml")
     assert "left to the scheduler" in run("rollout execute wave-1 --detach")
