@@ -132,6 +132,25 @@ def share(value: Any) -> float:
     return float(found[1]) / 100
 
 
+def percent(value: Any) -> float:
+    """A percentage such as `20%` or `150%`, as a number."""
+    found = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    if not found:
+        raise Unfit('a percentage such as "20%"')
+    return float(found[1]) / 100
+
+
+def between(low: float, high: float) -> Convert:
+    """A converter for a number of at least `low` and at most `high`."""
+
+    def convert(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            raise Unfit(f"a number from {low:g} to {high:g}")
+        return float(value)
+
+    return convert
+
+
 def amount(least: int) -> Convert:
     """A converter for a number of services of at least `least`, or a share such as `20%`."""
 

@@ -16,6 +16,7 @@ from rollout.manifests.located import (
     Place,
     Unfit,
     amount,
+    between,
     day,
     days,
     duration,
@@ -23,6 +24,7 @@ from rollout.manifests.located import (
     moment,
     near,
     one_of,
+    percent,
     read_table,
     share,
     shown,
@@ -38,10 +40,12 @@ from rollout.model.policy import (
     HealthGate,
     Inconclusive,
     Overrun,
+    PerformanceGate,
     Policy,
     TierPolicy,
     TrafficGate,
 )
+from rollout.perf import blocks
 
 DEFAULT = "default"
 Fields = Mapping[str, tuple[str, Convert]]
@@ -94,7 +98,20 @@ TRAFFIC_GATE: Fields = {
     "on": ("on", truth),
     "min_requests": ("min_requests", whole(1)),
     "max_increase": ("max_increase", share),
+    "max_slowdown": ("max_slowdown", percent),
+    "tolerance": ("tolerance_s", duration_or_none),
+    "quantile": ("quantile", between(0.01, 0.99)),
 }
+PERFORMANCE: Fields = {
+    "on": ("on", truth),
+    "min_requests": ("min_requests", whole(1)),
+    "max_slowdown": ("max_slowdown", percent),
+    "tolerance": ("tolerance_s", duration_or_none),
+    "quantile": ("quantile", between(0.01, 0.99)),
+    "alpha": ("alpha", between(0.0001, 0.2)),
+    "warm_up": ("warm_up", whole(0)),
+}
+SNAPSHOTS: Fields = {"before": ("before_s", duration)}
 TIER: Fields = {
     "name": ("tier", one_of(Tier)),
     "first": ("first", amount(1)),
@@ -104,7 +121,7 @@ TIER: Fields = {
     "approvals": ("approvals", whole(0)),
     "max_blocked": ("max_blocked", whole(0)),
 }
-TABLES = ("waves", "traffic", "calendar", "concurrency", "deadlines", "gates", "tier")
+TABLES = ("waves", "traffic", "calendar", "concurrency", "deadlines", "gates", "snapshots", "tier")
 
 
 def parse(text: str, *, name: str, file: str) -> Policy:
@@ -120,7 +137,7 @@ def parse(text: str, *, name: str, file: str) -> Policy:
         where = place.at(unknown) if isinstance(raw[unknown], (dict, list)) else place
         raise where.error("" if where is not place else unknown, f"unknown key; {near(unknown, (*TOP, *TABLES))}")
     arguments = {"name": name, **read_table(raw, TOP, place)}
-    for key, fields in (("waves", WAVES), ("traffic", TRAFFIC), ("calendar", CALENDAR)):
+    for key, fields in (("waves", WAVES), ("traffic", TRAFFIC), ("calendar", CALENDAR), ("snapshots", SNAPSHOTS)):
         arguments |= _section(tables, key, fields, place)
     return Policy(
         **arguments,
@@ -141,9 +158,9 @@ def _section(tables: Mapping[str, Any], key: str, fields: Fields, place: Place, 
 
 def _gates(tables: Mapping[str, Any], place: Place) -> dict[str, Any]:
     gates = tables.get("gates", {})
-    known = ("health", "traffic")
+    known = ("health", "traffic", "performance")
     if not isinstance(gates, dict):
-        raise place.error("gates", "expected the tables [gates.health] and [gates.traffic]")
+        raise place.error("gates", "expected the tables [gates.health], [gates.traffic] and [gates.performance]")
     for key in gates:
         if key not in known:
             raise place.at(f"gates.{key}").error("", f"unknown gate; {near(key, known)}")
@@ -152,7 +169,22 @@ def _gates(tables: Mapping[str, Any], place: Place) -> dict[str, Any]:
         raise place.at("gates.health").error("passes", f"{health.passes} of {health.looks} looks can never be good")
     traffic = _section(gates, "traffic", TRAFFIC_GATE, place, inside="gates")
     on = traffic.pop("on", True)
-    return {"health": health, "traffic": TrafficGate(**traffic) if on else None}
+    return {
+        "health": health,
+        "traffic": TrafficGate(**traffic) if on else None,
+        "performance": _performance(gates, place) if "performance" in gates else None,
+    }
+
+
+def _performance(gates: Mapping[str, Any], place: Place) -> PerformanceGate | None:
+    values = _section(gates, "performance", PERFORMANCE, place, inside="gates")
+    on = values.pop("on", True)
+    gate = PerformanceGate(**values)
+    least = blocks.least(gate.quantile)
+    if gate.min_requests < least:
+        wrong = f"{gate.min_requests} are too few to compare the quantile {gate.quantile:g}; it takes at least {least}"
+        raise place.at("gates.performance").error("min_requests", wrong)
+    return gate if on else None
 
 
 def _tiers(raw: Any, place: Place) -> tuple[TierPolicy, ...]:

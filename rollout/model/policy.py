@@ -81,10 +81,33 @@ class HealthGate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficGate:
-    """v2's error rate at the edge may exceed legacy's by `max_increase` (0..1); looked at once `min_requests` are there."""
+    """v2's error rate at the edge may exceed legacy's by `max_increase` (0..1); looked at once `min_requests` are there.
+
+    While both serve, `quantile` of v2's latencies may exceed legacy's by the share `max_slowdown`, or by `tolerance_s`,
+    whichever is more.
+    """
 
     min_requests: int = 20
     max_increase: float = 0.02
+    max_slowdown: float = 1.0
+    tolerance_s: float = 0.005
+    quantile: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerformanceGate:
+    """v2's `quantile` may exceed legacy's at the same time by `max_slowdown`, or by `tolerance_s`, whichever is more.
+
+    Looked at once, at `min_requests` of either side, behind v2's first `warm_up`. `alpha`: how often, at most, a v2 that is
+    just as slow as it may be is taken for slower.
+    """
+
+    min_requests: int = 200
+    max_slowdown: float = 0.2
+    tolerance_s: float = 0.002
+    quantile: float = 0.5
+    alpha: float = 0.01
+    warm_up: int = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +123,10 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A policy as the planner and the executor read it. `steps` are traffic weights in percent and end with 100."""
+    """A policy as the planner and the executor read it. `steps` are traffic weights in percent and end with 100.
+
+    `before_s`: how long legacy alone is measured before a move's first request goes to v2.
+    """
 
     name: str
     tiers: tuple[TierPolicy, ...]
@@ -114,6 +140,8 @@ class Policy:
     hold_limit_s: float = 14400.0
     health: HealthGate = field(default_factory=HealthGate)
     traffic: TrafficGate | None = field(default_factory=TrafficGate)
+    performance: PerformanceGate | None = None
+    before_s: float = 60.0
     deadlines: Deadlines = field(default_factory=Deadlines)
     overrun: Overrun = Overrun.BACK
     worker_overlap: bool = False

@@ -8,7 +8,7 @@ from rollout.errors import Exit, UsageError
 from rollout.manifests import policy
 from rollout.model.fleet import Tier
 from rollout.model.plain import from_plain, to_plain
-from rollout.model.policy import Amount, Grouping, Inconclusive, Overrun, Policy
+from rollout.model.policy import Amount, Grouping, Inconclusive, Overrun, PerformanceGate, Policy
 
 TIERS = '[[tier]]\nname = "trial"\n'
 
@@ -45,7 +45,7 @@ def test_the_manual_shows_every_key() -> None:
     text = policy.shipped()["default"]
     for fields in (policy.TOP, policy.WAVES, policy.TRAFFIC, policy.CALENDAR, policy.CONCURRENCY, policy.TIER):
         assert [key for key in fields if f"{key} = " not in text] == []
-    for fields in (policy.DEADLINES, policy.HEALTH, policy.TRAFFIC_GATE):
+    for fields in (policy.DEADLINES, policy.HEALTH, policy.TRAFFIC_GATE, policy.PERFORMANCE, policy.SNAPSHOTS):
         assert [key for key in fields if f"{key} = " not in text] == []
 
 
@@ -152,3 +152,46 @@ def test_a_file_is_named_by_its_stem(tmp_path) -> None:
     (tmp_path / "slow.toml").write_text(TIERS)
     read, text = policy.read(str(tmp_path / "slow.toml"))
     assert (read.name, text) == ("slow", TIERS)
+
+
+PERFORMANCE = """
+[gates.performance]
+min_requests = 500
+max_slowdown = "150%"
+tolerance = "3ms"
+quantile = 0.9
+alpha = 0.02
+warm_up = 0
+[snapshots]
+before = "2m"
+"""
+
+
+def test_the_performance_gate_is_read() -> None:
+    read = parse(PERFORMANCE + TIERS)
+    gate = PerformanceGate(min_requests=500, max_slowdown=1.5, tolerance_s=0.003, quantile=0.9, alpha=0.02, warm_up=0)
+    assert (read.performance, read.before_s) == (gate, 120.0)
+
+
+def test_the_performance_gate_is_asked_only_where_it_stands() -> None:
+    assert parse(TIERS).performance is None
+    assert parse("[gates.performance]\n" + TIERS).performance == PerformanceGate()
+    assert parse("[gates.performance]\non = false\n" + TIERS).performance is None
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("min_requests = 99", ["min_requests", "99 are too few to compare the quantile 0.5", "at least 100"]),
+        ("quantile = 0.95", ["min_requests", "200 are too few to compare the quantile 0.95", "at least 1000"]),
+        ("quantile = 1.0", ["quantile", "a number from 0.01 to 0.99"]),
+        ("quantile = true", ["quantile", "a number from 0.01 to 0.99"]),
+        ("alpha = 0", ["alpha", "a number from 0.0001 to 0.2"]),
+        ("max_slowdown = 20", ["max_slowdown", 'a percentage such as "20%"']),
+        ("warm_up = -1", ["warm_up", "whole number"]),
+    ],
+)
+def test_a_performance_gate_that_cannot_tell_is_refused(line: str, expected: list[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(f"[gates.performance]\n{line}\n{TIERS}")
+    assert [part for part in ["mine.toml", *expected] if part not in caught.value.what] == [], caught.value.what

@@ -1,0 +1,1 @@
+"""Measured performance: histograms, snapshots, and how they are compared. Pure."""
