@@ -48,13 +48,11 @@ class Candidate:
     kind: Kind
     setting: Setting
     settings_hash: str
-    fingerprint: str
     release: int | None = None
     runs_on: tuple[RuntimeName, ...] = ()
     has_command: bool = True
     fixed_port: bool = False
     has_volume: bool = False
-    replicas: int = 1
     draining_s: float = 10.0
     health_timeout_s: float = 30.0
     pinned: str | None = None
@@ -120,7 +118,11 @@ class Exclusion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What will be done, and with which policy. `sha256` covers the canonical JSON of everything but itself and `id`."""
+    """What will be done, and with which policy. `sha256` covers the canonical JSON of everything but the three seals.
+
+    The seals are itself, `id` and `content`, the hash of what the plan would do: its moves with their preconditions, cut into
+    waves, under its policy. Neither time nor numbers of waves are in it: two plans with the same content do the same.
+    """
 
     created: datetime
     expires: datetime
@@ -134,3 +136,4 @@ class Plan:
     facts: Mapping[str, str] = field(default_factory=dict)
     id: str = ""
     sha256: str = ""
+    content: str = ""

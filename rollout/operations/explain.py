@@ -6,7 +6,7 @@ from datetime import datetime
 
 from rollout.errors import UsageError
 from rollout.model.fleet import RuntimeName, Setting, Tier
-from rollout.model.plan import Candidate, PlannedMove, Reason, Strategy
+from rollout.model.plan import Candidate, Reason, Strategy
 from rollout.model.policy import Policy
 from rollout.model.state import FINAL, State
 from rollout.operations.show import changed
@@ -14,8 +14,9 @@ from rollout.planner.eligibility import exclusion
 from rollout.store import candidates, setting
 from rollout.store.candidates import AsOf
 from rollout.store.database import Database
-from rollout.store.plans import Plans, Seat
+from rollout.store.plans import Plans
 from rollout.store.progress import Progress
+from rollout.store.waves import Waves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +137,7 @@ def _planned(database: Database, service: str, as_of: AsOf) -> Planned | None:
     seat = plans.seat(service)
     if seat is None:
         return None
-    move = _row(plans, seat, service)
+    move = next(move for move in Waves(database).get(seat.wave).wave.moves if move.service == service)
     waiting = seat.state == "planned"
     return Planned(
         plan=seat.plan,
@@ -150,11 +151,6 @@ def _planned(database: Database, service: str, as_of: AsOf) -> Planned | None:
         superseded_by=seat.superseded_by,
         stale=changed(database, [move], as_of=as_of).get(service) if waiting else None,
     )
-
-
-def _row(plans: Plans, seat: Seat, service: str) -> PlannedMove:
-    waves = plans.get(seat.plan).plan.waves
-    return next(move for wave in waves if wave.number == seat.wave for move in wave.moves if move.service == service)
 
 
 def _moving(database: Database, service: str) -> Moving | None:

@@ -32,7 +32,8 @@ def build(candidates: Iterable[Candidate], policy: Policy, moment: Moment, quest
     eligible, excluded = _sorted_out(candidates, policy, question)
     tiers = tuple(entry.tier for entry in policy.tiers if not question.tiers or entry.tier in question.tiers)
     groups = _groups(eligible, policy, tiers)
-    waves = tuple(_wave(group, moment.first_wave + index, policy) for index, group in enumerate(groups))
+    estimates = _Estimates(policy)
+    waves = tuple(_wave(group, moment.first_wave + index, estimates) for index, group in enumerate(groups))
     return sealed(
         Plan(
             created=moment.now,
@@ -91,21 +92,37 @@ def _cut(tier: Tier, services: Sequence[Candidate], policy: Policy, *, total: in
         yield _Group(tier, wave, asked, asked and policy.priority_boarding, place)
 
 
-def _wave(group: _Group, number: int, policy: Policy) -> Wave:
-    moves = tuple(_move(candidate, group, policy) for candidate in group.services)
+class _Estimates:
+    """How long moves take: worked out once for all services alike in what it depends on."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self._known: dict[tuple[bool, float, float], tuple[float, float]] = {}
+
+    def of(self, candidate: Candidate, how: Strategy) -> tuple[float, float]:
+        """The expected time and the downtime, in seconds."""
+        alike = (how is Strategy.RECREATE, candidate.draining_s, candidate.health_timeout_s)
+        if alike not in self._known:
+            self._known[alike] = duration(candidate, self.policy, how), downtime(candidate, self.policy, how)
+        return self._known[alike]
+
+
+def _wave(group: _Group, number: int, estimates: _Estimates) -> Wave:
+    moves = tuple([_move(candidate, group, estimates) for candidate in group.services])
     return Wave(number=number, tier=group.tier, moves=moves, boarding=group.ahead)
 
 
-def _move(candidate: Candidate, group: _Group, policy: Policy) -> PlannedMove:
-    how, hindrance = strategy(candidate, policy)
+def _move(candidate: Candidate, group: _Group, estimates: _Estimates) -> PlannedMove:
+    how, hindrance = strategy(candidate, estimates.policy)
+    expected_s, downtime_s = estimates.of(candidate, how)
     return PlannedMove(
         service=candidate.id,
         customer=candidate.customer,
         environment=candidate.environment,
         kind=candidate.kind,
         strategy=how,
-        expected_s=duration(candidate, policy, how),
-        downtime_s=downtime(candidate, policy, how),
+        expected_s=expected_s,
+        downtime_s=downtime_s,
         precondition=Precondition(
             settings_hash=candidate.settings_hash,
             tier=candidate.tier,

@@ -47,7 +47,7 @@ def _settled(candidate: Candidate, policy: Policy) -> tuple[Reason, str] | None:
         return Reason.ON_V2, "runs on v2"
     if not candidate.runs_on and candidate.setting.runtime is RuntimeName.V2:
         return Reason.ON_V2, "runs nowhere; its setting is v2, so it starts there when it is deployed"
-    if all(entry.tier is not candidate.tier for entry in policy.tiers):
+    if not any([entry.tier is candidate.tier for entry in policy.tiers]):
         return Reason.TIER_UNKNOWN, f"the policy {policy.name} has no tier {candidate.tier}"
     if candidate.pinned is not None:
         return Reason.PINNED, candidate.pinned

@@ -1,18 +1,42 @@
-"""The identity of a plan: its bytes, its hash, its id, and what makes two plans the same."""
+"""The identity of a plan: its bytes, its hash, its id, and what makes two plans the same.
 
+A fleet has a million moves. So the bytes are made piece by piece and never stand in memory as one, and the JSON of a move is
+written down here and not by a general encoder; a test compares the two.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
+from json.encoder import encode_basestring as quoted
 from typing import Any
 
-from rollout.model.plain import canonical, sha256, to_plain
+from rollout.model.plain import canonical, to_plain
 from rollout.model.plan import Exclusion, Plan, PlannedMove, Wave
 
-SEALS = ("id", "sha256")
+SEALS = ("id", "sha256", "content")
+_AT_ONCE = 1000
 
 
 def sealed(plan: Plan) -> Plan:
-    """The plan with its hash and its id, `plan-` and the hash's first eight digits."""
-    digest = sha256(_content(plain(plan)))
-    return replace(plan, sha256=digest, id=f"plan-{digest[:8]}")
+    """The plan with its hash, its id (`plan-` and the hash's first eight digits), and the hash of its content."""
+    found = seals(_few(plan), exclusions_text(plan.excluded), map(wave_text, plan.waves))
+    return replace(plan, id=found["id"], sha256=found["sha256"], content=found["content"])
+
+
+def seals(few: Mapping[str, Any], excluded: Iterable[str], waves: Iterable[str]) -> dict[str, str]:
+    """The seals of a plan: `few` are its other members in plain form, `excluded` and `waves` texts of their JSON."""
+    whole, does = hashlib.sha256(), hashlib.sha256(str(few["policy_hash"]).encode())
+
+    def told() -> Iterator[str]:
+        for wave in waves:
+            does.update(_unnumbered(wave).encode())
+            yield wave
+
+    for text in _texts({key: value for key, value in few.items() if key not in SEALS}, excluded, told()):
+        whole.update(text.encode())
+    digest = whole.hexdigest()
+    return {"id": f"plan-{digest[:8]}", "sha256": digest, "content": does.hexdigest()}
 
 
 def numbered(plan: Plan, first: int) -> Plan:
@@ -23,59 +47,73 @@ def numbered(plan: Plan, first: int) -> Plan:
 
 def encoded(plan: Plan) -> bytes:
     """The canonical JSON of a sealed plan."""
-    return canonical(plain(plan))
+    return b"".join(pieces(plan))
 
 
-def plain(plan: Plan) -> dict[str, Any]:
-    """The plain form of a plan; what `to_plain` says, and several times as fast: a fleet has a million moves."""
+def pieces(plan: Plan) -> Iterator[bytes]:
+    """The canonical JSON of a sealed plan, piece by piece."""
+    for text in _texts(_few(plan), exclusions_text(plan.excluded), map(wave_text, plan.waves)):
+        yield text.encode()
+
+
+def genuine(body: Mapping[str, Any]) -> bool:
+    """Whether the plain form of a plan is what its seals say."""
+    excluded = (canonical(one).decode() for one in body["excluded"])
+    found = seals(body, excluded, (canonical(wave).decode() for wave in body["waves"]))
+    return all(body.get(seal) == said for seal, said in found.items())
+
+
+def wave_text(wave: Wave) -> str:
+    """The canonical JSON of a wave."""
+    moves = ",".join([_move(move) for move in wave.moves])
+    boarding = "true" if wave.boarding else "false"
+    return f'{{"boarding":{boarding},"moves":[{moves}],"number":{wave.number},"tier":"{wave.tier}"}}'
+
+
+def exclusions_text(excluded: Iterable[Exclusion]) -> Iterator[str]:
+    """The canonical JSON of exclusions with commas between them, some at a time."""
+    texts = map(_exclusion, excluded)
+    while some := list(islice(texts, _AT_ONCE)):
+        yield ",".join(some)
+
+
+def _unnumbered(wave: str) -> str:
+    """A wave's JSON up to its number, which comes after all that it does; its moves tell their tier."""
+    return wave.rpartition(',"number":')[0]
+
+
+def _few(plan: Plan) -> dict[str, Any]:
     few: dict[str, Any] = to_plain(replace(plan, waves=(), excluded=()))
-    return {**few, "waves": [_wave(wave) for wave in plan.waves], "excluded": [_exclusion(one) for one in plan.excluded]}
+    return few
 
 
-def genuine(body: dict[str, Any]) -> bool:
-    """Whether the plain form of a plan is what its hash and its id say."""
-    digest = sha256(_content(body))
-    return body.get("sha256") == digest and body.get("id") == f"plan-{digest[:8]}"
+def _texts(few: Mapping[str, Any], excluded: Iterable[str], waves: Iterable[str]) -> Iterator[str]:
+    """The canonical JSON: sorted keys, no blanks."""
+    long = {"excluded": excluded, "waves": waves}
+    for place, key in enumerate(sorted(few)):
+        yield f'{"," if place else "{"}"{key}":'
+        yield from _listed(long[key]) if key in long else (canonical(few[key]).decode(),)
+    yield "}"
 
 
-def content(plan: Plan) -> str:
-    """Hash of what the plan would do: its moves with their preconditions, cut into waves, under its policy.
-
-    Neither the time nor the numbers of waves are in it: two plans with the same content do the same.
-    """
-    waves = [{**_wave(wave), "number": 0} for wave in plan.waves]
-    return sha256([plan.policy_hash, waves])
-
-
-def _content(body: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in body.items() if key not in SEALS}
+def _listed(texts: Iterable[str]) -> Iterator[str]:
+    before = "["
+    for text in texts:
+        yield before + text
+        before = ","
+    yield "]" if before == "," else "[]"
 
 
-def _wave(wave: Wave) -> dict[str, Any]:
-    moves = [_move(move) for move in wave.moves]
-    return {"number": wave.number, "tier": wave.tier.value, "moves": moves, "boarding": wave.boarding}
-
-
-def _move(move: PlannedMove) -> dict[str, Any]:
+def _move(move: PlannedMove) -> str:
     before = move.precondition
-    return {
-        "service": move.service,
-        "customer": move.customer,
-        "environment": move.environment,
-        "kind": move.kind.value,
-        "strategy": move.strategy.value,
-        "expected_s": move.expected_s,
-        "downtime_s": move.downtime_s,
-        "precondition": {
-            "settings_hash": before.settings_hash,
-            "tier": before.tier.value,
-            "runtime": before.runtime.value,
-            "pinned": before.pinned,
-            "release": before.release,
-        },
-        "why": move.why,
-    }
+    release = "null" if before.release is None else before.release
+    return (
+        f'{{"customer":{quoted(move.customer)},"downtime_s":{move.downtime_s},"environment":{quoted(move.environment)},'
+        f'"expected_s":{move.expected_s},"kind":"{move.kind}","precondition":{{"pinned":{"true" if before.pinned else "false"},'
+        f'"release":{release},"runtime":"{before.runtime}","settings_hash":{quoted(before.settings_hash)},'
+        f'"tier":"{before.tier}"}},"service":{quoted(move.service)},"strategy":"{move.strategy}","why":{quoted(move.why)}}}'
+    )
 
 
-def _exclusion(one: Exclusion) -> dict[str, Any]:
-    return {"service": one.service, "tier": one.tier.value, "reason": one.reason.value, "detail": one.detail}
+def _exclusion(one: Exclusion) -> str:
+    return f'{{"detail":{quoted(one.detail)},"reason":"{one.reason}","service":{quoted(one.service)},"tier":"{one.tier}"}}'

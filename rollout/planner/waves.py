@@ -64,12 +64,17 @@ class _Line:
         taken: Counter[str] = Counter()
         touched: set[str] = set()
         misses = 0
+
+        def fits(bundle: Bundle) -> bool:
+            return self._fits(bundle, taken)
+
         while len(wave) < size and misses < MISSES and (customer := self._pop()):
             touched.add(customer)
             queue = self.waiting[customer]
-            got = queue.take(self._room(size - len(wave), taken[customer]), lambda b: self._fits(b, taken))
+            got = queue.take(self._room(size - len(wave), taken[customer]), fits)
             wave.extend(got)
-            taken.update(c.customer for c in got)
+            for candidate in got:
+                taken[candidate.customer] += 1
             misses = 0 if got else misses + 1
             if got and queue.left and queue.depth() and (self._limit is None or taken[customer] < self._limit):
                 self._push(customer)
@@ -90,6 +95,8 @@ class _Line:
     def _fits(self, bundle: Bundle, taken: Counter[str]) -> bool:
         if self._limit is None:
             return True
+        if len(bundle) == 1:
+            return not (n := taken[bundle[0].customer]) or n < self._limit
         counts = Counter(c.customer for c in bundle)
         return all(not taken[customer] or taken[customer] + n <= self._limit for customer, n in counts.items())
 

@@ -1,12 +1,11 @@
 """What the planner knows of the fleet, read in a few large queries."""
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Select, select
 from sqlmodel import Session, col
 
 from rollout.model.fleet import EngineName, Kind, Pin, RuntimeName, Setting, Tier
@@ -18,6 +17,17 @@ from rollout.store.tables import MAIN, MoveRow
 SERVICE = MAIN.tables["service"]
 PLACEMENT = MAIN.tables["placement"]
 _CHUNK = 500
+_AT_ONCE = 1000
+_TIERS: Mapping[str, Tier] = {tier.value: tier for tier in Tier}
+_KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}
+_RUNS: Mapping[tuple[bool, bool], tuple[RuntimeName, ...]] = {
+    (False, False): (),
+    (True, False): (RuntimeName.LEGACY,),
+    (False, True): (RuntimeName.V2,),
+    (True, True): (RuntimeName.LEGACY, RuntimeName.V2),
+}
+"""By whether a service runs on legacy, and on v2."""
+_NO_ENGINE = "only an image; the engine process needs a command"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +40,7 @@ class AsOf:
 
 def every(session: Session, as_of: AsOf) -> list[Candidate]:
     """The whole fleet, in the order of ids."""
-    return _read(session, as_of, None)
+    return list(_read(session, as_of, None))
 
 
 def of(session: Session, services: Collection[str], as_of: AsOf) -> dict[str, Candidate]:
@@ -40,71 +50,76 @@ def of(session: Session, services: Collection[str], as_of: AsOf) -> dict[str, Ca
     return {found.id: found for chunk in chunks for found in _read(session, as_of, chunk)}
 
 
+def _read(session: Session, as_of: AsOf, only: list[str] | None) -> Iterator[Candidate]:
+    beside = _beside(session, as_of, only)
+    query = _query() if only is None else _query().where(SERVICE.c.id.in_(only))
+    return _candidates(session.execute(query.execution_options(yield_per=_AT_ONCE)), beside, as_of.engine)
+
+
 @dataclass(frozen=True, slots=True)
 class _Beside:
-    """What stands in other tables than the service's own."""
+    """What stands in other tables than the service's own and that of placements. Most services stand in none of them."""
 
     settings: Mapping[str, Setting]
     default: Setting
-    runs: Mapping[str, Mapping[RuntimeName, int]]
     pins: Mapping[str, Pin]
     blocks: Mapping[str, str]
     moving: Mapping[str, str]
 
 
-def _read(session: Session, as_of: AsOf, only: list[str] | None) -> list[Candidate]:
-    beside = _Beside(
+def _beside(session: Session, as_of: AsOf, only: list[str] | None) -> _Beside:
+    return _Beside(
         settings=setting.every(session, only),
         default=setting.default(session),
-        runs=_runs(session, only),
         pins={service: pin for service, pin in pins.every(session, only).items() if pins.holds(pin, as_of.now)},
         blocks={service: block.reason for service, block in blocks.every(session, only).items()},
         moving=_moving(session, only),
     )
-    columns = ("id", "customer", "environment", "tier", "kind", "spec", "settings_hash", "fingerprint", "asked_for_v2")
-    query = select(*(SERVICE.c[name] for name in columns)).order_by(SERVICE.c.id)
-    if only is not None:
-        query = query.where(SERVICE.c.id.in_(only))
-    return [_candidate(row, beside, as_of) for row in session.execute(query)]
 
 
-def _candidate(row: Row[Any], beside: _Beside, as_of: AsOf) -> Candidate:
-    spec: Mapping[str, Any] = row.spec
-    runs = beside.runs.get(row.id, {})
-    pin = beside.pins.get(row.id)
-    return Candidate(
-        id=row.id,
-        customer=row.customer,
-        environment=row.environment,
-        tier=Tier(row.tier),
-        kind=Kind(row.kind),
-        setting=beside.settings.get(row.id, beside.default),
-        settings_hash=row.settings_hash,
-        fingerprint=row.fingerprint,
-        release=runs.get(RuntimeName.LEGACY) or next(iter(runs.values()), None),
-        runs_on=tuple(runs),
-        has_command=bool(spec["command"] or spec["image"]),
-        fixed_port=spec["port"] is not None,
-        has_volume=bool(spec["volumes"]),
-        replicas=spec["replicas"],
-        draining_s=spec["draining_s"],
-        health_timeout_s=spec["health_timeout_s"],
-        pinned=_pinned(pin) if pin else None,
-        blocked=beside.blocks.get(row.id),
-        moving=beside.moving.get(row.id),
-        no_engine=_no_engine(spec, as_of.engine),
-        asked_for_v2=row.asked_for_v2,
+def _query() -> Select[Any]:
+    """One row for each service: the columns that `_candidate` unpacks."""
+    legacy, v2 = PLACEMENT.alias("on_legacy"), PLACEMENT.alias("on_v2")
+    service = SERVICE.c
+    columns = (
+        *(service.id, service.customer, service.environment, service.tier, service.kind, service.settings_hash),
+        *(service.engine, service.has_command, service.only_image, service.fixed_port, service.has_volume),
+        *(service.draining_s, service.health_timeout_s, service.asked_for_v2, legacy.c.release, v2.c.release),
     )
+    on_legacy = (legacy.c.service == service.id) & (legacy.c.runtime == RuntimeName.LEGACY.value)
+    on_v2 = (v2.c.service == service.id) & (v2.c.runtime == RuntimeName.V2.value)
+    return select(*columns).outerjoin(legacy, on_legacy).outerjoin(v2, on_v2).order_by(service.id)
 
 
-def _runs(session: Session, only: list[str] | None) -> Mapping[str, Mapping[RuntimeName, int]]:
-    query = select(PLACEMENT.c.service, PLACEMENT.c.runtime, PLACEMENT.c.release).order_by(PLACEMENT.c.runtime)
-    if only is not None:
-        query = query.where(PLACEMENT.c.service.in_(only))
-    found: defaultdict[str, dict[RuntimeName, int]] = defaultdict(dict)
-    for service, runtime, release in session.execute(query):
-        found[service][RuntimeName(runtime)] = release
-    return found
+def _candidates(rows: Iterable[Any], beside: _Beside, usual: EngineName) -> Iterator[Candidate]:
+    """A million of them: names that many services share stand in memory once, members of enumerations are looked up."""
+    shared: dict[str, str] = {}
+    for row in rows:
+        name, customer, environment, tier, kind, settings, engine, has_command, only_image, *rest = row
+        fixed_port, has_volume, draining, health, asked, legacy, v2 = rest
+        pin = beside.pins.get(name)
+        by_process = only_image and (engine or usual) == EngineName.PROCESS
+        yield Candidate(
+            id=name,
+            customer=shared.setdefault(customer, customer),
+            environment=shared.setdefault(environment, environment),
+            tier=_TIERS[tier],
+            kind=_KINDS[kind],
+            setting=beside.settings.get(name, beside.default),
+            settings_hash=settings,
+            release=legacy or v2,
+            runs_on=_RUNS[legacy is not None, v2 is not None],
+            has_command=has_command,
+            fixed_port=fixed_port,
+            has_volume=has_volume,
+            draining_s=draining,
+            health_timeout_s=health,
+            pinned=_pinned(pin) if pin else None,
+            blocked=beside.blocks.get(name),
+            moving=beside.moving.get(name),
+            no_engine=_NO_ENGINE if by_process else None,
+            asked_for_v2=asked,
+        )
 
 
 def _moving(session: Session, only: list[str] | None) -> Mapping[str, str]:
@@ -124,10 +139,3 @@ def _pinned(pin: Pin) -> str:
     until = f"until {pin.expires.date()}" if pin.expires else "with no end"
     blocker = f" (blocker: {pin.blocker})" if pin.blocker else ""
     return f"pinned by {pin.owner} {until}: {pin.reason}{blocker}"
-
-
-def _no_engine(spec: Mapping[str, Any], usual: EngineName) -> str | None:
-    engine = EngineName(spec["engine"]) if spec["engine"] else usual
-    if engine is EngineName.PROCESS and spec["image"] and not spec["command"]:
-        return "only an image; the engine process needs a command"
-    return None

@@ -2,26 +2,28 @@
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlmodel import Session, col
 
 from rollout.errors import ChangedError, StaleError, UsageError
 from rollout.executor.ports import ControlKind
-from rollout.model.plain import from_plain
+from rollout.model.plain import canonical
 from rollout.model.plan import Plan
-from rollout.planner.seal import content, encoded, genuine, numbered
-from rollout.store import audit, counters
+from rollout.planner.seal import genuine, numbered
+from rollout.planner.unseal import plan_of
+from rollout.store import audit, counters, plan_parts
+from rollout.store.bulk import insert_rows
 from rollout.store.controls import is_open
 from rollout.store.database import Database
 from rollout.store.tables import MAIN, ControlRow, CounterRow, PlannedRow, PlanRow, WaveRow
 
+WAVE, CONTROL = MAIN.tables["wave"], MAIN.tables["control"]
 PLANNED, SUPERSEDED, EXPIRED = "planned", "superseded", "expired"
 DIGITS = 9
 """No wave has a number with more."""
-_CHUNK = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ class Plans:
     def same(self, plan: Plan, now: datetime) -> StoredPlan | None:
         """The open plan that would do exactly this, none of whose waves has begun; None where there is none."""
         with self._database.reading() as session:
-            return _same(session, content(plan), now)
+            return _same(session, plan.content, now)
 
     def displaced(self, plan: Plan, now: datetime) -> list[Displaced]:
         """The waves not begun whose place storing `plan` would take. A plan that has expired takes none."""
@@ -84,8 +86,7 @@ class Plans:
         wants a person's word; None: nobody is asked.
         """
         with self._database.writing() as session:
-            key = content(plan)
-            present = _same(session, key, now)
+            present = _same(session, plan.content, now)
             if present is not None:
                 return present
             first = counters.current(session, counters.WAVE) + 1
@@ -93,7 +94,7 @@ class Plans:
             displaced = _displaced(session, stored, now)
             if agreed is not None:
                 _require_agreement(session, displaced, agreed)
-            _insert(session, stored, key, who=who, now=now)
+            _insert(session, stored, who=who, now=now)
             _supersede(session, stored, displaced, now)
             after = {"waves": [wave.name for wave in stored.waves], "superseded": [f"wave-{d.wave}" for d in displaced]}
             audit.append(session, audit.Line(who=who, what="plan", subject=stored.id, after=after), now)
@@ -109,6 +110,15 @@ class Plans:
             if row is None:
                 raise _unknown(session, name)
             return _stored(session, row)
+
+    def waves(self, plan: str) -> Sequence[int]:
+        """The numbers of the plan's waves, in order. UsageError for an unknown plan."""
+        with self._database.reading() as session:
+            query = select(col(WaveRow.number)).where(col(WaveRow.plan) == plan).order_by(col(WaveRow.position))
+            numbers = session.execute(query).scalars().all()
+            if not numbers:
+                raise _unknown(session, plan)
+            return numbers
 
     def seat(self, service: str) -> Seat | None:
         """The newest wave that the service was planned for."""
@@ -150,7 +160,7 @@ def decoded(data: bytes, where: str) -> Plan:
     try:
         body = json.loads(data)
         good = isinstance(body, dict) and genuine(body)
-        plan = from_plain(Plan, body) if good else None
+        plan = plan_of(body) if good else None
     except (ValueError, TypeError, KeyError, AttributeError, StopIteration) as error:
         raise UsageError(f"{where} is not a plan: {error}", then="rollout plan --out FILE writes one") from None
     if plan is None:
@@ -160,16 +170,16 @@ def decoded(data: bytes, where: str) -> Plan:
     return plan
 
 
-def _insert(session: Session, plan: Plan, key: str, *, who: str, now: datetime) -> None:
+def _insert(session: Session, plan: Plan, *, who: str, now: datetime) -> None:
     at = _text(now)
     session.add(
         PlanRow(
             id=plan.id,
             sha256=plan.sha256,
-            content=key,
+            content=plan.content,
             created=_text(plan.created),
             expires=_text(plan.expires),
-            body=encoded(plan).decode(),
+            body=canonical(replace(plan, waves=(), excluded=())).decode(),
             stored=at,
             stored_by=who,
         )
@@ -191,10 +201,9 @@ def _insert(session: Session, plan: Plan, key: str, *, who: str, now: datetime) 
         for position, wave in enumerate(plan.waves)
     ]
     connection.execute(insert(MAIN.tables["wave"]), waves)
-    for wave in plan.waves:
-        seats = [{"wave": wave.number, "position": n, "service": move.service} for n, move in enumerate(wave.moves)]
-        for start in range(0, len(seats), _CHUNK):
-            connection.execute(insert(MAIN.tables["planned"]), seats[start : start + _CHUNK])
+    plan_parts.put(session, plan)
+    seats = ((wave.number, place, move.service) for wave in plan.waves for place, move in enumerate(wave.moves))
+    insert_rows(session, MAIN.tables["planned"], ("wave", "position", "service"), seats)
     session.merge(CounterRow(name=counters.WAVE, value=plan.waves[-1].number))
 
 
@@ -202,28 +211,29 @@ def _require_agreement(session: Session, displaced: Sequence[Displaced], agreed:
     """ChangedError where what the plan displaces is not what a person was shown."""
     news = [f"wave-{found.wave} is {found.told} now" for found in displaced if found.told and found not in agreed]
     gone = {found.wave for found in agreed} - {found.wave for found in displaced}
-    states = select(col(WaveRow.number), col(WaveRow.state)).where(col(WaveRow.number).in_(sorted(gone)))
-    news += [f"wave-{number} is {state} now" for number, state in session.execute(states)]
+    begun = select(col(WaveRow.number), col(WaveRow.state)).where(col(WaveRow.state) != PLANNED).order_by(col(WaveRow.number))
+    news += [f"wave-{number} is {state} now" for number, state in session.execute(begun) if number in gone] if gone else []
     if news:
         what = f"since this plan was made, {' and '.join(news)}"
         raise ChangedError(what, state="the plan was not stored", then="rollout plan")
 
 
 def _supersede(session: Session, plan: Plan, displaced: Sequence[Displaced], now: datetime) -> None:
-    """Their waves are superseded; a plan without any wave left that can begin is too."""
-    numbers = [found.wave for found in displaced]
-    taken = update(WaveRow).where(col(WaveRow.number).in_(numbers))
-    session.execute(taken.values(state=SUPERSEDED, superseded_by=plan.id))
+    """Their waves are superseded, their approvals over; a plan without any wave left that can begin is superseded too."""
+    if not displaced:
+        return
+    connection = session.connection()
+    taken = update(WAVE).where(WAVE.c.number == bindparam("of")).values(state=SUPERSEDED, superseded_by=plan.id)
+    connection.execute(taken, [{"of": found.wave} for found in displaced])
     for old in sorted({found.plan for found in displaced}):
         waiting = select(col(WaveRow.number)).where(col(WaveRow.plan) == old, col(WaveRow.state) == PLANNED)
         if session.execute(waiting).first() is None:
             session.execute(update(PlanRow).where(col(PlanRow.id) == old).values(superseded_by=plan.id))
-    approvals = update(ControlRow).where(
-        col(ControlRow.kind) == ControlKind.APPROVAL.value,
-        col(ControlRow.subject).in_([f"wave-{number}" for number in numbers]),
-        col(ControlRow.ended).is_(None),
+    approvals = update(CONTROL).where(
+        CONTROL.c.kind == ControlKind.APPROVAL.value, CONTROL.c.subject == bindparam("of"), CONTROL.c.ended.is_(None)
     )
-    session.execute(approvals.values(ended=_text(now), ended_by=plan.id))
+    over = approvals.values(ended=_text(now), ended_by=plan.id)
+    connection.execute(over, [{"of": f"wave-{found.wave}"} for found in displaced])
 
 
 def _same(session: Session, key: str, now: datetime) -> StoredPlan | None:
@@ -238,9 +248,11 @@ def _same(session: Session, key: str, now: datetime) -> StoredPlan | None:
 def _displaced(session: Session, plan: Plan, now: datetime) -> list[Displaced]:
     if now >= plan.expires:
         return []
-    services = {move.service for wave in plan.waves for move in wave.moves}
     waiting = select(col(WaveRow.number), col(WaveRow.plan), col(WaveRow.detached)).where(col(WaveRow.state) == PLANNED)
     rows = session.execute(waiting.order_by(col(WaveRow.number))).all()
+    if not rows:
+        return []
+    services = {move.service for wave in plan.waves for move in wave.moves}
     held = [(number, old, detached) for number, old, detached in rows if _holds(session, number, services)]
     approved = _approved(session, [number for number, _, _ in held], now)
     return [
@@ -257,11 +269,12 @@ def _holds(session: Session, wave: int, services: Collection[str]) -> bool:
 def _approved(session: Session, waves: Iterable[int], now: datetime) -> dict[int, str]:
     numbers = {f"wave-{number}": number for number in waves}
     query = select(col(ControlRow.subject), col(ControlRow.actor)).where(
-        col(ControlRow.kind) == ControlKind.APPROVAL.value, col(ControlRow.subject).in_(list(numbers)), *is_open(now)
+        col(ControlRow.kind) == ControlKind.APPROVAL.value, *is_open(now)
     )
     people: dict[int, list[str]] = {}
     for subject, actor in session.execute(query.order_by(col(ControlRow.id))):
-        people.setdefault(numbers[subject], []).append(actor)
+        if subject in numbers:
+            people.setdefault(numbers[subject], []).append(actor)
     return {number: f"approved by {', '.join(names)}" for number, names in people.items()}
 
 
@@ -283,7 +296,7 @@ def _unknown(session: Session, name: str) -> UsageError:
 def _stored(session: Session, row: PlanRow) -> StoredPlan:
     waiting = select(col(WaveRow.number)).where(col(WaveRow.plan) == row.id, col(WaveRow.state) == PLANNED)
     return StoredPlan(
-        plan=decoded(row.body.encode(), row.id),
+        plan=plan_parts.whole(session, row.id, row.body),
         stored=datetime.fromisoformat(row.stored),
         stored_by=row.stored_by,
         superseded_by=row.superseded_by,

@@ -21,6 +21,7 @@ TABLE = MAIN.tables["service"]
 WRITTEN = (
     *("id", "environment", "name", "customer", "tier", "kind"),
     *("spec", "env", "settings_hash", "fingerprint", "revision"),
+    *("engine", "has_command", "only_image", "fixed_port", "has_volume", "draining_s", "health_timeout_s"),
 )
 _CHUNK = 500
 _ASKED = ("name", "environment", "customer", "tier")
@@ -173,6 +174,13 @@ class Services:
             self._settings_hash(spec_text, env_text),
             self.keyed_hash(encoded(fingerprinted(spec, service.env))),
             revision,
+            service.engine.value if service.engine else None,
+            bool(service.command or service.image),
+            bool(service.image and not service.command),
+            service.port is not None,
+            bool(service.volumes),
+            service.draining_s,
+            service.health_timeout_s,
         )
 
     def _insert(self, session: Session, changes: Sequence[Change], at: datetime, revision: int) -> None:

@@ -27,7 +27,10 @@ def _service_key(*, primary: bool = False) -> Any:
 
 
 class ServiceRow(MainTable, table=True):
-    """A service as its owner describes it. `spec`: all of it but `env`, which stands apart because it is secret."""
+    """A service as its owner describes it. `spec`: all of it but `env`, which stands apart because it is secret.
+
+    What a planner asks of a service has columns of its own, so that nobody reads a million specs to make a plan.
+    """
 
     __tablename__ = "service"
     __table_args__ = (Index("service_by_tier", "tier", "customer", "name"),)
@@ -41,6 +44,13 @@ class ServiceRow(MainTable, table=True):
     env: dict[str, str] = _json()
     settings_hash: str
     fingerprint: str
+    engine: str | None = None
+    has_command: bool
+    only_image: bool
+    fixed_port: bool
+    has_volume: bool
+    draining_s: float
+    health_timeout_s: float
     created: str
     revision: int
     asked_for_v2: bool = False
@@ -124,7 +134,7 @@ class CounterRow(MainTable, table=True):
 
 
 class PlanRow(MainTable, table=True):
-    """A stored plan. `body` is its canonical JSON; `content` is the hash of its moves and preconditions alone."""
+    """A stored plan. `body` is its JSON but for its waves and exclusions, which stand as parts; `content` as in the model."""
 
     __tablename__ = "plan"
     id: str = Field(primary_key=True)
@@ -136,6 +146,17 @@ class PlanRow(MainTable, table=True):
     stored: str
     stored_by: str
     superseded_by: str | None = None
+
+
+class PlanPartRow(MainTable, table=True):
+    """A wave of a plan as JSON with its hash, or (`wave` None) some of its exclusions. So nobody reads a plan for one wave."""
+
+    __tablename__ = "plan_part"
+    plan: str = Field(foreign_key="plan.id", primary_key=True)
+    position: int = Field(primary_key=True)
+    wave: int | None = Field(default=None, index=True)
+    sha256: str
+    text: str = Field(sa_column=Column(Text, nullable=False))
 
 
 class WaveRow(MainTable, table=True):
@@ -160,7 +181,7 @@ class PlannedRow(MainTable, table=True):
     """Which service stands in which wave, so that nobody reads a whole plan for one. Moves get their row when they begin."""
 
     __tablename__ = "planned"
-    __table_args__ = (Index("planned_by_service", "service"),)
+    __table_args__ = (Index("planned_by_service", "service"), {"sqlite_with_rowid": False})
     wave: int = Field(primary_key=True)
     position: int = Field(primary_key=True)
     service: str

@@ -11,7 +11,7 @@ from rollout.errors import StaleError, UsageError
 from rollout.model.plain import from_plain, sha256
 from rollout.model.plan import Wave
 from rollout.model.policy import Policy
-from rollout.store import audit
+from rollout.store import audit, plan_parts
 from rollout.store.database import Database
 from rollout.store.progress import WaveFacts, facts_of
 from rollout.store.tables import PlanRow, WaveRow
@@ -41,14 +41,8 @@ class Waves:
         """The wave as it was planned. UsageError for an unknown number, StaleError where its plan was changed by hand."""
         with self._database.reading() as session:
             row, plan = _rows(session, number)
-            body = json.loads(plan.body)
-            _check_hash(plan, body)
-            wave = next(w for w in body["waves"] if w["number"] == number)
-            return StoredWave(
-                facts=facts_of(row, plan.expires),
-                wave=from_plain(Wave, wave),
-                policy=from_plain(Policy, body["policy"]),
-            )
+            policy = _policy(plan)
+            return StoredWave(facts=facts_of(row, plan.expires), wave=plan_parts.wave(session, number), policy=policy)
 
     def detach(self, number: int, *, who: str, why: str, now: datetime) -> None:
         """The wave is left to the scheduler, which begins it when nothing stands against it. Idempotent."""
@@ -96,10 +90,11 @@ def _rows(session: Session, number: int) -> tuple[WaveRow, PlanRow]:
     return row, plan
 
 
-def _check_hash(plan: PlanRow, body: dict[str, Any]) -> None:
-    content = {key: value for key, value in body.items() if key not in {"id", "sha256"}}
-    if sha256(content) != plan.sha256:
-        raise StaleError(f"plan {plan.id} is not what was stored: its hash does not match", then="rollout plan")
+def _policy(plan: PlanRow) -> Policy:
+    body: dict[str, Any] = json.loads(plan.body)
+    if sha256(body["policy"]) != body["policy_hash"]:
+        raise StaleError(f"{plan.id} is not what was planned: the hash of its policy does not match", then="rollout plan")
+    return from_plain(Policy, body["policy"])
 
 
 def _text(at: datetime) -> str:

@@ -28,7 +28,7 @@ class Names:
         """The number of the wave, or the numbers of all waves of the plan, in order. UsageError for an unknown name."""
         if is_wave(name):
             return [wave_number(name)]
-        return [wave.number for wave in Plans(self._means.database).get(name).plan.waves]
+        return Plans(self._means.database).waves(name)
 
     def service(self, name: str) -> str:
         """The id of the service. UsageError for an unknown or ambiguous name."""

@@ -18,7 +18,7 @@ from rollout.operations.plan import Proposal
 from rollout.operations.policy import Known
 from rollout.operations.show import Shown
 from rollout.planner.eligibility import Question
-from rollout.planner.seal import encoded
+from rollout.planner.seal import pieces
 from rollout.store.candidates import AsOf
 from rollout.store.database import Database
 from rollout.store.plans import StoredPlan, decoded
@@ -137,7 +137,9 @@ def write(plan: Plan, path: Path) -> None:
     """The file holds the plan's bytes, all or nothing: it is written beside and renamed."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_bytes(encoded(plan) + b"\n")
+        with beside.open("wb") as file:
+            file.writelines(pieces(plan))
+            file.write(b"\n")
         beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)

@@ -144,7 +144,6 @@ def candidate(name: str, **more: object) -> Candidate:
         "kind": Kind.HTTP,
         "setting": Setting(),
         "settings_hash": "h",
-        "fingerprint": "f",
         "release": 1,
         "runs_on": (RuntimeName.LEGACY,),
         **more,

@@ -23,7 +23,6 @@ def candidate(name: str, environment: str = "shop", customer: str = "acme", **ch
         "kind": Kind.HTTP,
         "setting": Setting(),
         "settings_hash": f"s-{name}",
-        "fingerprint": f"f-{name}",
         "release": 1,
         "runs_on": (LEGACY,),
     }

@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollout.model.fleet import Kind, Tier
-from rollout.model.plain import from_plain, to_plain
+from rollout.model.plain import canonical, from_plain, to_plain
 from rollout.model.plan import Candidate, Plan, Reason, Strategy
 from rollout.model.policy import Amount, Grouping, Policy, TierPolicy
 from rollout.planner.build import Moment, build
 from rollout.planner.check import lint
 from rollout.planner.eligibility import Question
-from rollout.planner.seal import content, encoded, numbered, plain
+from rollout.planner.seal import encoded, genuine, numbered
+from rollout.planner.unseal import plan_of
 from tests.planner.fleets import LEGACY, NOW, candidate, fleets, policies
 
 MOMENT = Moment(now=NOW, fleet_revision=7, first_wave=3)
@@ -48,8 +49,9 @@ def test_the_same_input_gives_the_same_bytes_in_any_order(fleet: list[Candidate]
 @given(fleets(), policies())
 def test_a_plan_survives_its_plain_form(fleet: list[Candidate], rules: Policy) -> None:
     plan = build(fleet, rules, MOMENT)
-    assert plain(plan) == to_plain(plan)
-    assert from_plain(Plan, plain(plan)) == plan
+    assert encoded(plan) == canonical(to_plain(plan))
+    assert plan_of(to_plain(plan)) == from_plain(Plan, to_plain(plan)) == plan
+    assert genuine(to_plain(plan))
 
 
 @settings(max_examples=100, deadline=None)
@@ -162,9 +164,9 @@ def test_the_content_tells_neither_time_nor_numbers_but_every_precondition() -> 
     fleet = [candidate("a"), candidate("b")]
     first = build(fleet, policy(), MOMENT)
     later = build(fleet, policy(), replace(MOMENT, now=NOW + timedelta(hours=1), first_wave=9, fleet_revision=8))
-    assert content(first) == content(later)
+    assert first.content == later.content
     assert first.sha256 != later.sha256
     assert numbered(later, 3).waves == first.waves
     for changed in (replace(fleet[0], release=2), replace(fleet[0], settings_hash="x"), candidate("c", runs_on=(LEGACY,))):
-        assert content(build([changed, fleet[1]], policy(), MOMENT)) != content(first)
-    assert content(build(fleet, policy(bake_s=1.0), MOMENT)) != content(first)
+        assert build([changed, fleet[1]], policy(), MOMENT).content != first.content
+    assert build(fleet, policy(bake_s=1.0), MOMENT).content != first.content

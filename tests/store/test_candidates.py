@@ -38,7 +38,7 @@ def test_a_plain_service(database: Database) -> None:
         Kind.HTTP,
     )
     assert (found.release, found.runs_on, found.setting) == (3, (RuntimeName.LEGACY,), Setting())
-    assert (found.draining_s, found.health_timeout_s, found.replicas) == (4.0, 9.0, 1)
+    assert (found.draining_s, found.health_timeout_s) == (4.0, 9.0)
     assert found.has_command
     assert not (found.fixed_port)
     assert not (found.has_volume)

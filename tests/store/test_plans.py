@@ -146,7 +146,7 @@ def test_a_plan_whose_waves_have_all_begun_is_used_up(plans: Plans, database: Da
 def test_bytes_that_were_changed_are_refused(plans: Plans, database: Database) -> None:
     made = plans.store(plan("a"), who="ann", now=NOW).plan
     with database.writing() as session:
-        session.execute(text("update plan set body = replace(body, 'shop/a', 'shop/z')"))
+        session.execute(text("update plan_part set text = replace(text, 'shop/a', 'shop/z')"))
     with pytest.raises(StaleError, match=f"{made.id} is not what was planned: its hash does not match"):
         plans.get(made.id)
 

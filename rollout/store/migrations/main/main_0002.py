@@ -8,7 +8,7 @@ down_revision = "main_0001"
 branch_labels = None
 depends_on = None
 
-TABLES = ("audit", "control", "journal", "lease", "move", "plan", "planned", "wave")
+TABLES = ("audit", "control", "journal", "lease", "move", "plan", "planned", "plan_part", "wave")
 
 
 def _audit() -> None:
@@ -135,8 +135,26 @@ def _planned() -> None:
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("service", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("wave", "position"),
+        sqlite_with_rowid=False,
     )
     op.create_index("planned_by_service", "planned", ["service"], unique=False)
+
+
+def _plan_part() -> None:
+    op.create_table(
+        "plan_part",
+        sa.Column("plan", sa.String(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("wave", sa.Integer(), nullable=True),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["plan"],
+            ["plan.id"],
+        ),
+        sa.PrimaryKeyConstraint("plan", "position"),
+    )
+    op.create_index(op.f("ix_plan_part_wave"), "plan_part", ["wave"], unique=False)
 
 
 def _wave() -> None:
@@ -172,6 +190,7 @@ def upgrade() -> None:
     _move()
     _plan()
     _planned()
+    _plan_part()
     _wave()
 
 
