@@ -1,6 +1,7 @@
 """How a plan is told: its waves as a table, who is left out and why, its moves."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from rich.table import Column, Table
 from rich.text import Text
@@ -9,7 +10,7 @@ from rollout.cli import console
 from rollout.cli.when import span
 from rollout.model.plan import Plan, Reason, Strategy, Wave
 from rollout.model.state import State
-from rollout.operations.plan import LeftOut, Summary
+from rollout.operations.plan import LeftOut, Summary, WaveSum
 from rollout.operations.show import Shown
 
 TOLD = {
@@ -27,6 +28,11 @@ TOLD = {
 }
 
 
+MOST = 200
+FIRST = 10
+"""A plan of more than `MOST` waves is told by the first `FIRST` and the last of each tier; `show wave-N` and --json tell all."""
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """A table without lines; cells are taken as they are, and the first of a row, its name, is never cut."""
     drawn = Table(Column(header[0], no_wrap=True), *header[1:], box=None, header_style="bold", pad_edge=False)
@@ -36,10 +42,13 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
 
 
 def waves(summary: Summary, states: dict[str, str]) -> Table:
-    """One line for each wave; `states` of those that are stored."""
+    """One line for each wave, or for the first and last of each tier where there are very many; `states` of stored ones."""
     header = ("wave", "tier", "services", "customers", "how", "downtime each", "lasts about", *(("state",) if states else ()))
-    rows = []
-    for wave in summary.waves:
+    rows: list[Sequence[str]] = []
+    for wave in _few(summary.waves):
+        if isinstance(wave, int):
+            rows.append([f"… {wave} more", *[""] * (len(header) - 1)])
+            continue
         overlap = wave.services - wave.recreate
         how = [f"{overlap} overlap"] * bool(overlap) + [f"{wave.recreate} recreate"] * bool(wave.recreate)
         tier = f"{wave.tier} (asked for v2)" if wave.boarding else wave.tier.value
@@ -47,6 +56,19 @@ def waves(summary: Summary, states: dict[str, str]) -> Table:
         row = [wave.name, tier, str(wave.services), str(wave.customers), ", ".join(how), away, span(wave.expected_s)]
         rows.append([*row, *([states.get(wave.name, "-")] if states else [])])
     return table(header, rows)
+
+
+def _few(found: Sequence[WaveSum]) -> Iterator[WaveSum | int]:
+    """The waves, and in the place of those in the middle of a long tier how many they are."""
+    for _, group in groupby(found, key=lambda wave: (wave.boarding, wave.tier)):
+        together = list(group)
+        left = len(together) - FIRST - 1
+        if len(found) <= MOST or left < 2:
+            yield from together
+        else:
+            yield from together[:FIRST]
+            yield left
+            yield together[-1]
 
 
 def left_out(groups: Sequence[LeftOut]) -> list[str]:

@@ -1,6 +1,5 @@
 """Stored plans: their bytes, the numbers of their waves, and which plan took another's place."""
 
-import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,8 +11,7 @@ from rollout.errors import ChangedError, StaleError, UsageError
 from rollout.executor.ports import ControlKind
 from rollout.model.plain import canonical
 from rollout.model.plan import Plan
-from rollout.planner.seal import genuine, numbered
-from rollout.planner.unseal import plan_of
+from rollout.planner.seal import numbered
 from rollout.store import audit, counters, plan_parts
 from rollout.store.bulk import insert_rows
 from rollout.store.controls import is_open
@@ -153,21 +151,6 @@ def require_usable(stored: StoredPlan, now: datetime) -> None:
         raise StaleError(f"{plan.id} expired on {plan.expires:%Y-%m-%d %H:%M} UTC", then="rollout plan")
     if not stored.open:
         raise StaleError(f"{plan.id} is used up: all of its waves have begun", then="rollout status, or rollout plan")
-
-
-def decoded(data: bytes, where: str) -> Plan:
-    """The plan of these bytes. UsageError where they are no plan, StaleError where the hash does not match."""
-    try:
-        body = json.loads(data)
-        good = isinstance(body, dict) and genuine(body)
-        plan = plan_of(body) if good else None
-    except (ValueError, TypeError, KeyError, AttributeError, StopIteration) as error:
-        raise UsageError(f"{where} is not a plan: {error}", then="rollout plan --out FILE writes one") from None
-    if plan is None:
-        if not isinstance(body, dict) or "waves" not in body:
-            raise UsageError(f"{where} is not a plan", then="rollout plan --out FILE writes one")
-        raise StaleError(f"{where} is not what was planned: its hash does not match", then="rollout plan")
-    return plan
 
 
 def _insert(session: Session, plan: Plan, *, who: str, now: datetime) -> None:

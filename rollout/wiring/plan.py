@@ -19,9 +19,10 @@ from rollout.operations.policy import Known
 from rollout.operations.show import Shown
 from rollout.planner.eligibility import Question
 from rollout.planner.seal import pieces
+from rollout.planner.unseal import decoded
 from rollout.store.candidates import AsOf
 from rollout.store.database import Database
-from rollout.store.plans import StoredPlan, decoded
+from rollout.store.plans import StoredPlan
 from rollout.store.policies import Policies
 from rollout.store.services import Services
 from rollout.wiring import actor

@@ -15,10 +15,11 @@ from rollout.model.plan import Plan
 from rollout.model.policy import Amount, Policy, TierPolicy
 from rollout.planner.build import Moment, build
 from rollout.planner.seal import encoded
+from rollout.planner.unseal import decoded
 from rollout.store import audit
 from rollout.store.controls import Ask, Controls
 from rollout.store.database import Database
-from rollout.store.plans import Displaced, Plans, decoded, require_usable
+from rollout.store.plans import Displaced, Plans, require_usable
 from rollout.store.waves import Waves
 from rollout.wiring.home import Home
 from tests.planner.fleets import NOW, Tier, candidate
