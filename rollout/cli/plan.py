@@ -38,9 +38,9 @@ def plan(
     with wiring.opened() as home:
         asked = Asked(tiers=tier or (), services=service or (), policy=policy, as_of=as_of)
         proposal, stored = _agreed(home, asked, yes=yes)
+        if out and stored:
+            home.write(stored.plan.id, out)
     shown = stored.plan if stored else proposal.plan
-    if out and stored:
-        wiring.write(shown, out)
     told = summary(shown)
     if as_json:
         console.emit(_data(proposal, stored, told))

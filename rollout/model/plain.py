@@ -21,6 +21,8 @@ def to_plain(value: object) -> Any:
         return value.value
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, tuple) and (names := getattr(value, "_fields", None)):
+        return {name: to_plain(item) for name, item in zip(names, value, strict=True)}
     if isinstance(value, Mapping):
         return {str(k): to_plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -57,7 +59,7 @@ def _builder(kind: Any) -> Build:
         return lambda value: {key(k): item(v) for k, v in value.items()}
     if not isinstance(kind, type):
         return _same
-    if is_dataclass(kind):
+    if is_dataclass(kind) or hasattr(kind, "_fields"):
         return _dataclass(kind)
     if issubclass(kind, (datetime, date)):
         return kind.fromisoformat

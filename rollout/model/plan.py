@@ -1,9 +1,13 @@
-"""A plan: an immutable, hashed, ordered list of waves."""
+"""A plan: an immutable, hashed, ordered list of waves.
+
+What there is a million of is a named tuple: as immutable as a frozen dataclass, and made many times as fast.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from rollout.model.fleet import Kind, RuntimeName, Setting, Tier
 from rollout.model.policy import Policy
@@ -34,8 +38,7 @@ class Reason(StrEnum):
     NO_ENGINE = "no_engine"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """What the planner knows of a service. `settings_hash` is keyed (HMAC): it tells changes, never values.
 
     `pinned`, `blocked`, `moving` and `no_engine` are None, or the facts in words. `has_command`: a command or an image.
@@ -62,8 +65,7 @@ class Candidate:
     asked_for_v2: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Precondition:
+class Precondition(NamedTuple):
     """What must still hold when a move begins; otherwise the row is stale and waits for the next plan."""
 
     settings_hash: str
@@ -73,8 +75,7 @@ class Precondition:
     release: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedMove:
+class PlannedMove(NamedTuple):
     """One service going legacy → v2 inside a wave. Times in seconds."""
 
     service: str

@@ -22,7 +22,7 @@ class Queue(Protocol):
 
     left: int
 
-    def take(self, room: int, fits: Fits) -> Bundle:
+    def take(self, room: int, fits: Fits, /) -> Bundle:
         """The next bundle of at most `room` services that fits into the wave; empty where there is none."""
 
     def depth(self) -> int:
@@ -36,15 +36,15 @@ class Queue(Protocol):
 
 
 class AnyQueue:
-    """Every service by itself, in order."""
+    """Every service of one customer by itself, in order. What may be taken of a customer is in `room` already."""
 
     def __init__(self, services: Iterable[Candidate]) -> None:
         self._waiting = deque(services)
         self.left = len(self._waiting)
 
-    def take(self, room: int, fits: Fits) -> Bundle:
+    def take(self, room: int, _fits: Fits) -> Bundle:
         """The next service."""
-        if not self._waiting or room < 1 or not fits((self._waiting[0],)):
+        if not self._waiting or room < 1:
             return ()
         self.left -= 1
         return (self._waiting.popleft(),)

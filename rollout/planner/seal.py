@@ -33,7 +33,7 @@ def seals(few: Mapping[str, Any], excluded: Iterable[str], waves: Iterable[str])
             does.update(_unnumbered(wave).encode())
             yield wave
 
-    for text in _texts({key: value for key, value in few.items() if key not in SEALS}, excluded, told()):
+    for text in pieces({key: value for key, value in few.items() if key not in SEALS}, excluded, told()):
         whole.update(text.encode())
     digest = whole.hexdigest()
     return {"id": f"plan-{digest[:8]}", "sha256": digest, "content": does.hexdigest()}
@@ -47,13 +47,7 @@ def numbered(plan: Plan, first: int) -> Plan:
 
 def encoded(plan: Plan) -> bytes:
     """The canonical JSON of a sealed plan."""
-    return b"".join(pieces(plan))
-
-
-def pieces(plan: Plan) -> Iterator[bytes]:
-    """The canonical JSON of a sealed plan, piece by piece."""
-    for text in _texts(_few(plan), exclusions_text(plan.excluded), map(wave_text, plan.waves)):
-        yield text.encode()
+    return "".join(pieces(_few(plan), exclusions_text(plan.excluded), map(wave_text, plan.waves))).encode()
 
 
 def genuine(body: Mapping[str, Any]) -> bool:
@@ -87,8 +81,8 @@ def _few(plan: Plan) -> dict[str, Any]:
     return few
 
 
-def _texts(few: Mapping[str, Any], excluded: Iterable[str], waves: Iterable[str]) -> Iterator[str]:
-    """The canonical JSON: sorted keys, no blanks."""
+def pieces(few: Mapping[str, Any], excluded: Iterable[str], waves: Iterable[str]) -> Iterator[str]:
+    """The canonical JSON of a plan, piece by piece: sorted keys, no blanks. Arguments as of `seals`."""
     long = {"excluded": excluded, "waves": waves}
     for place, key in enumerate(sorted(few)):
         yield f'{"," if place else "{"}"{key}":'

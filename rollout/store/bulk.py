@@ -4,13 +4,13 @@ Values stand as the database takes them: those of JSON columns are text already.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Dialect, Executable, Table
+from sqlalchemy import Dialect, Executable, Select, Table
 from sqlalchemy.sql import ClauseElement
 from sqlmodel import Session
 
@@ -20,16 +20,33 @@ _EMPTY = "{}"
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
-def insert_rows(session: Session, table: Table, columns: Sequence[str], rows: Iterable[tuple[object, ...]]) -> None:
-    """The rows are in the table. Values stand in the order of `columns`."""
+def insert_rows(
+    session: Session, table: Table, columns: Sequence[str], rows: Iterable[tuple[object, ...]], *, at_once: int = CHUNK
+) -> None:
+    """The rows are in the table. Values stand in the order of `columns`. `at_once`: fewer where rows are long."""
     connection = session.connection()
     quote = connection.dialect.identifier_preparer.quote
     mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
     names, marks = ", ".join(map(quote, columns)), ", ".join([mark] * len(columns))
     statement = f"INSERT INTO {quote(table.name)} ({names}) VALUES ({marks})"
     waiting = iter(rows)
-    while chunk := list(islice(waiting, CHUNK)):
+    while chunk := list(islice(waiting, at_once)):
         connection.exec_driver_sql(statement, chunk)
+
+
+def tuples(session: Session, query: Select[Any], *, at_once: int = CHUNK) -> Iterator[tuple[Any, ...]]:
+    """The rows as the driver gives them: JSON as text, what is true or false as the database has it."""
+    connection = session.connection()
+    compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+    values = compiled.construct_params()
+    places = getattr(compiled, "positiontup", None)
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(str(compiled), values if places is None else [values[place] for place in places])
+        while some := cursor.fetchmany(at_once):
+            yield from some
+    finally:
+        cursor.close()
 
 
 def run(session: Session, statement: Executable, rows: Sequence[Row]) -> int:

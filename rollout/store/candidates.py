@@ -1,32 +1,27 @@
 """What the planner knows of the fleet, read in a few large queries."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlmodel import Session, col
 
 from rollout.model.fleet import EngineName, Kind, Pin, RuntimeName, Setting, Tier
 from rollout.model.plan import Candidate
 from rollout.model.state import State
 from rollout.store import blocks, pins, setting
+from rollout.store.bulk import tuples
 from rollout.store.tables import MAIN, MoveRow
 
 SERVICE = MAIN.tables["service"]
 PLACEMENT = MAIN.tables["placement"]
 _CHUNK = 500
-_AT_ONCE = 1000
 _TIERS: Mapping[str, Tier] = {tier.value: tier for tier in Tier}
 _KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}
-_RUNS: Mapping[tuple[bool, bool], tuple[RuntimeName, ...]] = {
-    (False, False): (),
-    (True, False): (RuntimeName.LEGACY,),
-    (False, True): (RuntimeName.V2,),
-    (True, True): (RuntimeName.LEGACY, RuntimeName.V2),
-}
-"""By whether a service runs on legacy, and on v2."""
+_RUNS: Mapping[str, RuntimeName] = {runtime.value: runtime for runtime in RuntimeName}
+_NOWHERE: tuple[None, tuple[RuntimeName, ...]] = (None, ())
 _NO_ENGINE = "only an image; the engine process needs a command"
 
 
@@ -52,16 +47,19 @@ def of(session: Session, services: Collection[str], as_of: AsOf) -> dict[str, Ca
 
 def _read(session: Session, as_of: AsOf, only: list[str] | None) -> Iterator[Candidate]:
     beside = _beside(session, as_of, only)
-    query = _query() if only is None else _query().where(SERVICE.c.id.in_(only))
-    return _candidates(session.execute(query.execution_options(yield_per=_AT_ONCE)), beside, as_of.engine)
+    query = select(*(SERVICE.c[name] for name in _COLUMNS)).order_by(SERVICE.c.id)
+    if only is not None:
+        query = query.where(SERVICE.c.id.in_(only))
+    return _candidates(tuples(session, query), beside, as_of.engine)
 
 
 @dataclass(frozen=True, slots=True)
 class _Beside:
-    """What stands in other tables than the service's own and that of placements. Most services stand in none of them."""
+    """What stands in other tables than the service's own. `runs`: which release is to be moved, and where it runs."""
 
     settings: Mapping[str, Setting]
     default: Setting
+    runs: Mapping[str, tuple[int, tuple[RuntimeName, ...]]]
     pins: Mapping[str, Pin]
     blocks: Mapping[str, str]
     moving: Mapping[str, str]
@@ -71,34 +69,26 @@ def _beside(session: Session, as_of: AsOf, only: list[str] | None) -> _Beside:
     return _Beside(
         settings=setting.every(session, only),
         default=setting.default(session),
+        runs=_runs(session, only),
         pins={service: pin for service, pin in pins.every(session, only).items() if pins.holds(pin, as_of.now)},
         blocks={service: block.reason for service, block in blocks.every(session, only).items()},
         moving=_moving(session, only),
     )
 
 
-def _query() -> Select[Any]:
-    """One row for each service: the columns that `_candidate` unpacks."""
-    legacy, v2 = PLACEMENT.alias("on_legacy"), PLACEMENT.alias("on_v2")
-    service = SERVICE.c
-    columns = (
-        *(service.id, service.customer, service.environment, service.tier, service.kind, service.settings_hash),
-        *(service.engine, service.has_command, service.only_image, service.fixed_port, service.has_volume),
-        *(service.draining_s, service.health_timeout_s, service.asked_for_v2, legacy.c.release, v2.c.release),
-    )
-    on_legacy = (legacy.c.service == service.id) & (legacy.c.runtime == RuntimeName.LEGACY.value)
-    on_v2 = (v2.c.service == service.id) & (v2.c.runtime == RuntimeName.V2.value)
-    return select(*columns).outerjoin(legacy, on_legacy).outerjoin(v2, on_v2).order_by(service.id)
+_COLUMNS = (
+    *("id", "customer", "environment", "tier", "kind", "settings_hash", "engine", "has_command", "only_image"),
+    *("fixed_port", "has_volume", "draining_s", "health_timeout_s", "asked_for_v2"),
+)
 
 
-def _candidates(rows: Iterable[Any], beside: _Beside, usual: EngineName) -> Iterator[Candidate]:
-    """A million of them: names that many services share stand in memory once, members of enumerations are looked up."""
+def _candidates(rows: Iterable[Sequence[Any]], beside: _Beside, usual: EngineName) -> Iterator[Candidate]:
+    """From rows of `_COLUMNS`. Names that many services share stand in memory once, members of enumerations are looked up."""
     shared: dict[str, str] = {}
-    for row in rows:
-        name, customer, environment, tier, kind, settings, engine, has_command, only_image, *rest = row
-        fixed_port, has_volume, draining, health, asked, legacy, v2 = rest
+    for name, customer, environment, tier, kind, settings, engine, command, image, port, volume, drain, health, asked in rows:
         pin = beside.pins.get(name)
-        by_process = only_image and (engine or usual) == EngineName.PROCESS
+        by_process = image and (engine or usual) == EngineName.PROCESS
+        release, runs_on = beside.runs.get(name, _NOWHERE)
         yield Candidate(
             id=name,
             customer=shared.setdefault(customer, customer),
@@ -107,19 +97,34 @@ def _candidates(rows: Iterable[Any], beside: _Beside, usual: EngineName) -> Iter
             kind=_KINDS[kind],
             setting=beside.settings.get(name, beside.default),
             settings_hash=settings,
-            release=legacy or v2,
-            runs_on=_RUNS[legacy is not None, v2 is not None],
-            has_command=has_command,
-            fixed_port=fixed_port,
-            has_volume=has_volume,
-            draining_s=draining,
+            release=release,
+            runs_on=runs_on,
+            has_command=bool(command),
+            fixed_port=bool(port),
+            has_volume=bool(volume),
+            draining_s=drain,
             health_timeout_s=health,
             pinned=_pinned(pin) if pin else None,
             blocked=beside.blocks.get(name),
             moving=beside.moving.get(name),
             no_engine=_NO_ENGINE if by_process else None,
-            asked_for_v2=asked,
+            asked_for_v2=bool(asked),
         )
+
+
+def _runs(session: Session, only: list[str] | None) -> Mapping[str, tuple[int, tuple[RuntimeName, ...]]]:
+    """By service: its release on legacy, or where it runs on v2 alone the one there; and where it runs, legacy first."""
+    query = select(PLACEMENT.c.service, PLACEMENT.c.runtime, PLACEMENT.c.release).order_by(PLACEMENT.c.runtime)
+    if only is not None:
+        query = query.where(PLACEMENT.c.service.in_(only))
+    alike: dict[tuple[int, str], tuple[int, tuple[RuntimeName, ...]]] = {}
+    found: dict[str, tuple[int, tuple[RuntimeName, ...]]] = {}
+    for service, runtime, release in tuples(session, query):
+        if before := found.get(service):
+            found[service] = before[0], (*before[1], _RUNS[runtime])
+        else:
+            found[service] = alike.setdefault((release, runtime), (release, (_RUNS[runtime],)))
+    return found
 
 
 def _moving(session: Session, only: list[str] | None) -> Mapping[str, str]:

@@ -10,19 +10,20 @@ from sqlmodel import Session
 
 from rollout.errors import StaleError
 from rollout.model.plan import Exclusion, Plan, Wave
-from rollout.planner.seal import SEALS, exclusions_text, seals, wave_text
+from rollout.planner.seal import SEALS, exclusions_text, pieces, seals, wave_text
 from rollout.planner.unseal import exclusion_of, plan_of, wave_of
-from rollout.store.bulk import insert_rows
+from rollout.store.bulk import insert_rows, tuples
 from rollout.store.tables import MAIN
 
 PART = MAIN.tables["plan_part"]
+AT_ONCE = 500
 COLUMNS = ("plan", "position", "wave", "sha256", "text")
 
 
 def put(session: Session, plan: Plan) -> None:
     """The plan has these parts, its waves first."""
     rows = ((plan.id, place, wave, _hash(text), text) for place, (wave, text) in enumerate(_parts(plan)))
-    insert_rows(session, PART, COLUMNS, rows)
+    insert_rows(session, PART, COLUMNS, rows, at_once=AT_ONCE)
 
 
 def wave(session: Session, number: int) -> Wave:
@@ -59,9 +60,16 @@ def whole(session: Session, plan: str, body: str) -> Plan:
     return found
 
 
+def texts(session: Session, plan: str, body: str) -> Iterator[str]:
+    """The plan's canonical JSON, piece by piece."""
+    excluded = (text[1:-1] for text in _read(session, plan, PART.c.wave.is_(None)))
+    return pieces(json.loads(body), excluded, _read(session, plan, PART.c.wave.is_not(None)))
+
+
 def _read(session: Session, plan: str, which: ColumnElement[bool]) -> Iterator[str]:
     query = select(PART.c.text).where(PART.c.plan == plan, which).order_by(PART.c.position)
-    yield from session.execute(query.execution_options(yield_per=100)).scalars()
+    for (text,) in tuples(session, query, at_once=AT_ONCE):
+        yield text
 
 
 def _parts(plan: Plan) -> Iterator[tuple[int | None, str]]:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import IO
 
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlmodel import Session, col
@@ -108,6 +109,12 @@ class Plans:
             if row is None:
                 raise _unknown(session, name)
             return _stored(session, row)
+
+    def copy(self, plan: str, into: IO[bytes]) -> None:
+        """The file has the canonical JSON of the plan of this id."""
+        with self._database.reading() as session:
+            row = session.get_one(PlanRow, plan)
+            into.writelines(text.encode() for text in plan_parts.texts(session, plan, row.body))
 
     def waves(self, plan: str) -> Sequence[int]:
         """The numbers of the plan's waves, in order. UsageError for an unknown plan."""

@@ -167,6 +167,6 @@ def test_the_content_tells_neither_time_nor_numbers_but_every_precondition() -> 
     assert first.content == later.content
     assert first.sha256 != later.sha256
     assert numbered(later, 3).waves == first.waves
-    for changed in (replace(fleet[0], release=2), replace(fleet[0], settings_hash="x"), candidate("c", runs_on=(LEGACY,))):
+    for changed in (fleet[0]._replace(release=2), fleet[0]._replace(settings_hash="x"), candidate("c", runs_on=(LEGACY,))):
         assert build([changed, fleet[1]], policy(), MOMENT).content != first.content
     assert build(fleet, policy(bake_s=1.0), MOMENT).content != first.content

@@ -31,7 +31,7 @@ def with_waves(*waves: object) -> Plan:
 
 
 def first(**changes: object) -> Plan:
-    return with_waves(replace(WAVES[0], moves=(replace(MOVE, **changes),)), *WAVES[1:])
+    return with_waves(replace(WAVES[0], moves=(MOVE._replace(**changes),)), *WAVES[1:])
 
 
 BAD = {
@@ -46,7 +46,7 @@ BAD = {
     "not asked for": (sealed(replace(PLAN, tiers=(Tier.TRIAL,))), RULES),
     "in a wave of pro": (with_waves(replace(WAVES[0], tier=Tier.PRO), *WAVES[1:]), RULES),
     "is empty": (with_waves(*WAVES, replace(WAVES[-1], number=5, moves=())), RULES),
-    "stale from the start": (first(precondition=replace(MOVE.precondition, release=9)), RULES),
+    "stale from the start": (first(precondition=MOVE.precondition._replace(release=9)), RULES),
     "must not be moved by recreate": (first(strategy=Strategy.RECREATE), RULES),
     "has a downtime": (first(downtime_s=3.0), RULES),
     "allowed are 2": (
@@ -70,7 +70,7 @@ def test_a_bad_plan_is_found(told: str) -> None:
 @pytest.mark.parametrize("told", ["cannot be moved", "cannot be launched"])
 def test_a_service_that_cannot_move_is_found(told: str) -> None:
     change = {"cannot be moved": {"kind": Kind.CRON}, "cannot be launched": {"has_command": False}}[told]
-    fleet = [replace(c, **change) if c.id == MOVE.service else c for c in FLEET]
+    fleet = [c._replace(**change) if c.id == MOVE.service else c for c in FLEET]
     assert [problem for problem in lint(PLAN, fleet, RULES) if told in problem]
 
 
@@ -101,11 +101,11 @@ def test_a_change_since_planning_makes_the_row_stale(told: str) -> None:
     change = CHANGES[told]
     known = next(c for c in FLEET if c.id == MOVE.service)
     assert stale(MOVE, known) is None
-    reason = stale(MOVE, None if change is None else replace(known, **change))
+    reason = stale(MOVE, None if change is None else known._replace(**change))
     assert reason is not None
     assert told in reason
 
 
 def test_what_does_not_bear_on_the_move_does_not_make_it_stale() -> None:
     known = next(c for c in FLEET if c.id == MOVE.service)
-    assert stale(MOVE, replace(known, asked_for_v2=True, runs_on=(LEGACY, V2), moving="in wave-1")) is None
+    assert stale(MOVE, known._replace(asked_for_v2=True, runs_on=(LEGACY, V2), moving="in wave-1")) is None
