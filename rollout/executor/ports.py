@@ -185,6 +185,7 @@ class Control:
     at: datetime
     until: datetime | None = None
     value: str = ""
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,6 +108,34 @@ class Wave:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast a wave goes by its plan and policy. Times in seconds; `longest_s`: of its moves on average, until they are warm.
+
+    `watched`: traffic steps that are watched before full weight. `at_once`: how many moves may fly. `approvals`: how many it
+    needs.
+    """
+
+    at_once: int
+    watched: int
+    step_s: float
+    bake_s: float
+    longest_s: float
+    approvals: int = 0
+
+
+def pace(wave: Wave, policy: Policy) -> Pace:
+    """What the plan says of the wave's speed."""
+    return Pace(
+        at_once=policy.concurrency.total,
+        watched=len(policy.steps) - 1,
+        step_s=policy.step_s,
+        bake_s=policy.bake_s,
+        longest_s=sum(move.expected_s for move in wave.moves) / max(1, len(wave.moves)),
+        approvals=next((tier.approvals for tier in policy.tiers if tier.tier is wave.tier), 0),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exclusion:
     """A service that is not in the plan, with the reason and the facts behind it."""
 

@@ -29,10 +29,11 @@ class Ask:
 
 
 class Controls:
-    """The table control of one store. Every change has its audit line in the same transaction."""
+    """The table control of one store. Every change has its audit line in the same transaction; both name the host."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, host: str = "") -> None:
         self._database = database
+        self._host = host
 
     def write(self, ask: Ask, *, now: datetime) -> Control:
         """The row stands. Asking again for what already stands changes nothing and returns the standing row."""
@@ -50,10 +51,11 @@ class Controls:
                 at=_text(now),
                 until=_text(ask.until) if ask.until else None,
                 value=ask.value,
+                host=self._host,
             )
             session.add(row)
             session.flush()
-            audit.append(session, _line(row, who=ask.actor, why=ask.reason, ended=False), now)
+            audit.append(session, _line(row, who=ask.actor, why=ask.reason, host=self._host), now)
             return to_control(row)
 
     def end(self, kind: ControlKind, subject: str, *, by: str, why: str, now: datetime) -> int:
@@ -63,7 +65,7 @@ class Controls:
             for row in rows:
                 row.ended, row.ended_by = _text(now), by
                 session.add(row)
-                audit.append(session, _line(row, who=by, why=why, ended=True), now)
+                audit.append(session, _line(row, who=by, why=why, host=self._host, ended=True), now)
             return len(rows)
 
     def standing(self, *, now: datetime) -> Sequence[Control]:
@@ -106,6 +108,7 @@ def to_control(row: ControlRow) -> Control:
         at=datetime.fromisoformat(row.at),
         until=datetime.fromisoformat(row.until) if row.until else None,
         value=row.value,
+        host=row.host,
     )
 
 
@@ -118,15 +121,16 @@ def _open(now: datetime) -> SelectOfScalar[ControlRow]:
     return select(ControlRow).where(*is_open(now)).order_by(col(ControlRow.id))
 
 
-def _line(row: ControlRow, *, who: str, why: str, ended: bool) -> audit.Line:
+def _line(row: ControlRow, *, who: str, why: str, host: str, ended: bool = False) -> audit.Line:
     stands = {name: value for name, value in (("value", row.value), ("until", row.until)) if value}
+    here = {"host": host} if host else {}
     return audit.Line(
         who=who,
         what=f"end {row.kind}" if ended else row.kind,
         subject=row.subject,
         why=why,
         before={"asked": row.at, **stands} if ended else {},
-        after={} if ended else stands,
+        after=here if ended else {**stands, **here},
     )
 
 

@@ -1,7 +1,7 @@
 """Stored plans: their bytes, the numbers of their waves, and which plan took another's place."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import IO
 
@@ -11,7 +11,7 @@ from sqlmodel import Session, col
 from rollout.errors import ChangedError, StaleError, UsageError
 from rollout.executor.ports import ControlKind
 from rollout.model.plain import canonical
-from rollout.model.plan import Plan
+from rollout.model.plan import Plan, pace
 from rollout.planner.seal import numbered
 from rollout.store import audit, counters, plan_parts
 from rollout.store.bulk import insert_rows
@@ -186,7 +186,7 @@ def _insert(session: Session, plan: Plan, *, who: str, now: datetime) -> None:
             "size": len(wave.moves),
             "state": state,
             "detached": False,
-            "body": {"boarding": True} if wave.boarding else {},
+            "body": {"pace": asdict(pace(wave, plan.policy)), **({"boarding": True} if wave.boarding else {})},
         }
         for position, wave in enumerate(plan.waves)
     ]

@@ -11,6 +11,7 @@ from rollout.model.fleet import RuntimeName, Tier
 from rollout.model.lease import Holder, Lease
 from rollout.model.move import Move
 from rollout.model.plain import from_plain
+from rollout.model.plan import Pace
 from rollout.model.state import State
 from rollout.store.database import Database
 from rollout.store.moves import text
@@ -32,6 +33,7 @@ class WaveFacts:
     detached: bool
     plan_expires: datetime
     superseded_by: str | None
+    pace: Pace | None = None
 
     @property
     def name(self) -> str:
@@ -141,6 +143,7 @@ def facts_of(row: WaveRow, expires: str) -> WaveFacts:
         detached=row.detached,
         plan_expires=datetime.fromisoformat(expires),
         superseded_by=row.superseded_by,
+        pace=Pace(**row.body["pace"]) if "pace" in row.body else None,
     )
 
 

@@ -281,3 +281,4 @@ class ControlRow(MainTable, table=True):
     value: str = ""
     ended: str | None = None
     ended_by: str | None = None
+    host: str = ""

@@ -27,6 +27,11 @@ def user() -> str:
         return f"uid {os.getuid()}"
 
 
+def host() -> str:
+    """The name of this machine."""
+    return socket.gethostname()
+
+
 def now() -> datetime:
     """The present time, aware and in UTC."""
     return datetime.now(UTC)

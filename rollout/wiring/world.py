@@ -74,7 +74,7 @@ class _Workshop:
             database=self.database,
             waves=Waves(self.database),
             progress=Progress(self.database),
-            controls=Controls(self.database),
+            controls=Controls(self.database, actor.host()),
             journal=journal,
             standing=journal,
             leases=actor.leases(self.database),

@@ -43,6 +43,7 @@ def _control() -> None:
         sa.Column("value", sa.String(), nullable=False),
         sa.Column("ended", sa.String(), nullable=True),
         sa.Column("ended_by", sa.String(), nullable=True),
+        sa.Column("host", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_control_subject"), "control", ["subject"], unique=False)
