@@ -116,5 +116,11 @@ class WaitingError(RolloutError):
     exit_code = Exit.WAITING
 
 
+class StoppedByPersonError(RolloutError):
+    """Ctrl-C, or a request to end (then with the exit code of that)."""
+
+    exit_code = Exit.INTERRUPTED
+
+
 class HostGoneError(TransientError):
     """The host part does not answer."""

@@ -12,6 +12,7 @@ from rollout.host.ports import Note
 from rollout.model.fleet import RuntimeName
 from rollout.model.state import State
 from rollout.operations.status import Driver, Item, Status, Undriven, WaveLine
+from rollout.store.progress import NOWHERE
 from rollout.store.waves import ENDED
 
 MOST = 20
@@ -145,7 +146,8 @@ _MOVED_OR_SO = frozenset({State.WARM, State.FINISHING, State.FINISHED})
 
 
 def _services(status: Status) -> str:
-    counts = {runtime: status.services.get(runtime, 0) for runtime in RuntimeName}
-    told = [f"{count} on {runtime}" for runtime, count in counts.items()]
+    words = {NOWHERE: "not running"}
+    shown = {place: count for place, count in status.services.items() if count or place in set(RuntimeName)}
+    told = [f"{count} {words.get(place, f'on {place}')}" for place, count in shown.items()]
     told += [f"{count} {word}" for count, word in ((status.blocked, "blocked"), (status.pinned, "pinned")) if count]
     return f"services: {', '.join(told)}" + ("; the runtime setting is written off" if status.written_off else "")

@@ -3,8 +3,13 @@
 import contextlib
 import json
 import os
+import select
+import signal
 import sys
-from collections.abc import Callable, Iterable
+import tempfile
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from types import FrameType
 from typing import Any
 
 import typer
@@ -12,13 +17,16 @@ from rich.console import Console
 from rich.text import Text
 from typer.exceptions import TyperException
 
-from rollout.errors import BrokenError, Exit, RolloutError, UsageError
+from rollout.errors import BrokenError, Exit, RolloutError, StoppedByPersonError, UsageError
 
 FORMAT_VERSION = 1
 TRACE = "ROLLOUT_TRACE"
 """Where this variable is set, an unforeseen error shows its trace."""
 
 
+LONGEST = 4096
+ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
+UNFINISHED = "what had been told is done and saved; services keep serving"
 USUAL = {Exit.USAGE: "correct that and run the same command again"}
 """What to do next where an error does not say it."""
 
@@ -56,12 +64,18 @@ def emit_list(name: str, documents: Iterable[str]) -> None:
 
 
 def ask(question: str, *, yes: bool) -> None:
-    """Return when the person agrees. Without a terminal and without `--yes` this is a UsageError: it never hangs."""
+    """Return when the person agrees. Without a terminal and without `--yes` this is a UsageError: it never hangs.
+
+    Ctrl-C at the question is a StoppedByPersonError, whatever else hears signals meanwhile.
+    """
     if yes:
         return
     if not sys.stdin.isatty():
         raise UsageError(f"{question} needs an answer and there is no terminal", then="add --yes")
-    if not typer.confirm(question, err=True):
+    answer = "?"
+    while answer not in ANSWERS:
+        answer = _typed(f"{question} [y/N]: ").lower()
+    if not ANSWERS[answer]:
         raise UsageError("not confirmed")
 
 
@@ -73,8 +87,46 @@ def ask_name(question: str, name: str, *, given: str = "") -> None:
         raise UsageError(f"--confirm {given} does not name {name}", then=f"add --confirm {name}")
     if not sys.stdin.isatty():
         raise UsageError(f"{question}: that wants its name typed, and there is no terminal", then=f"add --confirm {name}")
-    if typer.prompt(f"{question}. Type its name to go on", err=True) != name:
+    if _typed(f"{question}. Type its name to go on: ") != name:
         raise UsageError("not confirmed")
+
+
+def _typed(question: str) -> str:
+    """The line that the person types; UsageError where the terminal is at its end.
+
+    It waits for the terminal and for signals in one place, so that none comes unheard just before it waits.
+    """
+    with _asking() as heard:
+        err().print(Text(question), end="")
+        select.select([sys.stdin, heard], [], [])
+        line = os.read(sys.stdin.fileno(), LONGEST)
+    if not line:
+        raise UsageError("not confirmed", then="run the same command again, or add --yes")
+    return line.decode(errors="replace").strip()
+
+
+@contextlib.contextmanager
+def _asking() -> Iterator[int]:
+    """A signal ends the command at once: nothing is under way while a question is open. The file that tells of a signal."""
+
+    def hear(number: int, _frame: FrameType | None) -> None:
+        err().print()
+        stopped = StoppedByPersonError("interrupted at the question", then="run the same command again")
+        stopped.exit_code = Exit.TERMINATED if number == signal.SIGTERM else Exit.INTERRUPTED
+        raise stopped
+
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    wakes = signal.set_wakeup_fd(told)
+    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield heard
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(wakes)
+        os.close(heard)
+        os.close(told)
 
 
 def show_error(error: RolloutError) -> None:
@@ -125,16 +177,39 @@ def _known(error: Exception) -> RolloutError:
         return error
     if isinstance(error, TyperException):
         return _usage(error)
+    if isinstance(error, typer.Abort) and isinstance(error.__cause__, KeyboardInterrupt):
+        return StoppedByPersonError("interrupted", state=UNFINISHED, then="run the same command again")
     if isinstance(error, typer.Abort):
         return UsageError("not confirmed", then="run the same command again, or add --yes")
-    unfinished = "what had been told is done and saved; services keep serving"
+    if isinstance(error, FileNotFoundError) and _nowhere():
+        return BrokenError("the folder that this was called in is gone", then="cd to another one and run the same command again")
     if isinstance(error, OSError) and error.strerror:
         what = f"{error.filename}: {error.strerror}" if error.filename else f"cannot write what it found: {error.strerror}"
         then = "free some space or look at the permissions, and run the same command again"
     else:
         what = f"unexpected {type(error).__name__}: {error}"
-        then = f"run the same command again; {TRACE}=1 before it shows where: please report that"
-    return BrokenError(what, state=unfinished, then=then)
+        then = f"run the same command again; if it comes back, please report it{_kept(error)}"
+    return BrokenError(what, state=UNFINISHED, then=then)
+
+
+def _nowhere() -> bool:
+    """The working directory is gone."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
+
+
+def _kept(error: Exception) -> str:
+    """` with FILE`: the trace is in it, for this user alone to read."""
+    try:
+        descriptor, path = tempfile.mkstemp(prefix="rollout-error-", suffix=".txt")
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.writelines(traceback.format_exception(error))
+    except OSError:
+        return f" with what {TRACE}=1 before it shows"
+    return f" with {path}"
 
 
 def _usage(error: TyperException) -> UsageError:

@@ -17,14 +17,10 @@ from rollout.demo import events
 from rollout.demo.document import Record
 from rollout.demo.show import story
 from rollout.demo.story import INTERRUPTED, Story
-from rollout.errors import BrokenError, Exit, RolloutError
+from rollout.errors import BrokenError, Exit, RolloutError, StoppedByPersonError
 
 app = typer.Typer(add_completion=False)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class StoppedByPersonError(RolloutError):
-    """Ctrl-C, or a request to end."""
 
 
 @app.command()

@@ -37,7 +37,10 @@ def execute_command(
     reason: Annotated[str, typer.Option(help="Why, for the audit.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="JSON Lines: one event a line.")] = False,
 ) -> None:
-    """Move the services of a wave to v2. The same command resumes it after any interruption."""
+    """Move the services of a wave to v2. The same command resumes it after any interruption.
+
+    Of a wave that has ended it prints the result again and ends with 0.
+    """
     if out_of_order and not reason:
         raise UsageError("--out-of-order needs a reason", then="add --reason '…'")
     if wait and detach:
@@ -64,9 +67,8 @@ class _Run:
     def all(self, target: str, stop: Stop) -> int:
         """The waves in order, until one stops; the gravest exit code."""
         worst = Exit.DONE
-        numbers = self._names.waves(target)
-        for number in numbers:
-            code = self._wave(number, alone=len(numbers) == 1)
+        for number in self._names.waves(target):
+            code = self._wave(number)
             worst = max(worst, code)
             if code not in GOES_ON or stop.asked():
                 break
@@ -84,12 +86,10 @@ class _Run:
                 break
         return int(worst)
 
-    def _wave(self, number: int, *, alone: bool) -> Exit:
+    def _wave(self, number: int) -> Exit:
         wave = check(self._tools, number, self._order, self._names.left)
         if wave.facts.state == ENDED:
-            done = report(self._tools, wave, again=True)
-            if alone:
-                self._show(done)
+            self._show(report(self._tools, wave, again=True))
             return Exit.DONE
         self._agree(wave)
         self._ticker.follow(list(self._tools.progress.moves(number)))

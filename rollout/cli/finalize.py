@@ -11,6 +11,7 @@ from rollout.model.plain import to_plain
 from rollout.operations.finalize import Readiness, refuse
 from rollout.wiring.finalize import Finalizing
 
+MOST = 5
 app = typer.Typer(add_completion=False)
 
 
@@ -42,15 +43,24 @@ def finalize(
 
 def _lines(found: Readiness) -> Iterator[str]:
     if found.written_off:
-        yield f"the runtime setting is written off: {_all(found)} on v2"
+        yield f"the runtime setting is written off: {_all(found)}"
+        return
+    if not found.services:
+        yield "there are no services yet, and so nothing that needs the setting; next: rollout service add --help"
         return
     for blocker in found.blockers:
         yield f"{blocker.service}  {blocker.kind.replace('_', ' ')}: {blocker.detail}; next: {blocker.then}"
     if found.blockers:
         yield f"{len(found.blockers)} of {found.services} services still need the setting"
     else:
-        yield f"nothing needs the setting: {_all(found)} on v2; next: rollout finalize"
+        yield f"nothing needs the setting: {_all(found)}; next: rollout finalize"
+    if found.nowhere:
+        named = ", ".join(found.nowhere[:MOST]) + (", …" if len(found.nowhere) > MOST else "")
+        yield f"not running, and on v2 from their next deploy on once the setting is gone: {named}"
 
 
 def _all(found: Readiness) -> str:
-    return "the one service is" if found.services == 1 else f"all {found.services} services are"
+    running = found.services - len(found.nowhere)
+    if found.nowhere:
+        return f"{running} of {found.services} services are on v2, {len(found.nowhere)} not running"
+    return "the one service is on v2" if running == 1 else f"all {running} services are on v2"

@@ -24,7 +24,7 @@ def log(
     """Who did what, and every transition, the newest last."""
     reading = Board()
     try:
-        found = reading.log(since=parse_span(since) if since else None, service=service)
+        found = reading.log(since=parse_span(since) if since is not None else None, service=service)
     finally:
         reading.close()
     if as_json:

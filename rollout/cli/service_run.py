@@ -22,6 +22,7 @@ from rollout.store.history import KeptLog
 from rollout.wiring.clock import SystemClock
 from rollout.wiring.deploy import Desk, desk, host
 
+MOST_RELEASES = 10**9
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
@@ -37,7 +38,9 @@ def deploy(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME…", help="NAME or ENVIRONMENT/NAME.")] = None,
     *,
     all_: Annotated[bool, typer.Option("--all", help="Every service that has something to run.")] = False,
-    release: Annotated[int | None, typer.Option(metavar="N", help="This old release; the runtime setting stays.")] = None,
+    release: Annotated[
+        int | None, typer.Option(metavar="N", help="An old release; the setting stays.", min=1, max=MOST_RELEASES)
+    ] = None,
     at_once: Annotated[int, typer.Option(help="How many at a time.", min=1, max=64)] = 8,
     json: o.Json = False,
 ) -> None:

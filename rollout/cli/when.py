@@ -43,6 +43,6 @@ def parse_span(text: str) -> timedelta:
     """`90s`, `10m`, `1h`, `2d`, `1h30m`. UsageError for anything else, and for centuries."""
     found = _SPAN.fullmatch(text.strip())
     if found is None or not any(found.groups()):
-        raise UsageError(f"{text} is not a span of time", then="write it like 30m, 1h or 2d")
+        raise UsageError(f"{text or 'an empty text'} is not a span of time", then="write it like 30m, 1h or 2d")
     days, hours, minutes, seconds = (int(g or 0) for g in found.groups())
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)

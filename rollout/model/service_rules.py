@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from math import inf
 
 from rollout.model.fleet import Kind, Service
 from rollout.model.names import is_label
@@ -16,6 +15,8 @@ _TEXTS = (
 CRON_FIELDS = 5
 HIGHEST_PORT = 65535
 MOST_REPLICAS = 1000
+MOST_RESTARTS = 1_000_000
+LONGEST_S = 86_400
 
 
 def problems(service: Service) -> list[tuple[str, str]]:
@@ -37,9 +38,9 @@ def _named(service: Service) -> Iterator[tuple[str, str]]:
 _LIMITS: Mapping[str, tuple[Callable[[float], bool], str]] = {
     "port": (lambda n: 1 <= n <= HIGHEST_PORT, f"is not a port from 1 to {HIGHEST_PORT}"),
     "replicas": (lambda n: 1 <= n <= MOST_REPLICAS, f"is not from 1 to {MOST_REPLICAS}"),
-    "health_timeout_s": (lambda n: 0 < n < inf, "is not more than 0 seconds"),
-    "draining_s": (lambda n: 0 <= n < inf, "is not 0 seconds or more"),
-    "restart_max": (lambda n: n >= 0, "is not 0 or more"),
+    "health_timeout_s": (lambda n: 0 < n <= LONGEST_S, f"is not more than 0 and at most {LONGEST_S} seconds"),
+    "draining_s": (lambda n: 0 <= n <= LONGEST_S, f"is not from 0 to {LONGEST_S} seconds"),
+    "restart_max": (lambda n: 0 <= n <= MOST_RESTARTS, f"is not from 0 to {MOST_RESTARTS}"),
 }
 
 

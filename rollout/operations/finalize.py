@@ -17,22 +17,31 @@ SHOWN = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """What stands against removing the setting, one entry for each service; none: it may go."""
+    """What stands against removing the setting, one entry for each service; none: it may go.
+
+    `nowhere`: services that run nowhere. They stand against nothing: their next deploy goes to v2 then.
+    """
 
     blockers: Sequence[Blocker]
     services: int
     written_off: bool
+    nowhere: Sequence[str] = ()
 
 
 def readiness(fleet: Sequence[Candidate], *, written_off: bool) -> Readiness:
-    """What still needs the setting. A service that runs nowhere counts as on legacy while its setting says so."""
+    """What still needs the setting. A service that runs nowhere does not, whatever its setting says."""
     facts = Facts(
-        on_legacy=[c.id for c in fleet if _on_legacy(c)],
+        on_legacy=[c.id for c in fleet if RuntimeName.LEGACY in c.runs_on],
         moving=[(c.id, c.moving) for c in fleet if c.moving is not None],
         blocked=[(c.id, c.blocked) for c in fleet if c.blocked is not None],
         pinned=[(c.id, c.pinned) for c in fleet if c.pinned is not None],
     )
-    return Readiness(blockers=[] if written_off else blockers(facts), services=len(fleet), written_off=written_off)
+    return Readiness(
+        blockers=[] if written_off else blockers(facts),
+        services=len(fleet),
+        written_off=written_off,
+        nowhere=[c.id for c in fleet if not c.runs_on],
+    )
 
 
 def refuse(found: Readiness) -> None:
@@ -55,9 +64,3 @@ def write_off(session: Transaction, fleet: Sequence[Candidate], *, who: str, now
     """
     refuse(readiness(fleet, written_off=setting.written_off(session)))
     setting.write_off(session, who=who, at=now)
-
-
-def _on_legacy(candidate: Candidate) -> bool:
-    if candidate.runs_on:
-        return RuntimeName.LEGACY in candidate.runs_on
-    return candidate.setting.runtime is RuntimeName.LEGACY

@@ -85,9 +85,10 @@ def tiers(names: Iterable[str], policy: Policy) -> tuple[Tier, ...]:
     wanted = {name.lower() for name in names}
     for name in sorted(wanted):
         if name not in known:
+            told = name or "with an empty name"
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-            raise UsageError(f"the policy {policy.name} has no tier {name}; {hint}", then="rollout policy show")
+            raise UsageError(f"the policy {policy.name} has no tier {told}; {hint}", then="rollout policy show")
     return tuple(tier for tier in known if tier in wanted)
 
 

@@ -45,7 +45,8 @@ def named(policies: Policies | None, name: str) -> Known:
     found = [one for one in known if one.name == name or (len(name) >= 8 and one.hash.startswith(name))]
     if not found:
         hint = near(name, [one.name for one in known])
-        raise UsageError(f"no policy {name}; {hint}", then="rollout policy list, or give a file FILE.toml")
+        told = name or "with an empty name"
+        raise UsageError(f"no policy {told}; {hint}", then="rollout policy list, or give a file FILE.toml")
     return found[-1]
 
 

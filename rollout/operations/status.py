@@ -11,7 +11,7 @@ from rollout.model.lease import Holder, Lease
 from rollout.model.move import Move
 from rollout.model.state import FINAL, IN_FLIGHT, MOVED, State
 from rollout.operations.subject import wave_name
-from rollout.store.progress import Sight, WaveFacts
+from rollout.store.progress import PLACES, Sight, WaveFacts
 
 SHOWN = (IN_FLIGHT | {State.WARM, State.FINISHING, State.STUCK, State.FELL_BACK}) - {State.PLANNED}
 HALTS = frozenset({ControlKind.PAUSE, ControlKind.FREEZE, ControlKind.LIMIT})
@@ -90,7 +90,8 @@ class WaveLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """Everything that `rollout status` tells, of one moment. `services`: how many have traffic on each runtime.
+    """Everything that `rollout status` tells, of one moment. `services`: how many have their traffic where,
+    and how many run nowhere; together the fleet.
 
     `led_back`: services whose `revert --without-store` the store has not taken over yet; no driver may act for them.
     """
@@ -104,7 +105,7 @@ class Status:
     failures: tuple[Item, ...]
     waves: tuple[WaveLine, ...]
     items: tuple[Item, ...]
-    services: Mapping[RuntimeName, int]
+    services: Mapping[str, int]
     blocked: int
     pinned: int
     written_off: bool
@@ -142,7 +143,7 @@ def look(sight: Sight, around: Around) -> Status:
         failures=tuple(_failures(sight.moves, around.blocked)),
         waves=tuple(_line(wave, sight.counts.get(wave.number, {}), driven) for wave in sight.waves),
         items=tuple(_items(sight.moves, _asked(around.controls))),
-        services=sight.placed,
+        services={place: sight.placed.get(place, 0) for place in PLACES},
         blocked=len(around.blocked),
         pinned=around.pinned,
         written_off=around.written_off,

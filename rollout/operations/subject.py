@@ -17,7 +17,8 @@ def wave_number(text: str) -> int:
     """3 of `wave-3`; -17 of `back-17`, a wave of back moves. UsageError for anything else."""
     found = _WAVE.fullmatch(text)
     if found is None:
-        raise UsageError(f"{text} is not the name of a wave", then="name it like wave-3; rollout status lists them")
+        told = text or "an empty text"
+        raise UsageError(f"{told} is not the name of a wave", then="name it like wave-3; rollout status lists them")
     return int(found[2]) if found[1] == "wave" else -int(found[2])
 
 

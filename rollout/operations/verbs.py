@@ -33,7 +33,7 @@ class Said:
 
 def pause(means: Means, wave: str | None, reason: str) -> Said:
     """No step forward any more, weights held, gates watch on: of one wave, or of everything."""
-    subject = _known(means, wave).facts.name if wave else FLEET
+    subject = FLEET if wave is None else _known(means, wave).facts.name
     means.controls.write(_ask(means, ControlKind.PAUSE, subject, reason), now=means.clock.now())
     return Said(subject=subject, text=f"{_what(subject)} paused; next: {_resume(subject)}")
 
@@ -147,7 +147,7 @@ def revert_wave(means: Means, wave: str, reason: str) -> list[Said]:
         return [Said(subject=wave, text=f"{wave} has not begun: its {stored.facts.size} services run on legacy")]
     wanted = [row.service for row in rows if row.live or row.state is State.FINISHED]
     rest = [row for row in rows if row.state in FINAL and row.state is not State.FINISHED]
-    said = [Said(subject=row.service, text=f"{row.service} runs on legacy ({row.state})") for row in rest]
+    said = [Said(subject=row.service, text=f"{_at_rest(means, row.service)} ({row.state})") for row in rest]
     return said + revert(means, wanted, reason)
 
 
@@ -169,7 +169,7 @@ def _revert_finished(means: Means, services: Sequence[str], reason: str) -> list
     for service in services:
         last = means.progress.last_move(service)
         if not _is_on_v2(means, service):
-            said.append(Said(subject=service, text=f"{service} runs on legacy"))
+            said.append(Said(subject=service, text=_at_rest(means, service)))
         elif last is None or last.target is not RuntimeName.V2:
             text = f"{service} was never on legacy: there is nothing to go back to"
             said.append(Said(subject=service, text=text, exit=Exit.STALE))
@@ -226,6 +226,13 @@ def _moving(means: Means, service: str) -> Move:
     then = f"rollout revert {service}" if _is_on_v2(means, service) else f"rollout explain {service}"
     was = f": its move has {'finished' if last.state is State.FINISHED else 'ended'}" if last else ""
     raise StaleError(f"{service} is not moving{was}", then=then)
+
+
+def _at_rest(means: Means, service: str) -> str:
+    """Where a service is that v2 does not run."""
+    if means.standing.placements(service):
+        return f"{service} runs on legacy"
+    return f"{service} runs nowhere: there is nothing to bring back"
 
 
 def _is_on_v2(means: Means, service: str) -> bool:

@@ -277,10 +277,11 @@ def _plan_id(session: Session, name: str) -> str:
 
 def _unknown(session: Session, name: str) -> UsageError:
     last = session.execute(select(func.max(col(WaveRow.number)))).scalar_one_or_none()
+    told = name or "plan with an empty name"
     newest = session.execute(select(col(PlanRow.id)).order_by(col(PlanRow.stored).desc()).limit(1)).scalar_one_or_none()
     if newest is None:
-        return UsageError(f"there is no {name}: nothing has been planned", then="rollout plan")
-    return UsageError(f"there is no {name}; there are wave-1 to wave-{last}", then=f"rollout show {newest}")
+        return UsageError(f"there is no {told}: nothing has been planned", then="rollout plan")
+    return UsageError(f"there is no {told}; there are wave-1 to wave-{last}", then=f"rollout show {newest}")
 
 
 def _stored(session: Session, row: PlanRow) -> StoredPlan:

@@ -15,7 +15,11 @@ from rollout.model.plan import Pace
 from rollout.model.state import State
 from rollout.store.database import Database
 from rollout.store.moves import text
-from rollout.store.tables import LeaseRow, MoveRow, PlacementRow, PlannedRow, PlanRow, WaveRow
+from rollout.store.tables import LeaseRow, MoveRow, PlacementRow, PlannedRow, PlanRow, ServiceRow, WaveRow
+
+BOTH, NOWHERE = "both", "nowhere"
+PLACES = (RuntimeName.LEGACY.value, BOTH, RuntimeName.V2.value, NOWHERE)
+"""Where the traffic of a service is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +47,13 @@ class WaveFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """Everything that `status` needs, of one moment."""
+    """Everything that `status` needs, of one moment. `placed`: how many services are in which of `PLACES`, where any is."""
 
     waves: Sequence[WaveFacts]
     counts: Mapping[int, Mapping[State, int]]
     moves: Sequence[Move]
     leases: Sequence[Lease]
-    placed: Mapping[RuntimeName, int]
+    placed: Mapping[str, int]
 
 
 class Progress:
@@ -172,9 +176,14 @@ def _moves(session: Session, states: Iterable[State], wave: int | None, limit: i
     return [from_body(row.body, _time(row.due)) for row in rows]
 
 
-def _placed(session: Session) -> dict[RuntimeName, int]:
-    query = select(PlacementRow.runtime, func.count()).where(PlacementRow.weight > 0).group_by(col(PlacementRow.runtime))
-    return {RuntimeName(runtime): count for runtime, count in session.exec(query).all()}
+def _placed(session: Session) -> dict[str, int]:
+    """Each service is counted once: by where its traffic is, and without traffic as one that does not run."""
+    sides = select(func.min(PlacementRow.runtime).label("one"), func.max(PlacementRow.runtime).label("other"))
+    each = sides.where(PlacementRow.weight > 0).group_by(col(PlacementRow.service)).subquery()
+    counted = session.exec(select(each.c.one, each.c.other, func.count()).group_by(each.c.one, each.c.other)).all()
+    placed = {one if one == other else BOTH: count for one, other, count in counted}
+    nowhere = session.exec(select(func.count()).select_from(ServiceRow)).one() - sum(placed.values())
+    return placed | ({NOWHERE: nowhere} if nowhere else {})
 
 
 def _time(text: str | None) -> datetime | None:

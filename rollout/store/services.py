@@ -229,13 +229,14 @@ def _known(session: Session, ids: Sequence[str]) -> Mapping[str, Row[tuple[str, 
 
 
 def _unknown(session: Session, name: str) -> UsageError:
+    told = name or "with an empty name"
     column = TABLE.c.id if "/" in name else TABLE.c.name
     names = sorted(set(session.execute(select(column)).scalars()))
     if not names:
-        return UsageError(f"no service {name}: the fleet is empty", then="rollout service add, or rollout service import")
+        return UsageError(f"no service {told}: the fleet is empty", then="rollout service add, or rollout service import")
     near = get_close_matches(name, names, n=3, cutoff=0.6)
     return UsageError(
-        f"no service {name}" + (f"; did you mean {', '.join(near)}?" if near else ""),
+        f"no service {told}" + (f"; did you mean {', '.join(near)}?" if near else ""),
         then=f"rollout service show {near[0]}" if len(near) == 1 else "rollout service list",
     )
 

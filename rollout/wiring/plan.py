@@ -27,6 +27,8 @@ from rollout.wiring import actor
 from rollout.wiring.home import Home, find
 from rollout.wiring.live import default_engine
 
+LAST_YEAR = 9000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
@@ -50,7 +52,7 @@ class Planning:
         """The plan that would be made. UsageError for an unknown tier, service, policy or time."""
         policy = self.policy(asked.policy).policy
         question = Question(tiers=planning.tiers(asked.tiers, policy), services=self._ids(asked.services))
-        as_of = AsOf(now=moment(asked.as_of) if asked.as_of else actor.now(), engine=default_engine())
+        as_of = AsOf(now=moment(asked.as_of) if asked.as_of is not None else actor.now(), engine=default_engine())
         return planning.propose(self.database, policy, question, as_of=as_of, now=actor.now())
 
     def keep(self, proposal: Proposal) -> StoredPlan:
@@ -82,7 +84,7 @@ class Planning:
 
     def policy(self, name: str | None = None) -> Known:
         """A policy by name or file; the one in force where none is named."""
-        return choosing.named(self.policies, name) if name else choosing.active(self.policies)
+        return choosing.active(self.policies) if name is None else choosing.named(self.policies, name)
 
     def use(self, name: str) -> Known:
         """The named policy is in force from now on."""
@@ -117,7 +119,7 @@ def known_policies() -> Sequence[Known]:
 def known_policy(name: str | None) -> Known:
     """One policy by name or file, or the one in force; works without a home too."""
     with _policies() as policies:
-        return choosing.named(policies, name) if name else choosing.active(policies)
+        return choosing.active(policies) if name is None else choosing.named(policies, name)
 
 
 @contextmanager
@@ -147,8 +149,12 @@ def of_file(path: Path) -> Shown:
 
 def moment(text: str) -> datetime:
     """The time of `2024-06-04` (its first moment) or `2024-06-04T14:02+02:00`; UTC where no zone is named."""
+    then = "write it like 2024-06-04 or 2024-06-04T14:02+02:00"
     try:
         found = datetime.fromisoformat(text)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        at = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise UsageError(f"{text} is not a time", then="write it like 2024-06-04 or 2024-06-04T14:02+02:00") from None
+        raise UsageError(f"{text or 'an empty text'} is not a time", then=then) from None
+    if at.year >= LAST_YEAR:
+        raise UsageError(f"{text} is too far away: before the year {LAST_YEAR}", then=then)
+    return at

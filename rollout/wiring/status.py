@@ -38,7 +38,7 @@ class Board:
         What was led back without the store is in the store from now on, if host part and store can be used.
         """
         take_over_notes(self.home)
-        number = wave_number(wave) if wave else None
+        number = wave_number(wave) if wave is not None else None
         progress, now = Progress(self.database), actor.now()
         if number is not None and number > 0 and progress.wave(number) is None:
             raise UsageError(f"there is no {wave}", then="rollout status")

@@ -61,7 +61,12 @@ NAMES: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("service", "set", "api", "--tier", "pro"), ("prod/api, shop/api",)),
     (("plan", "--service", "api"), ("prod/api, shop/api",)),
     (("explain", "überdienst"), ("no service überdienst",)),
-    (("explain", ""), ()),
+    (("explain", ""), ("no service with an empty name",)),
+    (("show", ""), ("plan with an empty name",)),
+    (("execute", ""), ("plan with an empty name",)),
+    (("pause", ""), ("an empty text is not the name of a wave",)),
+    (("resume", ""), ("an empty text is not the name of a wave",)),
+    (("status", ""), ("an empty text is not the name of a wave",)),
     (("explain", LONG * 40), ("no service",)),
     (("execute", "wave-99"), ("there is no wave-99", "rollout status")),
     (("execute", "wave-0"), ()),
@@ -93,6 +98,15 @@ VALUES: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("service", "set", "shop/api", "--tier", "gold"), ("gold",)),
     (("plan", "--as-of", "yesterday"), ("yesterday is not a time",)),
     (("plan", "--as-of", "0001-01-01T00:00+23:59"), ()),
+    (("plan", "--as-of", "9999-12-31"), ("too far away",)),
+    (("plan", "--as-of", ""), ("an empty text is not a time",)),
+    (("plan", "--tier", ""), ("no tier with an empty name",)),
+    (("plan", "--policy", ""), ("no policy with an empty name",)),
+    (("log", "--since", ""), ("an empty text is not a span",)),
+    (("service", "set", "shop/api", "--restart-max", "9" * 20), ("restart_max", "1000000")),
+    (("service", "set", "shop/api", "--health-timeout", "1e300"), ("health_timeout_s",)),
+    (("service", "set", "shop/api", "--draining", "1e300"), ("draining_s",)),
+    (("service", "deploy", "shop/api", "--release", "9" * 20), ("--release", "1000000000")),
     (("log", "--since", "soon"), ()),
     (("log", "--since", "99999999999999d"), ()),
     (("service", "add", LONG, "--tier", "trial", "--", "run"), ("not a DNS label", "at most 63")),
@@ -306,6 +320,29 @@ def test_a_port_that_is_taken(home: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_an_output_that_has_no_room(fleet: Path) -> None:
     for words in (("status",), ("service", "list", "--json"), ("--help",)):
         rollout(*words, shell='"$@" >/dev/full').refused(1, "No space left on device")
+
+
+def test_the_folder_that_it_is_called_in_is_gone(fleet: Path, tmp_path: Path) -> None:
+    for words, known in ((("status",), {"ROLLOUT_HOME": None}), (("service", "add", "x", "--tier", "trial", "--", "run"), {})):
+        gone = tmp_path / "gone"
+        gone.mkdir()
+        rollout(*words, cwd=gone, env=known, shell='rmdir "$PWD"; "$@"').refused(1, "is gone", "cd to another one")
+    assert rollout("status", cwd=tmp_path, shell=f'mkdir {gone}; cd {gone}; rmdir {gone}; "$@"').code == 0
+
+
+def test_an_error_that_nobody_foresaw_keeps_its_trace_for_the_report(
+    fleet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("nobody thought of it")
+
+    monkeypatch.setattr("rollout.cli.log.Board", broken)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    said = called("log").refused(1, "unexpected ZeroDivisionError: nobody thought of it", "please report it with")
+    [kept] = tmp_path.glob("rollout-error-*.txt")
+    assert str(kept) in said.err
+    assert "Traceback" in kept.read_text()
+    assert kept.stat().st_mode & 0o077 == 0
 
 
 def test_no_home_folder_of_the_user_and_a_folder_that_cannot_be_written(fleet: Path, tmp_path: Path) -> None:
