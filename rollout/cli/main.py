@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "fail": ("rollout.cli.verbs:fail", MAIN, "Back and blocked, and it counts in the budget."),
     "revert": ("rollout.cli.verbs:revert", MAIN, "Back, and blocked."),
     "retry": ("rollout.cli.verbs:retry", MAIN, "A blocked service may be planned again."),
+    "pin": ("rollout.cli.pin:pin", MAIN, "Keep services on legacy for a while; what moves comes back first."),
+    "unpin": ("rollout.cli.pin:unpin", MAIN, "Pinned services may be planned again."),
     "finalize": ("rollout.cli.finalize", MAIN, "Remove the runtime setting, once nothing needs it."),
     "demo": ("rollout.cli.demo", START, "Watch nine real services move here, two of them broken; leaves nothing behind."),
     "up": ("rollout.cli.up", START, "Bring back what should run on this host; also after a reboot."),

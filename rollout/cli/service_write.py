@@ -135,7 +135,7 @@ def edit(
             raise UsageError(f"nothing to set of {before.id}", then="rollout service set --help")
         rules = wiring.rules(fleet)
         done = operations.edit(fleet, before.id, changes, rules, runtime=runtime, reason=reason)
-        see_to_choice(fleet, before.id, runtime, rules, reason=reason, say=console.say)
+        see_to_choice(fleet, before.id, runtime, reason=reason, say=console.say)
         view = operations.view(fleet, before.id)
     _tell(done, view, json=json)
 

@@ -31,13 +31,13 @@ pause, resume, approve, abort, fail, revert, retry = (typer.Typer(add_completion
 @pause.command(name="pause")
 def _pause(wave: Wave = None, *, reason: Reason = "", as_json: Json = False) -> None:
     """No step forward, weights held, gates watch on. Never stops a way back."""
-    _run(lambda m, _: [verbs.pause(m, wave, reason)], as_json=as_json)
+    run(lambda m, _: [verbs.pause(m, wave, reason)], as_json=as_json)
 
 
 @resume.command(name="resume")
 def _resume(wave: Wave = None, *, reason: Reason = "", as_json: Json = False) -> None:
     """The pause is over. A wave stopped by its failure budget may go on: failures until now no longer count."""
-    _run(lambda m, _: [verbs.resume(m, wave, reason)], as_json=as_json)
+    run(lambda m, _: [verbs.resume(m, wave, reason)], as_json=as_json)
 
 
 @approve.command(name="approve")
@@ -51,9 +51,9 @@ def _approve(
     if not reason:
         raise UsageError("an approval needs a reason", then=f"rollout approve {subject} --reason '…'")
     if is_wave(subject):
-        _run(lambda m, _: [verbs.approve_wave(m, subject, reason)], as_json=as_json)
+        run(lambda m, _: [verbs.approve_wave(m, subject, reason)], as_json=as_json)
     else:
-        _run(lambda m, n: [verbs.approve_service(m, n.service(subject), reason)], as_json=as_json)
+        run(lambda m, n: [verbs.approve_service(m, n.service(subject), reason)], as_json=as_json)
 
 
 @abort.command(name="abort")
@@ -61,13 +61,13 @@ def _abort(
     wave: Annotated[str, typer.Argument(help="A wave like wave-3.")], *, reason: Reason = "", as_json: Json = False
 ) -> None:
     """The wave's moves back, not blocked. What is warm stays moved; what has not begun is skipped."""
-    _run(lambda m, _: [verbs.abort(m, wave, reason)], as_json=as_json)
+    run(lambda m, _: [verbs.abort(m, wave, reason)], as_json=as_json)
 
 
 @fail.command(name="fail")
 def _fail(service: Service, *, reason: Reason = "", as_json: Json = False) -> None:
     """Back and blocked, and it counts in the failure budget of its wave."""
-    _run(lambda m, n: [verbs.fail(m, n.service(service), reason)], as_json=as_json)
+    run(lambda m, n: [verbs.fail(m, n.service(service), reason)], as_json=as_json)
 
 
 @revert.command(name="revert")
@@ -84,13 +84,13 @@ def _revert(
     if without_store:
         _without_store(subjects, as_json=as_json)
     else:
-        _run(lambda m, n: _reverted(m, n, subjects, reason), as_json=as_json)
+        run(lambda m, n: _reverted(m, n, subjects, reason), as_json=as_json)
 
 
 @retry.command(name="retry")
 def _retry(service: Service, *, reason: Reason = "", as_json: Json = False) -> None:
     """A service that fell back or was reverted may be planned again."""
-    _run(lambda m, n: [verbs.retry(m, n.service(service), reason)], as_json=as_json)
+    run(lambda m, n: [verbs.retry(m, n.service(service), reason)], as_json=as_json)
 
 
 def _reverted(tools: Means, names: Names, subjects: Sequence[str], reason: str) -> list[Said]:
@@ -101,7 +101,8 @@ def _reverted(tools: Means, names: Names, subjects: Sequence[str], reason: str) 
     return verbs.revert(tools, list(dict.fromkeys(names.service(subject) for subject in subjects)), reason)
 
 
-def _run(act: Callable[[Means, Names], Sequence[Said]], *, as_json: bool) -> None:
+def run(act: Callable[[Means, Names], Sequence[Said]], *, as_json: bool) -> None:
+    """Do what a verb asks, tell what became of it, and end with the gravest exit code."""
     ticker = Ticker(as_json=False, quiet=as_json)
     with stopping() as stop:
         voice = Voice(tell=ticker.tell, say=ticker.say, stop=stop.asked)

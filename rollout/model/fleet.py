@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -124,7 +124,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
-    """An owner stays on legacy."""
+    """An owner stays on legacy until it expires (None: with no end). `blocker`: what has to be solved first."""
 
     service: str
     reason: str
@@ -132,6 +132,24 @@ class Pin:
     created: datetime
     expires: datetime | None = None
     blocker: str | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it has not expired."""
+        return self.expires is None or now < self.expires
+
+    @property
+    def end(self) -> str:
+        """`until 2026-12-24`, in UTC, with the time where that is not far from its beginning; or `with no end`."""
+        if self.expires is None:
+            return "with no end"
+        near = self.expires - self.created < timedelta(days=2)
+        return f"until {self.expires:%Y-%m-%d %H:%M} UTC" if near else f"until {self.expires.date()}"
+
+    @property
+    def told(self) -> str:
+        """`by ann until 2026-12-24: a trade fair (blocker: OPS-12)`."""
+        blocker = f" (blocker: {self.blocker})" if self.blocker else ""
+        return f"by {self.owner} {self.end}: {self.reason}{blocker}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from rollout.operations.means import Means
 from rollout.operations.narrow import Narrowed, NarrowedStanding
 from rollout.operations.settling import settle_if_over
 from rollout.operations.subject import wave_name
-from rollout.store import audit, counters
+from rollout.store import audit, counters, pins
 from rollout.store.controls import Ask
 
 POLL_S = 0.2
@@ -39,7 +39,7 @@ def ask_and_see(means: Means, rows: Sequence[Move], kind: ControlKind, reason: s
     for row in rows:
         by_wave[row.wave].append(row)
     for number, members in by_wave.items():
-        see_to_the_end(means, number, [row.service for row in members], str(kind))
+        see_to_the_end(means, number, [row.service for row in members], value or str(kind))
     return [means.journal.move(row.id) or row for row in rows]
 
 
@@ -96,11 +96,25 @@ def drive_these(
 
 def carry_out(means: Means, queued: Mapping[str, str]) -> None:
     """What was asked of moves that had to end first. What a deploy, stop or remove wants is done by the one who asked."""
-    wanted = {service: act for service, act in queued.items() if act in {"revert", "pin"} and _on_v2(means, service)}
+    with means.database.reading() as session:
+        pinned = pins.holding(session, means.clock.now())
+    wanted = {s: act for s, act in queued.items() if act == "revert" or (act == "pin" and s in pinned)}
     for act in ("revert", "pin"):
-        done = [row for s, a in wanted.items() if a == act and (row := means.progress.last_move(s)) is not None]
+        done = [row for s, a in wanted.items() if a == act and (row := finished_on_v2(means, s)) is not None]
         if done:
             bring_back_finished(means, done, reason=f"{act} was asked while it finished", blocks=act == "revert")
+
+
+def finished_on_v2(means: Means, service: str) -> Move | None:
+    """The newest move of a service whose move to v2 has finished and that runs there; None where it is otherwise."""
+    last = means.progress.last_move(service, RuntimeName.V2)
+    done = last is not None and last.state is State.FINISHED
+    return last if done and RuntimeName.V2 in runs_on(means, service) else None
+
+
+def runs_on(means: Means, service: str) -> Sequence[RuntimeName]:
+    """Where copies of it run."""
+    return [placement.runtime for placement in means.standing.placements(service)]
 
 
 def bring_back_finished(means: Means, done: Sequence[Move], *, reason: str, blocks: bool = True) -> Sequence[Move]:
@@ -128,21 +142,14 @@ def bring_back_finished(means: Means, done: Sequence[Move], *, reason: str, bloc
 
 
 def bring_back(means: Means, service: str, act: str, reason: str) -> Move | None:
-    """The owner wants to `pin`, `deploy`, `stop` or `remove` a service: its live move is brought back or finished first.
+    """The owner wants to `deploy`, `stop` or `remove` a service: its live move is brought back or finished first.
 
-    The move as it then is; None where the service was not moving. For `pin` a finished service is brought back, too.
+    The move as it then is; None where the service was not moving.
     """
     row = means.progress.live_move(service)
     if row is not None:
         (row,) = ask_and_see(means, [row], ControlKind.OWNER, reason, value=act)
-    last = means.progress.last_move(service)
-    if act == "pin" and last is not None and last.state is State.FINISHED and _on_v2(means, service):
-        (row,) = bring_back_finished(means, [last], reason=reason, blocks=False)
     return row
-
-
-def _on_v2(means: Means, service: str) -> bool:
-    return any(p.runtime is RuntimeName.V2 for p in means.standing.placements(service))
 
 
 def _wave(means: Means, number: int) -> tuple[Wave, Policy]:

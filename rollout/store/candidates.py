@@ -70,7 +70,7 @@ def _beside(session: Session, as_of: AsOf, only: list[str] | None) -> _Beside:
         settings=setting.every(session, only),
         default=setting.default(session),
         runs=_runs(session, only),
-        pins={service: pin for service, pin in pins.every(session, only).items() if pins.holds(pin, as_of.now)},
+        pins=pins.holding(session, as_of.now, only),
         blocks={service: block.reason for service, block in blocks.every(session, only).items()},
         moving=_moving(session, only),
     )
@@ -104,7 +104,7 @@ def _candidates(rows: Iterable[Sequence[Any]], beside: _Beside, usual: EngineNam
             has_volume=bool(volume),
             draining_s=drain,
             health_timeout_s=health,
-            pinned=_pinned(pin) if pin else None,
+            pinned=f"pinned {pin.told}" if pin else None,
             blocked=beside.blocks.get(name),
             moving=beside.moving.get(name),
             no_engine=_NO_ENGINE if by_process else None,
@@ -138,9 +138,3 @@ def _moving(session: Session, only: list[str] | None) -> Mapping[str, str]:
 def _told(move: str, state: State) -> str:
     wave = move.partition("/")[0]
     return f"waits in {wave}, which has begun" if state is State.PLANNED else f"{state.replace('_', ' ')} in {wave}"
-
-
-def _pinned(pin: Pin) -> str:
-    until = f"until {pin.expires.date()}" if pin.expires else "with no end"
-    blocker = f" (blocker: {pin.blocker})" if pin.blocker else ""
-    return f"pinned by {pin.owner} {until}: {pin.reason}{blocker}"

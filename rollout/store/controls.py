@@ -58,10 +58,11 @@ class Controls:
             audit.append(session, _line(row, who=ask.actor, why=ask.reason, host=self._host), now)
             return to_control(row)
 
-    def end(self, kind: ControlKind, subject: str, *, by: str, why: str, now: datetime) -> int:
-        """No row of this kind on this subject holds any more; how many did. Idempotent."""
+    def end(self, kind: ControlKind, subject: str, *, by: str, why: str, now: datetime, value: str | None = None) -> int:
+        """No row of this kind (and value) on this subject holds any more; how many did. Idempotent."""
+        query = _open(now).where(ControlRow.kind == kind, ControlRow.subject == subject)
         with self._database.writing() as session:
-            rows = session.exec(_open(now).where(ControlRow.kind == kind, ControlRow.subject == subject)).all()
+            rows = session.exec(query if value is None else query.where(ControlRow.value == value)).all()
             for row in rows:
                 row.ended, row.ended_by = _text(now), by
                 session.add(row)

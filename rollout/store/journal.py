@@ -11,11 +11,11 @@ from rollout.errors import ClashError, CrowdedError, TakenError
 from rollout.executor.crowd import Crowd
 from rollout.executor.fold import from_body
 from rollout.executor.ports import Batch, Control, Write
-from rollout.model.fleet import Footing, Placement, Release, Setting
+from rollout.model.fleet import Footing, Origin, Placement, Release, RuntimeName, Setting
 from rollout.model.lease import Lease
 from rollout.model.move import Move
 from rollout.model.state import State
-from rollout.store import audit, blocks, controls, leases, moves, placements, releases, setting
+from rollout.store import audit, blocks, controls, leases, moves, pins, placements, releases, setting
 from rollout.store.database import Database
 
 TABLE = moves.TABLE
@@ -150,14 +150,19 @@ def _do(session: Session, writes: Sequence[Write]) -> None:
     placements.put(session, [place for effects in all_effects for place in effects.place])
     placements.weigh(session, [weight for effects in all_effects for weight in effects.weigh])
     placements.remove(session, *(place for effects in all_effects for place in effects.unplace))
-    setting.put_many(session, [_choice(write, *write.effects.setting) for write in writes if write.effects.setting])
+    setting.put_many(session, [_choice(session, write, *write.effects.setting) for write in writes if write.effects.setting])
     for write in writes:
         if write.effects.block is not None:
             blocks.put(session, *write.effects.block, who=write.entry.actor, at=write.entry.at)
 
 
-def _choice(write: Write, service: str, chosen: Setting) -> setting.Choice:
-    return setting.Choice(service=service, setting=chosen, who=write.entry.actor, at=write.entry.at, why=write.entry.reason)
+def _choice(session: Session, write: Write, service: str, chosen: Setting) -> setting.Choice:
+    """What the move wants. Where it puts the old value back and the owner has pinned meanwhile, the pin is what counts."""
+    entry = write.entry
+    pin = pins.get(session, service) if chosen.origin is not Origin.ROLLOUT else None
+    if pin is not None and pin.holds(entry.at):
+        chosen = Setting(runtime=RuntimeName.LEGACY, origin=Origin.OWNER)
+    return setting.Choice(service=service, setting=chosen, who=entry.actor, at=entry.at, why=entry.reason)
 
 
 def _line(write: Write) -> audit.Line:

@@ -24,10 +24,15 @@ def every(session: Session, only: Collection[str] | None = None) -> Mapping[str,
     return {row.service: _pin(row) for row in session.exec(query)}
 
 
+def holding(session: Session, now: datetime, only: Collection[str] | None = None) -> dict[str, Pin]:
+    """The pins that have not expired, by service; of these services alone where they are named."""
+    return {service: pin for service, pin in every(session, only).items() if pin.holds(now)}
+
+
 def put(session: Session, pin: Pin, *, who: str, at: datetime) -> bool:
-    """The service has this pin; False where it had one with the same reason, owner and blocker, which then stays."""
+    """The service has this pin; False where it had it already, and it had not expired."""
     before = get(session, pin.service)
-    if before and (before.reason, before.owner, before.blocker) == (pin.reason, pin.owner, pin.blocker) and holds(before, at):
+    if before == pin and pin.holds(at):
         return False
     session.merge(
         PinRow(
@@ -52,11 +57,6 @@ def remove(session: Session, service: str, *, who: str, at: datetime, why: str =
     session.delete(row)
     _record(session, audit.Line(who=who, what="unpin", subject=service, why=why, before=_audited(_pin(row))), at)
     return True
-
-
-def holds(pin: Pin, now: datetime) -> bool:
-    """Whether the pin has not expired."""
-    return pin.expires is None or now < pin.expires
 
 
 def _record(session: Session, line: audit.Line, at: datetime) -> None:

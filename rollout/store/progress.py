@@ -115,11 +115,12 @@ class Progress:
             row = session.exec(select(MoveRow).where(MoveRow.service == service, MoveRow.live == 1)).first()
             return from_body(row.body, _time(row.due)) if row else None
 
-    def last_move(self, service: str) -> Move | None:
-        """The newest move of a service, ended or not."""
+    def last_move(self, service: str, target: RuntimeName | None = None) -> Move | None:
+        """The newest move of a service, ended or not; with `target` the newest that led there."""
         with self._database.reading() as session:
             rows = session.exec(select(MoveRow).where(MoveRow.service == service)).all()
-            return max((from_body(row.body, _time(row.due)) for row in rows), key=lambda row: row.since, default=None)
+            moves = [from_body(row.body, _time(row.due)) for row in rows]
+        return max((move for move in moves if target in {None, move.target}), key=lambda move: move.since, default=None)
 
 
 def to_lease(row: LeaseRow) -> Lease:

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
+from rollout.errors import LockedError
 from rollout.model.fleet import RuntimeName
-from rollout.operations import setting
-from rollout.operations.back import bring_back
-from rollout.operations.setting import Rules
+from rollout.operations.pin import bring_back_pinned
 from rollout.store import moving, placements
 from rollout.store.services import Services
 from rollout.wiring.world import Voice, means
@@ -13,13 +12,10 @@ from rollout.wiring.world import Voice, means
 Say = Callable[[str], None]
 
 
-def see_to_choice(
-    services: Services, service: str, runtime: RuntimeName | None, rules: Rules, *, reason: str, say: Say
-) -> None:
+def see_to_choice(services: Services, service: str, runtime: RuntimeName | None, *, reason: str, say: Say) -> None:
     """Where legacy was just chosen: the move that the service is in the middle of is brought back, not blocked.
 
-    The choice stands afterwards as before. Nothing is done where it does not move: writing the setting launches nothing.
-    What a person should know is said.
+    Nothing is done where it does not move: writing the setting launches nothing. What a person should know is said.
     """
     if runtime is not RuntimeName.LEGACY:
         return
@@ -28,13 +24,13 @@ def see_to_choice(
         on_v2 = any(one.runtime is RuntimeName.V2 for one in placements.of(session, service))
     if move is None:
         if on_v2:
-            say(f"it runs on v2 as before; back to legacy: rollout revert {service}")
+            say(f"it runs on v2 as before; back to legacy: rollout pin {service}")
         return
     with means(voice=Voice(say=say)) as tools:
-        row = bring_back(tools, service, "pin", reason)
-    with services.database.writing() as session:
-        setting.choose(session, service, RuntimeName.LEGACY, rules, reason=reason)
-    if row is not None and row.live:
+        row = bring_back_pinned(tools, [service], reason).get(service)
+    if isinstance(row, LockedError):
+        say(f"{service} is on v2 still, {row.what}; then: rollout pin {service}")
+    elif row is not None and row.live:
         say(f"{service} is {row.state} in {move.partition('/')[0]}: it comes back when that has ended; rollout status")
     elif row is not None:
         say(f"{service} runs on legacy: its move in {move.partition('/')[0]} is {row.state}")

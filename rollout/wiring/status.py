@@ -46,7 +46,7 @@ class Board:
         with self.database.reading() as session:
             blocked = {service: block.reason for service, block in blocks.every(session).items()}
             written_off = setting.written_off(session)
-            pinned = sum(pins.holds(pin, now) for pin in pins.every(session).values())
+            pinned = len(pins.holding(session, now))
         active = Policies(self.database).active()
         around = Around(
             home=str(self.home.path),

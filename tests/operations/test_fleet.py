@@ -17,7 +17,7 @@ from rollout.operations import fleet as operations
 from rollout.operations import setting as choice
 from rollout.operations.fleet_import import import_found
 from rollout.operations.setting import Rules
-from rollout.store import audit, blocks, counters, pins, placements, setting
+from rollout.store import audit, blocks, counters, placements, setting
 from rollout.store.database import Database, connect
 from rollout.store.migrate import upgrade
 from rollout.store.services import Services
@@ -233,7 +233,7 @@ def test_legacy_in_a_manifest_is_a_pin_that_is_not_renewed(fleet: Services) -> N
     assert import_found(fleet, scan, late).changed == {}
     pin = operations.view(fleet, "api").pin
     assert pin is not None
-    assert not pins.holds(pin, late.now)
+    assert not pin.holds(late.now)
 
 
 def test_v2_in_a_manifest_asks_once(fleet: Services) -> None:

@@ -177,15 +177,15 @@ def test_a_block_holds_until_release_or_health_settings_change(services: Service
         assert not blocks.remove(session, "shop/api", who="ann", at=NOW)
 
 
-def test_a_pin_stays_as_it_was_when_it_is_put_again(services: Services, database: Database) -> None:
+def test_a_pin_is_put_once_and_changes_are_told(services: Services, database: Database) -> None:
     services.put([service()], who="ann")
     first = Pin(service="shop/api", reason="x", owner="ann", created=NOW, expires=NOW + timedelta(days=90))
     later = replace(first, created=NOW + timedelta(days=1), expires=NOW + timedelta(days=91))
     with database.writing() as session:
         assert pins.put(session, first, who="ann", at=NOW)
-        assert not pins.put(session, later, who="ann", at=NOW + timedelta(days=1))
-        assert pins.get(session, "shop/api") == first
-        assert pins.put(session, later, who="ann", at=NOW + timedelta(days=90)), "an expired pin is put anew"
+        assert not pins.put(session, first, who="bob", at=NOW + timedelta(days=1))
+        assert pins.put(session, first, who="ann", at=NOW + timedelta(days=90)), "an expired pin is put anew"
+        assert pins.put(session, later, who="ann", at=NOW + timedelta(days=1))
         assert pins.every(session) == {"shop/api": later}
         assert pins.remove(session, "shop/api", who="ann", at=NOW)
         assert not pins.remove(session, "shop/api", who="ann", at=NOW)
