@@ -142,7 +142,7 @@ class Pin:
         """`until 2026-12-24`, in UTC, with the time where that is not far from its beginning; or `with no end`."""
         if self.expires is None:
             return "with no end"
-        near = self.expires - self.created < timedelta(days=2)
+        near = self.expires - self.created < timedelta(days=1)
         return f"until {self.expires:%Y-%m-%d %H:%M} UTC" if near else f"until {self.expires.date()}"
 
     @property
