@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from rollout.model.fleet import RuntimeName, Tier
 from rollout.model.plain import sha256
@@ -65,7 +66,7 @@ def _sorted_out(
 ) -> tuple[dict[Tier, list[Candidate]], list[Exclusion]]:
     eligible: dict[Tier, list[Candidate]] = {}
     excluded = []
-    for candidate in sorted(candidates, key=lambda c: c.id):
+    for candidate in sorted(candidates, key=attrgetter("id")):
         why_not = exclusion(candidate, policy, question)
         if why_not is None:
             eligible.setdefault(candidate.tier, []).append(candidate)

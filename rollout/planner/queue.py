@@ -8,11 +8,13 @@ from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import Protocol
 
 from rollout.model.plan import Candidate
 from rollout.model.policy import Grouping
 
+BY_CUSTOMER = attrgetter("customer", "id")
 Bundle = Sequence[Candidate]
 Fits = Callable[[Bundle], bool]
 
@@ -137,7 +139,7 @@ QUEUES: Mapping[Grouping, Callable[[Iterable[Candidate]], Queue]] = {
 
 def queues(services: Iterable[Candidate], grouping: Grouping) -> list[tuple[str, Queue]]:
     """The queues with the customer of each: of an environment that several share, the first by name."""
-    ordered = sorted(services, key=lambda c: (c.customer, c.id))
+    ordered = sorted(services, key=BY_CUSTOMER)
     if grouping is Grouping.ANY:
         return [(customer, AnyQueue(group)) for customer, group in groupby(ordered, key=lambda c: c.customer)]
     keeper: dict[str, str] = {}

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from rollout.model.plan import Candidate
 from rollout.model.policy import Grouping, Policy, TierPolicy
-from rollout.planner.queue import Bundle, Queue, queues
+from rollout.planner.queue import BY_CUSTOMER, Bundle, Queue, queues
 
 MISSES = 1000
 """How many customers in a row may have nothing that fits, before a wave is taken for full."""
@@ -29,7 +29,7 @@ def cut(services: Iterable[Candidate], tier: TierPolicy, policy: Policy, *, tota
     size = max(1, tier.first.of(total))
     while line.waiting:
         wave = line.wave(size) or line.wave(line.smallest())
-        waves.append(sorted(wave, key=lambda c: (c.customer, c.id)))
+        waves.append(sorted(wave, key=BY_CUSTOMER))
         size = max(1, tier.size.of(total))
     return waves
 
@@ -104,8 +104,9 @@ class _Line:
         queue = self.waiting[customer]
         waves = -(-queue.left // self._limit) if self._limit else 1
         entry = (-max(waves, queue.depth()), -queue.left, customer)
-        self._current[customer] = entry
-        heapq.heappush(self._heap, entry)
+        if self._current.get(customer) != entry:
+            self._current[customer] = entry
+            heapq.heappush(self._heap, entry)
 
     def _pop(self) -> str | None:
         while self._heap:

@@ -11,6 +11,7 @@ from rollout.store import setting
 from rollout.store.policies import active_policy
 from rollout.store.services import Services
 from rollout.wiring import actor
+from rollout.wiring.collection import uncollected
 from rollout.wiring.home import Home, find, find_or_create
 
 
@@ -47,7 +48,8 @@ def choice_is_over() -> bool:
 def _of(home: Home) -> Iterator[Services]:
     database = home.database()
     try:
-        yield Services(database, home.keyed_hash, actor.now)
+        with uncollected():
+            yield Services(database, home.keyed_hash, actor.now)
     finally:
         database.close()
 

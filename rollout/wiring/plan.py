@@ -24,6 +24,7 @@ from rollout.store.plans import Plans, StoredPlan
 from rollout.store.policies import Policies
 from rollout.store.services import Services
 from rollout.wiring import actor
+from rollout.wiring.collection import uncollected
 from rollout.wiring.home import Home, find
 from rollout.wiring.live import default_engine
 
@@ -105,7 +106,8 @@ def opened() -> Iterator[Planning]:
     """The home that is found, open for planning."""
     planning_in = Planning(find())
     try:
-        yield planning_in
+        with uncollected():
+            yield planning_in
     finally:
         planning_in.database.close()
 
