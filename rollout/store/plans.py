@@ -14,12 +14,12 @@ from rollout.model.plain import canonical
 from rollout.model.plan import Plan, pace
 from rollout.planner.seal import numbered
 from rollout.store import audit, counters, plan_parts
-from rollout.store.bulk import insert_rows
+from rollout.store.bulk import insert_rows, tuples
 from rollout.store.controls import is_open
 from rollout.store.database import Database
 from rollout.store.tables import MAIN, ControlRow, CounterRow, PlannedRow, PlanRow, WaveRow
 
-WAVE, CONTROL = MAIN.tables["wave"], MAIN.tables["control"]
+WAVE, SEAT, CONTROL = (MAIN.tables[name] for name in ("wave", "planned", "control"))
 PLANNED, SUPERSEDED, EXPIRED = "planned", "superseded", "expired"
 DIGITS = 9
 """No wave has a number with more."""
@@ -193,7 +193,7 @@ def _insert(session: Session, plan: Plan, *, who: str, now: datetime) -> None:
     connection.execute(insert(MAIN.tables["wave"]), waves)
     plan_parts.put(session, plan)
     seats = ((wave.number, place, move.service) for wave in plan.waves for place, move in enumerate(wave.moves))
-    insert_rows(session, MAIN.tables["planned"], ("wave", "position", "service"), seats)
+    insert_rows(session, SEAT, ("wave", "position", "service"), seats)
     session.merge(CounterRow(name=counters.WAVE, value=plan.waves[-1].number))
 
 
@@ -243,17 +243,14 @@ def _displaced(session: Session, plan: Plan, now: datetime) -> list[Displaced]:
     if not rows:
         return []
     services = {move.service for wave in plan.waves for move in wave.moves}
-    held = [(number, old, detached) for number, old, detached in rows if _holds(session, number, services)]
+    seats = select(SEAT.c.wave, SEAT.c.service).join(WAVE, WAVE.c.number == SEAT.c.wave)
+    taken = {wave for wave, service in tuples(session, seats.where(WAVE.c.state == PLANNED)) if service in services}
+    held = [(number, old, detached) for number, old, detached in rows if number in taken]
     approved = _approved(session, [number for number, _, _ in held], now)
     return [
         Displaced(wave=number, plan=old, told=approved.get(number) or ("left to the scheduler" if detached else ""))
         for number, old, detached in held
     ]
-
-
-def _holds(session: Session, wave: int, services: Collection[str]) -> bool:
-    query = select(col(PlannedRow.service)).where(col(PlannedRow.wave) == wave)
-    return any(service in services for service in session.execute(query).scalars())
 
 
 def _approved(session: Session, waves: Iterable[int], now: datetime) -> dict[int, str]:
