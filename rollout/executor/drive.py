@@ -184,8 +184,9 @@ class Driver:
 
     def _claim(self) -> None:
         now = self._world.clock.now()
-        due = self._world.journal.due(self._wave.number, now, BATCH + len(self._flights), self._flights)
-        rows = [row for row in due if not self._ledger.touched(row.id) and row.service not in self._ledger.lost]
+        ours = self._flights.ids() | self._ledger.ids()
+        due = self._world.journal.due(self._wave.number, now, BATCH + len(ours), ours)
+        rows = [row for row in due if row.service not in self._ledger.lost]
         self._known.meet(rows)
         for row in rows:
             self._advance(self._found(row, now), None)

@@ -169,19 +169,22 @@ def parsed(restores: str) -> Setting:
 
 def state_limit(policy: Policy, state: State) -> float | None:
     """The longest a move may stand in a state, in seconds; None for those that end otherwise."""
-    limits = policy.deadlines
-    return {
-        State.PUBLISHING: limits.publishing_s,
-        State.LAUNCHING: limits.launching_s,
-        State.GAP: limits.launching_s + limits.draining_s,
-        State.PROVING: limits.proving_s,
-        State.SHIFTING: max(limits.step_s, policy.step_s),
-        State.BAKING: limits.step_s + policy.bake_s,
-        State.WARM: policy.keep_warm_s,
-        State.FINISHING: limits.draining_s,
-        State.FALLING_BACK: limits.proving_s + limits.draining_s,
-        State.STUCK: policy.hold_limit_s,
-    }.get(state)
+    limit = LIMITS.get(state)
+    return limit(policy) if limit else None
+
+
+LIMITS: Mapping[State, Callable[[Policy], float]] = {
+    State.PUBLISHING: lambda policy: policy.deadlines.publishing_s,
+    State.LAUNCHING: lambda policy: policy.deadlines.launching_s,
+    State.GAP: lambda policy: policy.deadlines.launching_s + policy.deadlines.draining_s,
+    State.PROVING: lambda policy: policy.deadlines.proving_s,
+    State.SHIFTING: lambda policy: max(policy.deadlines.step_s, policy.step_s),
+    State.BAKING: lambda policy: policy.deadlines.step_s + policy.bake_s,
+    State.WARM: lambda policy: policy.keep_warm_s,
+    State.FINISHING: lambda policy: policy.deadlines.draining_s,
+    State.FALLING_BACK: lambda policy: policy.deadlines.proving_s + policy.deadlines.draining_s,
+    State.STUCK: lambda policy: policy.hold_limit_s,
+}
 
 
 def effect_limit(policy: Policy, row: Move, stored: str) -> float | None:

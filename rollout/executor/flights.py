@@ -91,8 +91,9 @@ class Flights:
     def __len__(self) -> int:
         return len(self._flying)
 
-    def __contains__(self, move: object) -> bool:
-        return move in self._flying
+    def ids(self) -> set[str]:
+        """The moves that fly."""
+        return set(self._flying)
 
     def start(self, row: Move, step: str, job: Callable[[], object], *, at_once: bool = False) -> None:
         """The effect runs; where it is one that ends at once, it has run."""

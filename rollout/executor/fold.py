@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields
-from datetime import datetime
-from operator import attrgetter
+from datetime import UTC, datetime
 from typing import Any
 
 from rollout.errors import BrokenError
@@ -22,26 +21,39 @@ _CODES: Mapping[str, Callable[[Any], Any]] = {
 }
 _CODED = frozenset(_CODES)
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-_ALL = tuple(f.name for f in fields(Move))
-_EVERY = attrgetter(*_ALL)
-_NAMES = tuple(name for name in _ALL if name != "due")
-_VALUES = attrgetter(*_NAMES)
-_USUAL = tuple(MISSING if f.name == "state" else f.default for f in fields(Move) if f.name != "due")
+_NAMES = tuple(f.name for f in fields(Move) if f.name != "due")
+_USUAL = {f.name: f.default for f in fields(Move) if f.name != "state"}
+_BLANK = Move(
+    id="",
+    service="",
+    wave=0,
+    source=RuntimeName.LEGACY,
+    target=RuntimeName.V2,
+    strategy=Strategy.OVERLAP,
+    since=datetime.min.replace(tzinfo=UTC),
+)
+_KNOWN = frozenset(_NAMES)
 CHANGED_BY_EVENTS = frozenset({"state", "end", "counts", "counted_at", "blocks", "queued", "approved"})
 
 
 def to_body(row: Move) -> dict[str, Any]:
-    """The row as plain JSON values: what differs from a new move's, without `due`. A wave has 100,000 of them."""
-    told = zip(_NAMES, _VALUES(row), _USUAL, strict=True)
-    return {name: value if type(value) in _PLAIN else to_plain(value) for name, value, usual in told if value is not usual}
+    """The row as plain JSON values: what differs from a new move's, without `due`."""
+    return {name: value if type(value) in _PLAIN else to_plain(value) for name, value in told(row).items()}
+
+
+def told(row: Move) -> dict[str, Any]:
+    """As `to_body`, with values as the row has them: what encodes them next knows times, enums and tuples."""
+    return {name: value for name, value in row.__dict__.items() if value is not _USUAL.get(name, MISSING) and name != "due"}
 
 
 def from_body(body: Mapping[str, Any], due: datetime | None = None) -> Move:
-    """The inverse of `to_body`."""
-    return Move(**_decoded(body), due=due)
+    """The inverse of `to_body`. BrokenError where it is of another program."""
+    return _BLANK.but({**_decoded(body), "due": due})
 
 
 def _decoded(changes: Mapping[str, Any]) -> dict[str, Any]:
+    if not changes.keys() <= _KNOWN:
+        raise BrokenError(f"the journal has fields that this program does not know: {sorted(changes.keys() - _KNOWN)}")
     decoded = dict(changes)
     for name in _CODED & decoded.keys():
         if decoded[name] is not None:
@@ -67,7 +79,7 @@ def apply(row: Move | None, entry: Entry) -> Move:
     if entry.kind is EntryKind.PLANNED:
         if row is not None:
             raise BrokenError(f"{entry.move} is planned twice in the journal")
-        return changed(from_body(entry.changes), {"seq": 1})
+        return from_body(entry.changes).but({"seq": 1})
     if row is None:
         raise BrokenError(f"the journal of {entry.move} has no beginning")
     changes = _decoded(entry.changes)
@@ -75,12 +87,7 @@ def apply(row: Move | None, entry: Entry) -> Move:
         raise BrokenError(f"{entry.move}: entry {row.seq + 1} changes the state without an event")
     if entry.event is not None:
         changes |= _through_table(row, entry, entry.event)
-    return changed(row, {**changes, "due": None, "seq": row.seq + 1})
-
-
-def changed(row: Move, changes: Mapping[str, Any]) -> Move:
-    """The row with these fields. `dataclasses.replace` takes three times as long, and rows are what a driver makes most of."""
-    return Move(**{**dict(zip(_ALL, _EVERY(row), strict=True)), **changes})
+    return row.but({**changes, "due": None, "seq": row.seq + 1})
 
 
 def _through_table(row: Move, entry: Entry, event: Event) -> dict[str, Any]:

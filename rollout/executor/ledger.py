@@ -74,6 +74,10 @@ class Ledger:
         """The row as the coming commit makes it; None where it does not change it."""
         return self._rows.get(move)
 
+    def ids(self) -> set[str]:
+        """The moves that the coming commit changes, or that are put off."""
+        return {*self._rows, *self._later}
+
     def touched(self, move: str) -> bool:
         """The coming commit changes this row, or has decided when to look at it again."""
         return move in self._rows or move in self._later

@@ -13,7 +13,7 @@ from sqlmodel import Session, col
 
 from rollout.errors import BrokenError
 from rollout.store.bulk import insert_rows
-from rollout.store.encoded import encode
+from rollout.store.encoded import NOTHING, encode
 from rollout.store.tables import MAIN, AuditRow
 
 TABLE = MAIN.tables["audit"]
@@ -71,9 +71,13 @@ def verify(session: Session) -> int:
 
 def _chained(lines: Iterable[Line], previous: str, at: str) -> Iterator[tuple[str, ...]]:
     for line in lines:
-        hashed = (previous, at, line.who, line.what, line.subject, line.why, encode(line.before), encode(line.after))
+        hashed = (previous, at, line.who, line.what, line.subject, line.why, _text(line.before), _text(line.after))
         previous = _hash(hashed)
         yield (*hashed, previous)
+
+
+def _text(value: Mapping[str, object]) -> str:
+    return encode(value) if value else NOTHING
 
 
 def _hash(hashed: Iterable[str]) -> str:

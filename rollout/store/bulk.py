@@ -3,7 +3,6 @@
 Values stand as the database takes them: those of JSON columns are text already.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -16,8 +15,6 @@ from sqlmodel import Session
 
 CHUNK = 10_000
 Row = Mapping[str, Any]
-_EMPTY = "{}"
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def insert_rows(
@@ -56,11 +53,6 @@ def run(session: Session, statement: Executable, rows: Sequence[Row]) -> int:
     connection = session.connection()
     text, ordered = _compiled(statement, connection.dialect, tuple(rows[0]))
     return connection.exec_driver_sql(text, [ordered(row) for row in rows]).rowcount
-
-
-def plain_text(value: Mapping[str, Any]) -> str:
-    """JSON text of a plain value."""
-    return _encode(value) if value else _EMPTY
 
 
 @lru_cache(maxsize=256)

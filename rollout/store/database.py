@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlmodel import Session
@@ -32,6 +33,7 @@ def connect(path: Path) -> Engine:
         f"sqlite:///{path}",
         connect_args={"timeout": BUSY_S, "check_same_thread": False},
         json_serializer=serialize,
+        json_deserializer=orjson.loads,
     )
 
     @event.listens_for(engine, "connect")

@@ -13,6 +13,10 @@ class Encoded(str):
     __slots__ = ()
 
 
+NOTHING = Encoded("{}")
+"""An empty object."""
+
+
 def encode(value: object) -> Encoded:
     """The canonical JSON text of a plain value: sorted keys, no blanks."""
     return Encoded(encoded(value).decode())

@@ -10,12 +10,13 @@ from sqlmodel import Session
 
 from rollout.errors import TakenError
 from rollout.executor.crowd import NOBODY, Crowd
-from rollout.executor.fold import from_body, to_body
+from rollout.executor.fold import from_body, told
 from rollout.executor.memory import first_due
 from rollout.executor.ports import Write
 from rollout.model.move import Entry, Move
 from rollout.model.state import IN_FLIGHT
 from rollout.store import bulk
+from rollout.store.encoded import NOTHING, encode
 from rollout.store.tables import BUSY, MAIN
 
 TABLE = MAIN.tables["move"]
@@ -46,8 +47,8 @@ def append(session: Session, entries: Sequence[Entry]) -> int:
             "event": None if entry.event is None else entry.event.value,
             "actor": entry.actor,
             "reason": entry.reason,
-            "evidence": bulk.plain_text(entry.evidence),
-            "changes": bulk.plain_text(entry.changes),
+            "evidence": encode(entry.evidence) if entry.evidence else NOTHING,
+            "changes": encode(entry.changes) if entry.changes else NOTHING,
             "lease": entry.lease,
         }
         for place, entry in enumerate(entries)
@@ -129,7 +130,7 @@ def _state(row: Move, seq: int, at: datetime) -> dict[str, Any]:
         "due": text(due) if due else None,
         "seq": seq,
         "entries": row.seq,
-        "body": bulk.plain_text(to_body(row)),
+        "body": encode(told(row)),
     }
 
 
