@@ -23,6 +23,8 @@ class Tally:
 
     def change(self, before: Move, after: Move) -> None:
         """A row has become another."""
+        if before.state is after.state and before.counts == after.counts:
+            return
         self._add(before, -1)
         self._add(after, 1)
 

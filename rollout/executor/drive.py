@@ -55,12 +55,14 @@ class Driver:
         self._known = Known(world)
         self._scribe = Scribe(policy=world.policy, lease=lease.number, user=lease.holder.user, setting=self._known.setting)
         self._looked: datetime | None = None
-        rows = enrol_wave(world.journal, lease, wave, policy=world.policy, now=world.clock.now())
+        self._now = world.clock.now()
+        rows = enrol_wave(world.journal, lease, wave, policy=world.policy, now=self._now)
         self._ledger.count(rows)
         self._orders = self._read()
 
     def tick(self) -> None:
-        """One turn: hear, obey, take in what has come back, decide what is due, begin, save, act, rest."""
+        """One turn: hear, obey, take in what has come back, decide what is due, begin, save, act, rest. All at one time."""
+        self._now = self._world.clock.now()
         self._beat()
         around = self._time_to_look_around()
         if around:
@@ -105,20 +107,20 @@ class Driver:
     # hearing
 
     def _beat(self) -> None:
-        now = self._world.clock.now()
+        now = self._now
         if (now - self._lease.heartbeat).total_seconds() >= self._lease.beats_s:
             lease = self._lease
             self._lease = patient(lambda: self._world.leases.renew(lease), lease, now)
 
     def _time_to_look_around(self) -> bool:
-        now = self._world.clock.now()
+        now = self._now
         due = self._looked is None or (now - self._looked).total_seconds() >= self._world.tick_s or not self._flights
         if due:
             self._looked = now
         return due
 
     def _read(self) -> Orders:
-        now = self._world.clock.now()
+        now = self._now
         controls = self._world.standing.controls(self._wave.number)
         closed = self._world.closed(now, 0.0) or ""
         return read(controls, wave=self._wave, policy=self._world.policy, tally=self._ledger.tally, closed=closed)
@@ -141,7 +143,7 @@ class Driver:
 
     def _obey_for(self, row: Move, verb: Control) -> None:
         row = self._flights.row(row.id) or self._ledger.row(row.id) or row
-        now = self._world.clock.now()
+        now = self._now
         unhealthy = needs_healthy_target(row, verb) and not self._target_is_healthy(row)
         if unhealthy or not changes_something(row, verb):
             after = self._ledger.write(row, self._scribe.note(row, answer(row, verb), verb.actor, now))
@@ -157,7 +159,7 @@ class Driver:
     # taking in, claiming, beginning
 
     def _take_in(self) -> None:
-        silent = self._flights.unanswered(self._world.clock.now(), self._world.gate_s)
+        silent = self._flights.unanswered(self._now, self._world.gate_s)
         for row in [*self._flights.overdue(self._is_overdue), *silent]:
             self._advance(row, None)
         landed = self._flights.landed()
@@ -166,11 +168,11 @@ class Driver:
             self._settle(row, landing)
 
     def _is_overdue(self, row: Move) -> bool:
-        case = Case(rules=self._orders.rules, row=row, seen=None, now=self._world.clock.now() - timedelta(seconds=GRACE_S))
+        case = Case(rules=self._orders.rules, row=row, seen=None, now=self._now - timedelta(seconds=GRACE_S))
         return case.late() and cell(row.path, row.state, Event.FAILED).to is not None
 
     def _settle(self, row: Move, landing: Landing | None) -> None:
-        now = self._world.clock.now()
+        now = self._now
         if isinstance(landing, Done):
             row = self._ledger.write(row, self._scribe.outcome(self._task(row), landing.step, now))
         elif isinstance(landing, Failed):
@@ -183,7 +185,7 @@ class Driver:
         return self._advance(row, landing if isinstance(landing, Seen) else None)
 
     def _claim(self) -> None:
-        now = self._world.clock.now()
+        now = self._now
         ours = self._flights.ids() | self._ledger.ids()
         due = self._world.journal.due(self._wave.number, now, BATCH + len(ours), ours)
         rows = [row for row in due if row.service not in self._ledger.lost]
@@ -218,10 +220,10 @@ class Driver:
         if self._ledger.touched(row.id) or row.service in self._ledger.lost:
             return False
         paused = row.service in self._orders.rules.paused_services
-        return row.path.back or not (paused or self._world.closed(self._world.clock.now(), row.expected_s))
+        return row.path.back or not (paused or self._world.closed(self._now, row.expected_s))
 
     def _begin_these(self, rows: Sequence[Move], beside: Crowd | None) -> None:
-        now = self._world.clock.now()
+        now = self._now
         stale = self._world.stale(rows)
         self._known.meet(rows)
         for row in rows:
@@ -240,7 +242,7 @@ class Driver:
     def _advance(self, row: Move, seen: Seen | None) -> None:
         """Decide until the move waits, has ended, or an effect is to run."""
         while row.live and not self._world.stop_requested():
-            now = self._world.clock.now()
+            now = self._now
             action = decide(self._orders.rules, row, seen, now)
             if isinstance(action, Fire):
                 row, seen = self._ledger.write(row, self._scribe.event(row, action, now)), None
@@ -256,17 +258,17 @@ class Driver:
         if isinstance(action, Look):
             return self._ledger.start(row, None)
         if row.doing != action.step:
-            row = self._ledger.write(row, self._scribe.intent(row, action, self._world.clock.now()))
+            row = self._ledger.write(row, self._scribe.intent(row, action, self._now))
         return self._ledger.start(row, action.step)
 
     def _wait(self, row: Move, wait: Wait) -> None:
-        note = self._scribe.hold(row, wait, self._world.clock.now())
+        note = self._scribe.hold(row, wait, self._now)
         if note is not None:
             row = self._ledger.write(row, note)
         self._ledger.later(row, wait.until)
 
     def _start(self, row: Move, step: str | None) -> None:
-        world, now = self._world, self._world.clock.now()
+        world, now = self._world, self._now
         release, at_once = self._known.release(row), world.at_once(row.service)
         if step is None:
             final = Case(rules=self._orders.rules, row=row, seen=None, now=now).late()

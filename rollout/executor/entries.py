@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 from rollout.executor.actions import Case, Do, Fire, Rules, Wait
 from rollout.executor.fold import apply, following
-from rollout.executor.ports import Effects, Write
+from rollout.executor.ports import NONE, Effects, Write
 from rollout.executor.steps import Task, after
 from rollout.model.fleet import Origin, RuntimeName, Setting
 from rollout.model.move import Entry, EntryKind, Move
+from rollout.model.plain import iso
 from rollout.model.policy import Policy
 from rollout.model.state import FINAL, Event, Path, State
 
@@ -49,8 +50,8 @@ class Scribe:
             changes["deadline"] = (row.deadline + timedelta(seconds=held)).isoformat() if row.deadline else None
         if stored.startswith("shift:"):
             seconds = state_limit(self.policy, row.state) or 0.0
-            changes |= {"since": now.isoformat(), "deadline": (now + timedelta(seconds=seconds)).isoformat()}
-        return replace(self._write(row, EntryKind.OUTCOME, now, step=stored, changes=changes), effects=effects)
+            changes |= {"since": iso(now), "deadline": (now + timedelta(seconds=seconds)).isoformat()}
+        return self._write(row, EntryKind.OUTCOME, now, step=stored, changes=changes, effects=effects)
 
     def event(self, row: Move, fire: Fire, now: datetime, *, actor: str = "", queued: str = "", step: str | None = None) -> Write:
         """An event of the table, and what follows from it. `step`: the effect whose failure it is."""
@@ -67,9 +68,11 @@ class Scribe:
         write = self._write(
             row, kind, now, step=step, event=fire.event, actor=actor, reason=fire.reason, evidence=fire.evidence, changes=changes
         )
+        blocks = _blocks(row, write.row)
+        if setting is None and not blocks:
+            return write
         effects = Effects(
-            setting=(row.service, setting[0]) if setting else None,
-            block=(row.service, write.row.reason) if _blocks(row, write.row) else None,
+            setting=(row.service, setting[0]) if setting else None, block=(row.service, write.row.reason) if blocks else None
         )
         return replace(write, effects=effects)
 
@@ -77,7 +80,7 @@ class Scribe:
         """The clock of the move stands while `wait.hold` forbids its step; None where nothing changes."""
         text, remark = wait.hold, wait.remark
         if text and row.held_since is None:
-            changes: dict[str, object] = {"held_since": now.isoformat(), "waits_for": text}
+            changes: dict[str, object] = {"held_since": iso(now), "waits_for": text}
         elif text:
             changes = {"waits_for": text}
         else:
@@ -119,6 +122,7 @@ class Scribe:
         reason: str = "",
         evidence: Mapping[str, object] | None = None,
         changes: Mapping[str, object] | None = None,
+        effects: Effects = NONE,
     ) -> Write:
         entry = Entry(
             move=row.id,
@@ -132,20 +136,17 @@ class Scribe:
             changes=changes or {},
             lease=self.lease,
         )
-        return Write(entry=entry, row=apply(row, entry))
+        return Write(entry=entry, row=apply(row, entry), effects=effects)
 
     def _entered(self, row: Move, state: State, now: datetime) -> dict[str, object]:
         seconds = state_limit(self.policy, state)
+        fresh = {"held_s": 0.0, "held_since": None, "waits_for": "", "doing": None, "step": _next_step(row, state)}
         return {
             "state": state.value,
-            "since": now.isoformat(),
-            "mark": now.isoformat(),
-            "deadline": None if seconds is None else (now + timedelta(seconds=seconds)).isoformat(),
-            "held_s": 0.0,
-            "held_since": None,
-            "waits_for": "",
-            "doing": None,
-            "step": _next_step(row, state),
+            "since": iso(now),
+            "mark": iso(now),
+            "deadline": None if seconds is None else iso(now + timedelta(seconds=seconds)),
+            **{name: value for name, value in fresh.items() if getattr(row, name) != value},
         }
 
     def _setting(self, row: Move, state: State) -> tuple[Setting, str] | None:

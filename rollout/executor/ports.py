@@ -199,13 +199,16 @@ class Effects:
     block: tuple[str, str] | None = None
 
 
+NONE = Effects()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
     """One entry, the row that it leads to, and its effects. `row.seq` is one more than that of the row before."""
 
     entry: Entry
     row: Move
-    effects: Effects = field(default_factory=Effects)
+    effects: Effects = NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,10 +234,7 @@ class Journal(Protocol):
         """Rows in `planned` whose position is greater than `after`, by position."""
 
     def due(self, wave: int, now: datetime, limit: int, besides: Container[str] = ()) -> Sequence[Move]:
-        """The first `limit` rows that have begun, are not final, and whose time has come, oldest first.
-
-        Of these, rows whose id is in `besides` are left out: their driver has them in hand.
-        """
+        """The first `limit` rows in their midst whose time has come, oldest first, without those that the driver has in hand."""
 
     def next_due(self, wave: int, after: datetime) -> datetime | None:
         """The next time later than `after` at which a row is due; None when none waits for a time."""

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from rollout.executor.ports import Effects, Order
+from rollout.executor.ports import NONE, Effects, Order
 from rollout.executor.world import World
 from rollout.model.fleet import Placement, Release, RuntimeName
 from rollout.model.move import Move
+from rollout.model.plain import iso
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +135,7 @@ def after(stored: str, task: Task, now: datetime) -> tuple[dict[str, object], Ef
     """What is true once the effect has ended well: changes of the row, and what the store notes of placements."""
     key, undo = split(stored)
     row = task.row
-    changes: dict[str, object] = {"doing": None, "mark": now.isoformat()}
+    changes: dict[str, object] = {"doing": None, "mark": iso(now)}
     if undo:
         name = stored.removeprefix("undo:")
         left = [s for s in row.begun if s != name and not (key == "shift" and s.startswith("shift:"))]
@@ -158,7 +159,7 @@ def _noted(key: str, task: Task, now: datetime, *, undo: bool) -> Effects:
         return Effects(place=(_placement(task.source_again, 100, now),))
     if key in {"gap", "finish"}:
         return Effects(unplace=((service, source),))
-    return Effects()
+    return NONE
 
 
 def _placement(order: Order, weight: int, now: datetime) -> Placement:

@@ -32,6 +32,12 @@ def to_plain(value: object) -> Any:
     return value
 
 
+@lru_cache(maxsize=64)
+def iso(at: datetime) -> str:
+    """The time as text; found once for the many values that a tick stamps with the same one."""
+    return at.isoformat()
+
+
 def from_plain(kind: type[T], value: Any) -> T:
     """The inverse of `to_plain` for dataclass `kind`. TypeError or ValueError name what does not fit."""
     result: T = _builder(cast(Any, kind))(value)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
@@ -107,6 +108,7 @@ def by_ids(session: Session, ids: Sequence[str]) -> list[Move]:
     return [found[id] for id in ids]
 
 
+@lru_cache(maxsize=64)
 def text(at: datetime) -> str:
     """The time as the store has it."""
     return at.isoformat(timespec="microseconds")

@@ -17,6 +17,7 @@ class MemoryEngine:
 
     def __init__(self, clock: Clock) -> None:
         self._known: set[str] = set()
+        self.at_once: set[str] = set()
         self.host = MemoryHost(clock=clock)
         health, traffic = MemoryHealth(self.host), MemoryTraffic(self.host)
         self.parts = Parts(
@@ -35,10 +36,8 @@ class MemoryEngine:
             if release is not None:
                 self.host.adopt(release, placement)
                 self.host.faults.update(faults(release))
-
-    def hangs(self, service: str) -> bool:
-        """A launch of the service is to hang."""
-        return any(self.host.fault(service, runtime).hangs for runtime in RuntimeName)
+        if not any(self.host.fault(service, runtime).hangs for runtime in RuntimeName):
+            self.at_once.add(service)
 
 
 def faults(release: Release) -> dict[tuple[str, RuntimeName], Fault]:

@@ -137,8 +137,7 @@ class PartsOfHome:
 
     def at_once(self, service: str) -> bool:
         """Effects in memory end at once, unless they are told to hang."""
-        with self._lock:
-            return self._engine(service) is EngineName.MEMORY and not self._memory.hangs(service)
+        return service in self._memory.at_once
 
     def __call__(self, service: str) -> Parts:
         """The parts for this service. UsageError for an engine that is not here."""
