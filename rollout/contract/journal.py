@@ -95,9 +95,9 @@ class JournalContract:
     def test_planned_rows_come_by_position(self, rig: Rig, lease: Lease) -> None:
         """In pages."""
         enrol(rig.journal, lease, [row(rig, WEB, position=1), row(rig, API, position=0)])
-        assert [r.service for r in rig.journal.planned(3, -1, 10)] == [API, WEB]
-        assert [r.service for r in rig.journal.planned(3, -1, 1)] == [API]
-        assert [r.service for r in rig.journal.planned(3, 0, 10)] == [WEB]
+        assert [r.service for r in rig.journal.moves(3, {State.PLANNED}, limit=10)] == [API, WEB]
+        assert [r.service for r in rig.journal.moves(3, {State.PLANNED}, limit=1)] == [API]
+        assert [r.service for r in rig.journal.moves(3, {State.PLANNED}, after=0)] == [WEB]
         assert rig.journal.due(3, rig.clock.now(), 10) == []
 
     def test_rows_are_due_at_once_or_when_they_were_put_off_to(self, rig: Rig, lease: Lease) -> None:

@@ -8,7 +8,7 @@ from rollout.errors import BrokenError
 from rollout.executor.actions import Case, Do, Fire, Look, Remind, Seen, Wait
 from rollout.executor.crowd import NOBODY, Crowd
 from rollout.executor.decide import decide
-from rollout.executor.enrol import enrol_wave
+from rollout.executor.enrol import each, enrol_wave
 from rollout.executor.entries import Scribe
 from rollout.executor.flights import Done, Failed, Flights, Hindered, Landing, Lost, look, run, target_is_healthy
 from rollout.executor.known import Known, may_choose
@@ -22,7 +22,7 @@ from rollout.executor.world import World
 from rollout.model.lease import Lease
 from rollout.model.move import Move
 from rollout.model.plan import Wave
-from rollout.model.state import Event, State, cell
+from rollout.model.state import FINAL, Event, State, cell
 
 BATCH = 500
 RETRY_S = 2.0
@@ -56,8 +56,8 @@ class Driver:
         self._scribe = Scribe(policy=world.policy, lease=lease.number, user=lease.holder.user, setting=self._known.setting)
         self._looked: datetime | None = None
         self._now = world.clock.now()
-        rows = enrol_wave(world.journal, lease, wave, policy=world.policy, now=self._now)
-        self._ledger.count(rows)
+        enrol_wave(world.journal, lease, wave, policy=world.policy, now=self._now)
+        self._ledger.count()
         self._orders = self._read()
 
     def tick(self) -> None:
@@ -91,8 +91,7 @@ class Driver:
 
     def result(self) -> WaveResult:
         """Where the moves stand in the journal."""
-        rows = self._world.journal.moves(self._wave.number)
-        counts = Counter(row.state for row in rows)
+        counts = Counter(self._world.journal.counts(self._wave.number))
         stopped = self._read().rules.stopped
         return WaveResult(
             counts=counts,
@@ -101,7 +100,7 @@ class Driver:
             interrupted=self._world.stop_requested(),
             waiting=(stopped,) if stopped and counts[State.PLANNED] else (),
             lost=self._ledger.lost,
-            queued={row.service: row.queued for row in rows if row.queued and not row.live},
+            queued={row.service: row.queued for row in each(self._world.journal, self._wave.number, FINAL) if row.queued},
         )
 
     # hearing
@@ -207,7 +206,7 @@ class Driver:
         after = -1
         beside = None if back else self._world.journal.beside(self._wave.number)
         while self._ledger.tally.in_flight() + (beside or NOBODY).total < self._orders.limits.total:
-            page = self._world.journal.planned(self._wave.number, after, BATCH)
+            page = self._world.journal.moves(self._wave.number, {State.PLANNED}, after=after, limit=BATCH)
             rows = [row for row in page if self._may_begin(row)]
             while fitting := self._ledger.tally.fitting(rows, self._orders.limits, beside or NOBODY):
                 self._begin_these(fitting, beside)

@@ -1,6 +1,6 @@
 """Rows of moves before they begin."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from rollout.model.policy import Policy
 from rollout.model.state import State
 
 GROUP = 500
+PAGE = 2000
 
 
 def planned_row(wave: Wave, position: int, planned: PlannedMove, *, policy: Policy, now: datetime) -> Move:
@@ -53,15 +54,21 @@ def back_row(done: Move, *, number: int, position: int, now: datetime, reason: s
     )
 
 
-def enrol_wave(journal: Journal, lease: Lease, wave: Wave, *, policy: Policy, now: datetime) -> Sequence[Move]:
-    """The rows of a wave, every planned move among them: those without a row are enrolled first."""
-    rows = journal.moves(wave.number)
-    if len(rows) >= len(wave.moves):
-        return rows
-    known = {row.id for row in rows}
+def enrol_wave(journal: Journal, lease: Lease, wave: Wave, *, policy: Policy, now: datetime) -> None:
+    """Every planned move of the wave has its row."""
+    if sum(journal.counts(wave.number).values()) >= len(wave.moves):
+        return
+    known = {row.id for row in each(journal, wave.number)}
     planned = (planned_row(wave, n, move, policy=policy, now=now) for n, move in enumerate(wave.moves))
     enrol(journal, lease, (row for row in planned if row.id not in known))
-    return journal.moves(wave.number)
+
+
+def each(journal: Journal, wave: int, states: Iterable[State] | None = None) -> Iterator[Move]:
+    """All rows of a wave, read in pages."""
+    after = -1
+    while page := journal.moves(wave, states, after=after, limit=PAGE):
+        yield from page
+        after = page[-1].position
 
 
 def enrol(journal: Journal, lease: Lease, rows: Iterable[Move]) -> None:

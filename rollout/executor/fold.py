@@ -19,7 +19,6 @@ _CODES: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("source", "target"), {str(name): name for name in RuntimeName}.__getitem__),
     "strategy": Strategy,
 }
-_CODED = frozenset(_CODES)
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _NAMES = tuple(f.name for f in fields(Move) if f.name != "due")
 _USUAL = {f.name: f.default for f in fields(Move) if f.name != "state"}
@@ -52,12 +51,12 @@ def from_body(body: Mapping[str, Any], due: datetime | None = None) -> Move:
 
 
 def _decoded(changes: Mapping[str, Any]) -> dict[str, Any]:
-    if not changes.keys() <= _KNOWN:
-        raise BrokenError(f"the journal has fields that this program does not know: {sorted(changes.keys() - _KNOWN)}")
     decoded = dict(changes)
-    for name in _CODED & decoded.keys():
-        if decoded[name] is not None:
-            decoded[name] = _CODES[name](decoded[name])
+    for name, value in changes.items():
+        if name not in _KNOWN:
+            raise BrokenError(f"the journal has a field that this program does not know: {name}")
+        if value is not None and name in _CODES:
+            decoded[name] = _CODES[name](value)
     return decoded
 
 

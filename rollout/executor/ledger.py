@@ -1,16 +1,20 @@
 """What a tick is about to make durable, all in one commit: entries, verbs obeyed, and when rows are to be looked at again."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from rollout.errors import CrowdedError, RolloutError, TakenError
 from rollout.executor.budget import Tally
 from rollout.executor.crowd import Crowd
+from rollout.executor.enrol import each
 from rollout.executor.ports import Batch, Write
 from rollout.executor.world import World
 from rollout.model.lease import Lease
 from rollout.model.move import Move
+from rollout.model.state import State
+
+BEGUN = frozenset(State) - {State.PLANNED}
 
 
 @dataclass(slots=True)
@@ -37,11 +41,15 @@ class Ledger:
     _begun: set[str] = field(default_factory=set)
     _beside: Crowd | None = None
 
-    def count(self, read: Sequence[Move] | None = None) -> None:
-        """The tally is that of the journal (as just read) and of what is about to be written, without services that are lost."""
-        found = self.world.journal.moves(self.wave) if read is None else read
-        rows = {row.id: row for row in found} | self._rows
-        self.tally = Tally(row for row in rows.values() if row.service not in self.lost)
+    def count(self) -> None:
+        """The tally is that of the journal and of what is about to be written, without services that are lost."""
+        journal = self.world.journal
+        if self.lost or self._rows:
+            rows = {row.id: row for row in each(journal, self.wave)} | self._rows
+            self.tally = Tally(row for row in rows.values() if row.service not in self.lost)
+        else:
+            self.tally = Tally(each(journal, self.wave, BEGUN))
+            self.tally.states[State.PLANNED] = journal.counts(self.wave).get(State.PLANNED, 0)
 
     def write(self, before: Move, write: Write) -> Move:
         """The entry is in the next commit; the row it leads to."""

@@ -1,5 +1,6 @@
 """The engine's ports in memory: shipped, for `--dry-run`, the simulator and tests. One contract suite holds for all."""
 
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -109,15 +110,17 @@ class MemoryJournal:
         self.settings: dict[str, Setting] = {}
         self.releases: dict[str, list[Release]] = {}
 
-    def moves(self, wave: int, states: Iterable[State] | None = None) -> Sequence[Move]:
+    def moves(
+        self, wave: int, states: Iterable[State] | None = None, *, after: int = -1, limit: int | None = None
+    ) -> Sequence[Move]:
         """The rows of a wave, by position."""
-        wanted = None if states is None else frozenset(states)
-        found = [r for r in self.rows.values() if r.wave == wave and (wanted is None or r.state in wanted)]
-        return sorted(found, key=lambda r: r.position)
+        wanted = frozenset(State if states is None else states)
+        found = [r for r in self.rows.values() if r.wave == wave and r.state in wanted and r.position > after]
+        return sorted(found, key=lambda r: r.position)[:limit]
 
-    def planned(self, wave: int, after: int, limit: int) -> Sequence[Move]:
-        """Planned rows after a position."""
-        return [r for r in self.moves(wave, {State.PLANNED}) if r.position > after][:limit]
+    def counts(self, wave: int) -> Mapping[State, int]:
+        """How many rows of the wave stand in each state."""
+        return Counter(row.state for row in self.rows.values() if row.wave == wave)
 
     def due(self, wave: int, now: datetime, limit: int, besides: Container[str] = ()) -> Sequence[Move]:
         """Rows whose time has come, oldest first."""

@@ -227,11 +227,13 @@ class Batch:
 class Journal(Protocol):
     """The store as the engine writes it. Every commit checks its lease in the same transaction (the fence)."""
 
-    def moves(self, wave: int, states: Iterable[State] | None = None) -> Sequence[Move]:
-        """The current rows of a wave, by position."""
+    def moves(
+        self, wave: int, states: Iterable[State] | None = None, *, after: int = -1, limit: int | None = None
+    ) -> Sequence[Move]:
+        """The current rows of a wave whose position is greater than `after`, by position; at most `limit`."""
 
-    def planned(self, wave: int, after: int, limit: int) -> Sequence[Move]:
-        """Rows in `planned` whose position is greater than `after`, by position."""
+    def counts(self, wave: int) -> Mapping[State, int]:
+        """How many rows of the wave stand in each state."""
 
     def due(self, wave: int, now: datetime, limit: int, besides: Container[str] = ()) -> Sequence[Move]:
         """The first `limit` rows in their midst whose time has come, oldest first, without those that the driver has in hand."""

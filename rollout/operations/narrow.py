@@ -1,5 +1,6 @@
 """A journal that shows a driver only some services of a wave: a verb without a live driver drives these and no other."""
 
+from collections import Counter
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -21,14 +22,15 @@ class Narrowed:
         self._journal = journal
         self._services = frozenset(services)
 
-    def moves(self, wave: int, states: Iterable[State] | None = None) -> Sequence[Move]:
+    def moves(
+        self, wave: int, states: Iterable[State] | None = None, *, after: int = -1, limit: int | None = None
+    ) -> Sequence[Move]:
         """The current rows of these services."""
-        return self._mine(self._journal.moves(wave, states))
+        return self._mine(self._journal.moves(wave, states, after=after))[:limit]
 
-    def planned(self, wave: int, after: int, limit: int) -> Sequence[Move]:
-        """Planned rows of these services after a position."""
-        found = [row for row in self.moves(wave, {State.PLANNED}) if row.position > after]
-        return found[:limit]
+    def counts(self, wave: int) -> Mapping[State, int]:
+        """How many of these services' rows stand in each state."""
+        return Counter(row.state for row in self.moves(wave))
 
     def due(self, wave: int, now: datetime, limit: int, besides: Container[str] = ()) -> Sequence[Move]:
         """Due rows of these services, also where many others are due before them."""

@@ -28,17 +28,21 @@ class StoreJournal:
         self._database = database
         self._now = now
 
-    def moves(self, wave: int, states: Iterable[State] | None = None) -> Sequence[Move]:
+    def moves(
+        self, wave: int, states: Iterable[State] | None = None, *, after: int = -1, limit: int | None = None
+    ) -> Sequence[Move]:
         """The rows of a wave, by position."""
-        query = select(TABLE.c.body, TABLE.c.due).where(TABLE.c.wave == wave).order_by(TABLE.c.position)
+        here = (TABLE.c.wave == wave) & (TABLE.c.position > after)
+        query = select(TABLE.c.body, TABLE.c.due).where(here).order_by(TABLE.c.position).limit(limit)
         if states is not None:
             query = query.where(TABLE.c.state.in_([state.value for state in states]))
         return self._rows(query)
 
-    def planned(self, wave: int, after: int, limit: int) -> Sequence[Move]:
-        """Planned rows after a position."""
-        here = (TABLE.c.wave == wave) & (TABLE.c.state == State.PLANNED.value) & (TABLE.c.position > after)
-        return self._rows(select(TABLE.c.body, TABLE.c.due).where(here).order_by(TABLE.c.position).limit(limit))
+    def counts(self, wave: int) -> Mapping[State, int]:
+        """How many rows of the wave stand in each state."""
+        query = select(TABLE.c.state, func.count()).where(TABLE.c.wave == wave).group_by(TABLE.c.state)
+        with self._database.reading() as session:
+            return {State(state): count for state, count in session.execute(query)}
 
     def due(self, wave: int, now: datetime, limit: int, besides: Container[str] = ()) -> Sequence[Move]:
         """Rows whose time has come, oldest first."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import MetaData, bindparam, delete, insert, select
+from sqlalchemy import Executable, MetaData, bindparam, delete, insert, select
 from sqlmodel import Field, Session, SQLModel, col
 
 from rollout.errors import UsageError
@@ -46,6 +46,7 @@ class SettingRow(SQLModel, table=True):
 
 _TABLE = SETTING.tables["setting"]
 _ADD = insert(_TABLE)
+_SETTINGS = {(str(r), str(o)): Setting(runtime=r, origin=o) for r in RuntimeName for o in Origin}
 _DROP = delete(_TABLE).where(_TABLE.c.service == bindparam("of"))
 
 
@@ -81,11 +82,8 @@ def every(session: Session, only: Sequence[str] | None = None) -> Mapping[str, S
     """The settings that have a row, by service (of these alone where they are named); of others `default(session)` holds."""
     if written_off(session):
         return {}
-    if only is not None:
-        return _known(session, only)
-    known = {(str(r), str(o)): Setting(runtime=r, origin=o) for r in RuntimeName for o in Origin}
-    rows = session.execute(select(col(SettingRow.service), col(SettingRow.runtime), col(SettingRow.origin)))
-    return {service: known[runtime, origin] for service, runtime, origin in rows}
+    query = select(col(SettingRow.service), col(SettingRow.runtime), col(SettingRow.origin))
+    return _read(session, query) if only is None else _known(session, only)
 
 
 def default(session: Session) -> Setting:
@@ -130,11 +128,14 @@ def unset(session: Session, service: str) -> None:
 
 def _known(session: Session, services: Sequence[str]) -> dict[str, Setting]:
     found: dict[str, Setting] = {}
+    query = select(col(SettingRow.service), col(SettingRow.runtime), col(SettingRow.origin))
     for start in range(0, len(services), _CHUNK):
-        chunk = services[start : start + _CHUNK]
-        rows = session.execute(select(SettingRow).where(col(SettingRow.service).in_(chunk))).scalars()
-        found |= {row.service: _setting(row) for row in rows}
+        found |= _read(session, query.where(col(SettingRow.service).in_(services[start : start + _CHUNK])))
     return found
+
+
+def _read(session: Session, query: Executable) -> dict[str, Setting]:
+    return {service: _SETTINGS[runtime, origin] for service, runtime, origin in session.execute(query)}
 
 
 def _insert(session: Session, settings: Mapping[str, Setting], who: str, at: datetime) -> None:

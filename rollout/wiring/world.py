@@ -1,5 +1,6 @@
 """The one place that builds what a driver acts on, from a home: journal, leases, runtimes, edge, gates, threads."""
 
+import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ from rollout.wiring.processes import process_parts
 from rollout.wiring.threads import Threads
 
 THREADS = 16
+GARBAGE = (50_000, 20, 50)
+"""A driver makes many values that live for one tick; Python by itself looks through them after every 700."""
 Tell = Callable[[Entry, Move], None]
 Say = Callable[[str], None]
 
@@ -49,6 +52,7 @@ SILENT = Voice()
 @contextmanager
 def means(home: Home | None = None, voice: Voice = SILENT) -> Iterator[Means]:
     """What operations that drive are handed, on the home that is found; store and threads are closed afterwards."""
+    gc.set_threshold(*GARBAGE)
     home = home or find()
     database = home.database()
     take_over_notes(home, start=True, say=voice.say)

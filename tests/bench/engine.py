@@ -9,12 +9,14 @@ with synchronous=FULL; nothing is waited for (the policy's steps, bake and healt
    time of its next look.
 3. It drives on. A *step* is one journal row durably written (an intent, an outcome, an event), with all that belongs to it:
    the decision, the effect, the move's current row, the audit line of an event, placements and settings. `steps_per_s`
-   counts them from the resumption on, for some seconds (`--long`: until every move of the wave is warm).
-4. The floor, in a process of its own, on a fresh file in the same folder: the very journal rows of that drive, the current
-   rows and the audit lines in the same proportion, every column and index, ready-made tuples by `executemany` in bare
-   sqlite3, with the same journal mode and synchronous=FULL, in groups of as many journal rows as a commit of the drive had
-   on average. It writes no placements and no settings and checks no fence: it does less than the drive must.
-   `floor_ratio` is steps_per_s over the floor's steps per second.
+   counts them from the resumption to the last commit of a slice of some seconds.
+4. The floor, right after each slice, in a process of its own, on a fresh file in the same folder: the very rows that the
+   drive has written in that slice, every column and index, ready-made tuples by `executemany` in bare sqlite3, with the same
+   journal mode and synchronous=FULL, in groups of as many journal rows as a commit of the slice had on average: the journal
+   rows, the current row of each move once a group, the audit lines, placements and their weights, settings. It reads
+   nothing and checks no fence. Only the `executemany` and the commits are timed.
+
+Slices and floors take turns, so that both meet the same machine; `floor_ratio` is the median of the slices' ratios.
 """
 
 import argparse
@@ -27,12 +29,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -56,8 +59,10 @@ from rollout.wiring.world import Voice, means
 SERVICES = 10_000
 IN_FLIGHT_AT_ONCE = 500
 LIMIT_S = 60.0
-SECONDS = {"short": 8.0, "usual": 20.0, "long": 3600.0}
-TABLES = ("journal", "move", "audit")
+SLICES = {"short": 3, "usual": 5, "long": 1000}
+SLICE_S = 2.5
+TABLES = ("journal", "move", "audit", "placement", "setting")
+WEIGH = "UPDATE placement SET weight = ? WHERE service = ? AND runtime = ?"
 CHANGE = "UPDATE move SET state = ?, live = 1, due = ?, seq = ?, entries = entries + 1, body = ? WHERE id = ?"
 POLICY = Policy(
     name="bench",
@@ -78,40 +83,57 @@ def main() -> None:
     parser.add_argument("--drive", metavar="HOME", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--floor", metavar="HOME", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--group", type=int, default=1, help=argparse.SUPPRESS)
+    parser.add_argument("--rows", type=int, default=1, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.drive:
         drive(Home(asked.drive), Watch())
     elif asked.floor:
-        print(floor(asked.floor, asked.group))
+        print(floor(asked.floor, asked.group, asked.rows))
     else:
         began = time.perf_counter()
-        figures = measure(SECONDS[asked.length])
+        figures = measure(SLICES[asked.length])
         print(json.dumps({**figures, "machine": machine(), "seconds": round(time.perf_counter() - began, 1)}))
 
 
-def measure(seconds: float) -> dict[str, object]:
+def measure(slices: int) -> dict[str, object]:
     """All four parts, in a home of its own."""
     with tempfile.TemporaryDirectory(prefix="bench-engine.") as folder:
         home = Home(Path(folder))
         prepare(home)
         kill_a_driver(home)
-        watch = Watch(seconds=seconds)
-        watch.since = time.perf_counter()
-        watch.waited = in_flight(home.path)
-        drive(home, watch)
-        group = round(watch.steps / watch.commits)
-        bare = float(own_process("--floor", folder, "--group", str(group)))
+        first = watched(home)
+        runs = [(first, bare(home, first))]
+        while len(runs) < slices and not over(home.path):
+            watch = watched(home)
+            if watch.commits > 1:
+                runs.append((watch, bare(home, watch)))
+    speeds = [watch.steps / watch.spent for watch, _ in runs]
     figures = {
-        "steps_per_s": round(watch.steps / watch.spent),
-        "floor_steps_per_s": round(bare),
-        "floor_ratio": round(watch.steps / watch.spent / bare, 3),
-        "resume_s": round(watch.resumed - watch.since, 3),
+        "steps_per_s": round(median(speeds)),
+        "floor_steps_per_s": round(median(floor for _, floor in runs)),
+        "floor_ratio": round(median(speed / floor for speed, (_, floor) in zip(speeds, runs, strict=True)), 3),
+        "resume_s": round(first.resumed - first.since, 3),
         "services": SERVICES,
-        "in_flight_at_kill": watch.there,
-        "steps": watch.steps,
-        "steps_per_commit": group,
+        "in_flight_at_kill": first.there,
+        "steps": sum(watch.steps for watch, _ in runs),
+        "steps_per_commit": round(median(watch.steps / watch.commits for watch, _ in runs)),
     }
-    return {"name": "engine", "figures": figures, "peers": {"floor": f"bare sqlite3 {sqlite3.sqlite_version}, same groups"}}
+    return {"name": "engine", "figures": figures, "peers": {"floor": f"bare sqlite3 {sqlite3.sqlite_version}, same rows"}}
+
+
+def watched(home: Home) -> "Watch":
+    """One slice of the drive."""
+    watch = Watch(seconds=SLICE_S)
+    watch.since = time.perf_counter()
+    watch.waited = in_flight(home.path)
+    drive(home, watch)
+    return watch
+
+
+def bare(home: Home, watch: "Watch") -> float:
+    """The floor of a slice, in steps a second."""
+    group = round(watch.steps / watch.commits)
+    return float(own_process("--floor", str(home.path), "--group", str(group), "--rows", str(watch.steps)))
 
 
 # the drive
@@ -208,48 +230,97 @@ def moved(home: Path) -> int:
         return int(store.execute("SELECT count(*) FROM move WHERE state = 'warm'").fetchone()[0])
 
 
+def over(home: Path) -> bool:
+    """No move is left to be driven."""
+    with reading(home) as store:
+        return store.execute("SELECT 1 FROM move WHERE state NOT IN ('warm', 'skipped') LIMIT 1").fetchone() is None
+
+
 # the floor
 
+Rows = list[tuple[object, ...]]
 
-def floor(home: Path, group: int) -> float:
-    """Steps a second of bare sqlite3 with the rows of the store in `home`, `group` journal rows a commit."""
+
+@dataclass(slots=True)
+class Written:
+    """What one commit of the floor writes, by table."""
+
+    journal: Rows
+    moves: Rows
+    audit: Rows
+    places: Rows
+    weights: Rows
+    settings: Rows
+
+
+def floor(home: Path, group: int, rows: int) -> float:
+    """Steps a second of bare sqlite3 with the last rows of the store in `home`, `group` journal rows a commit."""
     with reading(home) as store:
-        schema = [
-            sql for (sql,) in store.execute(f"SELECT sql FROM sqlite_master WHERE tbl_name IN {TABLES} AND sql IS NOT NULL")
-        ]
-        journal = store.execute("SELECT * FROM journal WHERE kind != 'planned' ORDER BY seq").fetchall()
-        moves = dict(store.execute("SELECT id, body FROM move").fetchall())
-        audit = store.execute("SELECT * FROM audit WHERE what LIKE 'move %' OR what = 'setting' ORDER BY seq").fetchall()
-        rows = store.execute("SELECT * FROM move").fetchall()
-        states = dict(store.execute("SELECT id, state FROM move").fetchall())
-    bare = sqlite3.connect(home / "floor.sqlite", isolation_level=None)
+        made = f"SELECT sql FROM sqlite_master WHERE tbl_name IN {TABLES} AND sql IS NOT NULL"
+        schema = [sql for (sql,) in store.execute(made)]
+        commits = groups(store, group, rows)
+        present = {table: store.execute(f"SELECT * FROM {table}").fetchall() for table in ("move", "placement")}
+    path = home / "floor.sqlite"
+    path.unlink(missing_ok=True)
+    store = sqlite3.connect(path, isolation_level=None)
     for statement in ("PRAGMA journal_mode=TRUNCATE", "PRAGMA synchronous=FULL", *schema, "BEGIN"):
-        bare.execute(statement)
-    bare.executemany(f"INSERT INTO move VALUES ({marks(rows)})", rows)
-    bare.execute("COMMIT")
-    groups = [journal[start : start + group] for start in range(0, len(journal), group)]
-    lines = [round(len(audit) * n / len(groups)) for n in range(len(groups) + 1)]
-    changes = [[(states[id], at, seq, moves[id], id) for id, (seq, at) in last(rows).items()] for rows in groups]
+        store.execute(statement)
+    for table, there in present.items():
+        put(store, f"INSERT INTO {table}", there)
+    store.execute("COMMIT")
     began = time.perf_counter()
-    for entries, changed, (first, end) in zip(groups, changes, pairwise(lines), strict=True):
-        bare.execute("BEGIN IMMEDIATE")
-        bare.executemany(f"INSERT INTO journal VALUES ({marks(journal)})", entries)
-        bare.executemany(CHANGE, changed)
-        bare.executemany(f"INSERT INTO audit VALUES ({marks(audit)})", audit[first:end])
-        bare.execute("COMMIT")
+    for written in commits:
+        store.execute("BEGIN IMMEDIATE")
+        put(store, "INSERT INTO journal", written.journal)
+        store.executemany(CHANGE, written.moves)
+        put(store, "INSERT INTO audit", written.audit)
+        put(store, "REPLACE INTO placement", written.places)
+        store.executemany(WEIGH, written.weights)
+        put(store, "REPLACE INTO setting", written.settings)
+        store.execute("COMMIT")
     spent = time.perf_counter() - began
-    bare.close()
-    return len(journal) / spent
+    store.close()
+    return rows / spent
 
 
-def last(entries: Sequence[tuple[object, ...]]) -> dict[object, tuple[object, object]]:
+def put(store: sqlite3.Connection, statement: str, rows: Rows) -> None:
+    """All rows, every column of each."""
+    if rows:
+        store.executemany(f"{statement} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+
+
+def groups(store: sqlite3.Connection, size: int, rows: int) -> list[Written]:
+    """The last rows of the journal in groups, and with each what was written beside it."""
+    journal = store.execute("SELECT * FROM journal ORDER BY seq DESC LIMIT ?", (rows,)).fetchall()[::-1]
+    parts = [journal[start : start + size] for start in range(0, len(journal), size)]
+    since = journal[0][2]
+    audit = store.execute("SELECT * FROM audit WHERE at >= ? ORDER BY seq", (since,)).fetchall()
+    ends = [round(len(audit) * n / len(parts)) for n in range(len(parts) + 1)]
+    moves = {row[0]: row[1:] for row in store.execute("SELECT id, state, body, service FROM move")}
+    places = {row[0]: row for row in store.execute("SELECT * FROM placement WHERE runtime = 'v2'")}
+    settings = {row[0]: row for row in store.execute("SELECT * FROM setting")}
+    return [
+        Written(
+            journal=part,
+            moves=[(moves[id][0], at, seq, moves[id][1], id) for id, (seq, at) in last(part).items()],
+            audit=audit[first:end],
+            places=[places[moves[row[1]][2]] for row in part if row[3:5] == ("outcome", "launch")],
+            weights=[found for row in part if row[3] == "outcome" for found in weights(moves[row[1]][2], row[4])],
+            settings=[settings[moves[row[1]][2]] for row in part if '"state":"warm"' in row[9]],
+        )
+        for part, (first, end) in zip(parts, pairwise(ends), strict=True)
+    ]
+
+
+def weights(service: object, step: str) -> Rows:
+    """What the outcome of a traffic step changes in placements."""
+    kind, _, share = step.partition(":")
+    return [(100 - int(share), service, "legacy"), (int(share), service, "v2")] if kind == "shift" else []
+
+
+def last(entries: Rows) -> dict[object, tuple[object, object]]:
     """Of each move in the group its last journal row: seq and time."""
     return {entry[1]: (entry[0], entry[2]) for entry in entries}
-
-
-def marks(rows: Sequence[tuple[object, ...]]) -> str:
-    """A question mark for every column."""
-    return ", ".join("?" * len(rows[0]))
 
 
 # around

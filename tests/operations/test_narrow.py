@@ -46,7 +46,7 @@ def test_due_rows_are_found_behind_many_others() -> None:
 def test_planned_rows_of_others_are_not_begun() -> None:
     found = journal(3)
     found.rows = {id: replace(row, state=State.PLANNED, due=None) for id, row in found.rows.items()}
-    assert [row.service for row in Narrowed(found, {"shop/s2"}).planned(1, -1, 10)] == ["shop/s2"]
+    assert [row.service for row in Narrowed(found, {"shop/s2"}).moves(1, {State.PLANNED}, limit=10)] == ["shop/s2"]
     assert [row.service for row in Narrowed(found, {"shop/s2"}).moves(1)] == ["shop/s2"]
 
 
