@@ -1,7 +1,4 @@
-"""What the engine needs from the world. Every port has an in-memory implementation and one contract suite.
-
-The engine imports no adapter; `wiring` hands these in.
-"""
+"""What the engine needs from the world. Every port has an in-memory implementation and one contract suite."""
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import Future
