@@ -6,6 +6,7 @@ from datetime import datetime
 from rich.console import Group
 from rich.text import Text
 
+from rollout.cli import pin_text
 from rollout.cli.when import since, span
 from rollout.executor.ports import Control
 from rollout.host.ports import Note
@@ -53,6 +54,7 @@ def lines(status: Status, *, most: int = MOST) -> Iterator[Text]:
     if status.items:
         yield Text("moving", style="bold")
         yield from _listed(status.items, status, most)
+    yield from pin_text.lines(status)
     yield Text(_services(status))
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 from rollout.cli import console
 from rollout.cli.when import moment, span
 from rollout.model.plain import to_plain
-from rollout.model.plan import Strategy
+from rollout.model.plan import Reason, Strategy
 from rollout.operations.explain import Explanation, Planned
 from rollout.wiring import plan as wiring
 
@@ -51,8 +51,12 @@ def told(found: Explanation) -> list[tuple[str, str]]:
         weight = f" at {found.move.weight} %" if found.move.weight else ""
         state = found.move.state.replace("_", " ")
         lines.append(("move", f"{found.move.id}: {state}{weight} since {moment(found.move.since)}{because}"))
+    if found.pin and not found.pin_holds:
+        lines.append(("pin", f"expired: it was {found.pin.told}"))
+    elif found.pin and found.reason is not Reason.PINNED:
+        lines.append(("pinned", found.pin.told))
     if found.reason:
-        lines.append(("why not", f"{found.reason.replace('_', ' ')}: {found.detail}"))
+        lines.append(("why not", f"{found.reason.replace('_', ' ')}: {found.detail.removeprefix('pinned ')}"))
     lines.append(("waits for", found.waits_for))
     lines += [("change it" if n == 0 else "", f"{one.who}: {one.command}") for n, one in enumerate(found.remedies)]
     return lines

@@ -73,10 +73,19 @@ def _few(found: Sequence[WaveSum]) -> Iterator[WaveSum | int]:
 
 def left_out(groups: Sequence[LeftOut]) -> list[str]:
     """Who is left out, by reason, with a few names each."""
-    return [
-        f"  {TOLD[group.reason]} ({group.count}): {', '.join(group.first)}" + (" …" if group.count > len(group.first) else "")
-        for group in groups
-    ]
+    return [line for group in groups for line in (_each if group.reason is Reason.PINNED else _named)(group)]
+
+
+def _named(group: LeftOut) -> list[str]:
+    more = " …" if group.count > len(group.first) else ""
+    return [f"  {TOLD[group.reason]} ({group.count}): {', '.join(group.first)}{more}"]
+
+
+def _each(group: LeftOut) -> list[str]:
+    """What an owner decided is told with its reason."""
+    lines = [f"  {TOLD[group.reason]} ({group.count}):"]
+    lines += [f"    {service}: {told}" for service, told in zip(group.first, group.told, strict=True)]
+    return lines + [f"    and {group.count - len(group.first)} more"] * (group.count > len(group.first))
 
 
 def moves(wave: Wave, shown: Shown) -> Table:

@@ -9,10 +9,11 @@ from rich.text import Text
 
 from rollout.cli import console, setting
 from rollout.cli import service_options as o
-from rollout.model.fleet import Service, Tier
+from rollout.model.fleet import Pin, Service, Tier
 from rollout.operations import fleet as operations
 from rollout.operations import fleet_json
 from rollout.operations.fleet import View
+from rollout.wiring import actor
 from rollout.wiring import fleet as wiring
 
 COLUMNS = ("service", "customer", "tier", "kind", "setting", "runs on", "state")
@@ -60,9 +61,13 @@ def _state(view: View) -> str:
     if view.moving:
         return f"moving: {view.moving}"
     told = [f"blocked: {view.block.reason}"] if view.block else []
-    told += [f"pinned: {view.pin.reason}"] if view.pin else []
+    told += [_pin(view.pin)] if view.pin else []
     told += ["no command"] if not view.service.command and not view.service.image else []
     return "; ".join(told) or "-"
+
+
+def _pin(pin: Pin) -> str:
+    return f"pinned: {pin.reason}" if pin.holds(actor.now()) else f"pin expired {pin.end.removeprefix('until ')}"
 
 
 def show(name: o.Name, *, json: o.Json = False) -> None:
@@ -108,8 +113,8 @@ def _standing(view: View) -> list[tuple[str, str]]:
     if view.moving:
         told.append(("moving", view.moving))
     if view.pin:
-        until = f" until {view.pin.expires.date()}" if view.pin.expires else ""
-        told.append(("pinned", f"{view.pin.reason} (by {view.pin.owner}{until})"))
+        holds = view.pin.holds(actor.now())
+        told.append(("pinned", view.pin.told) if holds else ("pin", f"expired: it was {view.pin.told}"))
     if view.block:
         told.append(("blocked", f"{view.block.reason}; next: rollout retry {view.service.id}"))
     return told

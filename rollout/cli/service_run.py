@@ -23,6 +23,7 @@ from rollout.wiring.clock import SystemClock
 from rollout.wiring.deploy import Desk, desk, host
 
 MOST_RELEASES = 10**9
+PINS_TOLD = 5
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
@@ -56,6 +57,11 @@ def deploy(
         if release is not None:
             setting = open_.means.deploys.standing([services[0].id])[services[0].id].setting
             console.say(f"{services[0].id}: the setting stays as it is now: {setting.runtime} ({setting.origin})")
+        pinned = open_.pins([one.service for one in results if one.deployed])
+    for service, pin in list(pinned.items())[:PINS_TOLD]:
+        console.say(f"{service} is pinned {pin.told}")
+    if len(pinned) > PINS_TOLD:
+        console.say(f"and {len(pinned) - PINS_TOLD} more are pinned: rollout service list")
     _show(results, json=json)
 
 

@@ -48,12 +48,22 @@ def summary(report: WaveReport, now: datetime) -> list[str]:
     parts += [f"{service}: {by}" for service, by in report.lost.items()]
     head = f"{report.wave}{' has ended' if report.again else ''}: " + " · ".join(part for part in parts if part)
     listed = (*report.fell, *report.stale)
-    if len(listed) < 2:
-        return [head]
-    lines = [head, *(_line(ending) for ending in listed[:MOST])]
+    lines = [head]
+    if len(listed) > 1:
+        lines += [_line(ending) for ending in listed[:MOST]]
     if len(listed) > MOST:
         lines.append(f"  and {len(listed) - MOST} more: rollout status {report.wave}")
-    return lines
+    return [*lines, *_pinned(report)]
+
+
+def _pinned(report: WaveReport) -> Iterator[str]:
+    """Who of the tier stays by their owner's wish: counted aloud, a few with the reason."""
+    if report.pinned:
+        count = len(report.pinned)
+        yield f"{count} {'service' if count == 1 else 'services'} of {report.tier} on legacy by a pin:"
+        yield from (f"  {service}: {told}" for service, told in list(report.pinned.items())[:MOST])
+    if len(report.pinned) > MOST:
+        yield f"  and {len(report.pinned) - MOST} more: rollout service list --tier {report.tier}"
 
 
 def interrupted(report: WaveReport) -> str:

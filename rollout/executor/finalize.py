@@ -42,7 +42,7 @@ def blockers(facts: Facts) -> list[Blocker]:
     for service, reason in facts.blocked:
         _add(found, service, BlockerKind.BLOCKED, reason, f"rollout retry {service}")
     for service, reason in facts.pinned:
-        _add(found, service, BlockerKind.PINNED, reason, f"rollout explain {service}")
+        _add(found, service, BlockerKind.PINNED, reason, f"rollout unpin {service}")
     for service in facts.on_legacy:
         _add(found, service, BlockerKind.ON_LEGACY, "it runs on legacy", f"rollout plan --service {service}")
     return sorted(found.values(), key=lambda b: (list(BlockerKind).index(b.kind), b.service))

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -19,6 +19,7 @@ from rollout.operations.means import Means
 from rollout.operations.order import Obstacle, TierLeft, obstacles, refuse, refuse_what_is_over
 from rollout.operations.settling import FELL, settle
 from rollout.operations.status import SCHEDULER
+from rollout.store import pins
 from rollout.store.controls import Ask
 from rollout.store.waves import ENDED, PLANNED, StoredWave
 
@@ -49,6 +50,7 @@ class WaveReport:
     """What a wave left behind. `stale`: rows that changed since planning, left for the next plan.
 
     `begun`: the wave has begun, now or before. `scheduler`: one runs, which goes on with what has begun and nobody drives.
+    `pinned`: other services of the tier that stay on legacy by their owners' wish, each with the pin in words.
     """
 
     wave: str
@@ -69,6 +71,7 @@ class WaveReport:
     scheduler: bool = False
     detached: bool = False
     again: bool = False
+    pinned: Mapping[str, str] = field(default_factory=dict)
 
 
 Left = Callable[[Policy], Mapping[Tier, TierLeft]]
@@ -157,7 +160,14 @@ def report(
     told = report_of(wave, means.progress.moves(wave.facts.number), result)
     facts = means.progress.wave(wave.facts.number) or wave.facts
     runs = means.live_lease(SCHEDULER) is not None
-    return replace(told, begun=facts.began is not None, scheduler=runs, detached=detached, again=again)
+    pinned = _pinned(means, wave.facts.tier, {ending.service for ending in (*told.fell, *told.stale)})
+    return replace(told, begun=facts.began is not None, scheduler=runs, detached=detached, again=again, pinned=pinned)
+
+
+def _pinned(means: Means, tier: Tier, told: Collection[str]) -> Mapping[str, str]:
+    with means.database.reading() as session:
+        found = pins.of_tier(session, tier, means.clock.now())
+    return {service: pin.told for service, pin in found.items() if service not in told}
 
 
 def report_of(wave: StoredWave, rows: Sequence[Move], result: WaveResult | None) -> WaveReport:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rollout.errors import UsageError
-from rollout.model.fleet import RuntimeName, Setting, Tier
+from rollout.model.fleet import Pin, RuntimeName, Setting, Tier
 from rollout.model.plan import Candidate, Reason, Strategy
 from rollout.model.policy import Policy
 from rollout.model.state import FINAL, State
 from rollout.operations.show import changed
 from rollout.planner.eligibility import exclusion
-from rollout.store import candidates, setting
+from rollout.store import candidates, pins, setting
 from rollout.store.candidates import AsOf
 from rollout.store.database import Database
 from rollout.store.plans import Plans
@@ -60,6 +60,7 @@ class Explanation:
     """All that bears on one service. `setting` is None once it is written off.
 
     `reason` and `detail`: why it would not be planned now; None where it would. `waits_for`: what happens next, or has to.
+    `pin`: the one that it has, also where something else is the reason, and also one that has expired (`pin_holds` False).
     """
 
     service: str
@@ -74,12 +75,14 @@ class Explanation:
     move: Moving | None
     waits_for: str
     remedies: tuple[Remedy, ...]
+    pin: Pin | None = None
+    pin_holds: bool = False
 
 
 _OWNER = "its owner"
 _OPERATOR = "whoever runs the rollout"
 REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
-    Reason.PINNED: ((_OWNER, "rollout service set {service} --runtime v2"),),
+    Reason.PINNED: ((_OWNER, "rollout unpin {service}"),),
     Reason.BLOCKED: ((_OWNER, "rollout service deploy {service}"), (_OPERATOR, "rollout retry {service}")),
     Reason.NO_COMMAND: ((_OWNER, "rollout service set {service} --command …"),),
     Reason.NO_ENGINE: (
@@ -109,7 +112,7 @@ def explain(database: Database, service: str, policy: Policy, *, as_of: AsOf) ->
     """The explanation of one service by its id. UsageError where it is not in the fleet."""
     with database.reading() as session:
         candidate = candidates.of(session, [service], as_of).get(service)
-        written_off = setting.written_off(session)
+        written_off, pin = setting.written_off(session), pins.get(session, service)
     if candidate is None:
         raise UsageError(f"no service {service}", then="rollout service list")
     planned, moving = _planned(database, service, as_of), _moving(database, service)
@@ -129,6 +132,8 @@ def explain(database: Database, service: str, policy: Policy, *, as_of: AsOf) ->
         move=moving,
         waits_for=waits_for,
         remedies=tuple(Remedy(who=who, command=command.format(service=service)) for who, command in commands),
+        pin=pin,
+        pin_holds=pin is not None and pin.holds(as_of.now),
     )
 
 

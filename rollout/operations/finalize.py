@@ -34,7 +34,7 @@ def readiness(fleet: Sequence[Candidate], *, written_off: bool) -> Readiness:
         on_legacy=[c.id for c in fleet if RuntimeName.LEGACY in c.runs_on],
         moving=[(c.id, c.moving) for c in fleet if c.moving is not None],
         blocked=[(c.id, c.blocked) for c in fleet if c.blocked is not None],
-        pinned=[(c.id, c.pinned) for c in fleet if c.pinned is not None],
+        pinned=[(c.id, c.pinned.removeprefix("pinned ")) for c in fleet if c.pinned is not None],
     )
     return Readiness(
         blockers=[] if written_off else blockers(facts),

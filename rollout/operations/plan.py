@@ -2,13 +2,13 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from rollout.errors import UsageError
 from rollout.model.fleet import Tier
-from rollout.model.plan import Plan, Reason, Strategy, Wave
+from rollout.model.plan import Exclusion, Plan, Reason, Strategy, Wave
 from rollout.model.policy import Policy
 from rollout.planner.build import Moment, build
 from rollout.planner.eligibility import Question
@@ -56,11 +56,12 @@ class WaveSum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """Services that are not in the plan for the same reason; `first` are a few of them."""
+    """Services that are not in the plan for the same reason; `first` are a few of them, `told` what is said of each of these."""
 
     reason: Reason
     count: int
     first: tuple[str, ...]
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,10 +115,10 @@ def keep(database: Database, proposal: Proposal, *, who: str, now: datetime) -> 
 
 def summary(plan: Plan, *, names: int = 3) -> Summary:
     """The plan in numbers, with at most so many names of services that are left out for the same reason."""
-    groups: dict[Reason, list[str]] = {}
+    groups: dict[Reason, list[Exclusion]] = {}
     for exclusion in plan.excluded:
-        groups.setdefault(exclusion.reason, []).append(exclusion.service)
-    left_out = [LeftOut(reason=r, count=len(found), first=tuple(found[:names])) for r, found in groups.items()]
+        groups.setdefault(exclusion.reason, []).append(exclusion)
+    left_out = [_left_out(reason, found, names) for reason, found in groups.items()]
     pinned = len(groups.get(Reason.PINNED, ()))
     return Summary(
         waves=tuple(_sum(wave) for wave in plan.waves),
@@ -126,6 +127,12 @@ def summary(plan: Plan, *, names: int = 3) -> Summary:
         pinned=pinned,
         excluded=len(plan.excluded) - pinned,
     )
+
+
+def _left_out(reason: Reason, found: Sequence[Exclusion], names: int) -> LeftOut:
+    few = found[:names]
+    told = tuple(one.detail for one in few)
+    return LeftOut(reason=reason, count=len(found), first=tuple(one.service for one in few), told=told)
 
 
 def _sum(wave: Wave) -> WaveSum:

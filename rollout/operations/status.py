@@ -1,7 +1,7 @@
 """Where everything stands: one value that the terminal, the web page and `--json` render."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from rollout.executor.ports import Control, ControlKind
@@ -94,6 +94,7 @@ class Status:
     and how many run nowhere; together the fleet.
 
     `led_back`: services whose `revert --without-store` the store has not taken over yet; no driver may act for them.
+    `pins` and `expired_pins`: services with the pin in words.
     """
 
     at: datetime
@@ -111,6 +112,8 @@ class Status:
     written_off: bool
     scheduler: bool
     led_back: tuple[Note, ...] = ()
+    pins: Mapping[str, str] = field(default_factory=dict)
+    expired_pins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +129,8 @@ class Around:
     pinned: int = 0
     written_off: bool = False
     led_back: Sequence[Note] = ()
+    pins: Mapping[str, str] = field(default_factory=dict)
+    expired_pins: Mapping[str, str] = field(default_factory=dict)
 
 
 def look(sight: Sight, around: Around) -> Status:
@@ -149,6 +154,8 @@ def look(sight: Sight, around: Around) -> Status:
         written_off=around.written_off,
         scheduler=SCHEDULER in driven,
         led_back=tuple(around.led_back),
+        pins=around.pins,
+        expired_pins=around.expired_pins,
     )
 
 

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from rollout.model.fleet import Pin
+from rollout.model.fleet import Pin, Tier
 from rollout.store import audit, counters
-from rollout.store.tables import PinRow
+from rollout.store.tables import PinRow, ServiceRow
 
 
 def get(session: Session, service: str) -> Pin | None:
@@ -27,6 +27,13 @@ def every(session: Session, only: Collection[str] | None = None) -> Mapping[str,
 def holding(session: Session, now: datetime, only: Collection[str] | None = None) -> dict[str, Pin]:
     """The pins that have not expired, by service; of these services alone where they are named."""
     return {service: pin for service, pin in every(session, only).items() if pin.holds(now)}
+
+
+def of_tier(session: Session, tier: Tier, now: datetime) -> dict[str, Pin]:
+    """The pins of the services of a tier that have not expired, by service, in the order of their ids."""
+    query = select(PinRow).join(ServiceRow, col(ServiceRow.id) == PinRow.service).where(ServiceRow.tier == tier.value)
+    found = (_pin(row) for row in session.exec(query.order_by(col(PinRow.service))))
+    return {pin.service: pin for pin in found if pin.holds(now)}
 
 
 def put(session: Session, pin: Pin, *, who: str, at: datetime) -> bool:

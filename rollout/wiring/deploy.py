@@ -1,15 +1,17 @@
 """What `service deploy | stop | restart | logs` need: the fleet, the leases, and the host part once something runs on it."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rollout.host.ports import HostPart
 from rollout.manifests import env_file
+from rollout.model.fleet import Pin
 from rollout.operations import back
 from rollout.operations.deploy import Means, Tell, refuse
 from rollout.operations.replace import Live
+from rollout.store import pins
 from rollout.store.deploys import Deploys
 from rollout.store.history import History, KeptLog
 from rollout.store.services import Services
@@ -29,6 +31,12 @@ class Desk:
 
     services: Services
     means: Means
+
+    def pins(self, services: Collection[str]) -> Mapping[str, Pin]:
+        """Which of these services are pinned now."""
+        with self.services.database.reading() as session:
+            found = pins.holding(session, actor.now())
+        return {service: pin for service, pin in found.items() if service in services}
 
     def kept_log(self, service: str) -> KeptLog | None:
         """The last lines of a copy that failed, from the journal of its move."""

@@ -46,7 +46,7 @@ class Board:
         with self.database.reading() as session:
             blocked = {service: block.reason for service, block in blocks.every(session).items()}
             written_off = setting.written_off(session)
-            pinned = len(pins.holding(session, now))
+            pinned = pins.every(session)
         active = Policies(self.database).active()
         around = Around(
             home=str(self.home.path),
@@ -55,7 +55,9 @@ class Board:
             controls=Controls(self.database).standing(now=now),
             alive=actor.alive,
             now=now,
-            pinned=pinned,
+            pinned=sum(pin.holds(now) for pin in pinned.values()),
+            pins={service: pin.told for service, pin in sorted(pinned.items()) if pin.holds(now)},
+            expired_pins={service: pin.told for service, pin in sorted(pinned.items()) if not pin.holds(now)},
             written_off=written_off,
             led_back=pending(self.home),
         )

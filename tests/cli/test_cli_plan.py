@@ -223,7 +223,7 @@ def test_explain_tells_why_there(fleet: Database, cli: Cli) -> None:
 
 
 WHY_NOT = {
-    "pinned": ("pinned", "waits for driver", "the end of the pin", "rollout service set shop/pinned --runtime v2"),
+    "pinned": ("pinned", "waits for driver", "the end of the pin", "rollout unpin shop/pinned"),
     "blocked": ("blocked", "5xx on v2", "a repaired release, other health settings, or a retry", "rollout retry shop/blocked"),
     "cron": ("cron", "there is no cut-over", "a cut-over for cron services", ""),
     "hobby": ("tier_unknown", "the policy fast has no tier hobby", "a policy that names its tier", "rollout policy use FILE"),
