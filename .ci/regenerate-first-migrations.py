@@ -12,6 +12,7 @@ from alembic.operations.ops import UpgradeOps
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
+from rollout.store import schedule_tables  # noqa: F401 (its tables are in MAIN when it is loaded)
 from rollout.store.setting import SETTING
 from rollout.store.tables import MAIN
 

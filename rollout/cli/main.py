@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "down": ("rollout.cli.down", START, "End everything that runs here; forgets nothing."),
     "scheduler": ("rollout.cli.scheduler", START, "Finish what is warm, drive what nobody drives (kept by up)."),
     "service": ("rollout.cli.service", GROUPS, "Services: add, list, show, set, remove, import."),
+    "schedule": ("rollout.cli.schedule", GROUPS, "When waves run: add, list, next, remove."),
     "policy": ("rollout.cli.policy", GROUPS, "The policy in force: use, list, show."),
     "store": ("rollout.cli.store", GROUPS, "The store: unlock."),
     "host-part": ("rollout.cli.host_part", "", "Keep instances, edge and names (kept by its own shim)."),

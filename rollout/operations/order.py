@@ -25,6 +25,7 @@ class Cause(StrEnum):
     APPROVAL = "approval"
     PAUSE = "pause"
     FREEZE = "freeze"
+    WINDOW = "window"
 
 
 OUT_OF_ORDER = frozenset({Cause.EARLIER_WAVE, Cause.EARLIER_TIER, Cause.BLOCKED})

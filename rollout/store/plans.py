@@ -17,6 +17,7 @@ from rollout.store import audit, counters, plan_parts
 from rollout.store.bulk import insert_rows, tuples
 from rollout.store.controls import is_open
 from rollout.store.database import Database
+from rollout.store.schedules import scheduled
 from rollout.store.tables import MAIN, ControlRow, CounterRow, PlannedRow, PlanRow, WaveRow
 
 WAVE, SEAT, CONTROL = (MAIN.tables[name] for name in ("wave", "planned", "control"))
@@ -246,9 +247,9 @@ def _displaced(session: Session, plan: Plan, now: datetime) -> list[Displaced]:
     seats = select(SEAT.c.wave, SEAT.c.service).join(WAVE, WAVE.c.number == SEAT.c.wave)
     taken = {wave for wave, service in tuples(session, seats.where(WAVE.c.state == PLANNED)) if service in services}
     held = [(number, old, detached) for number, old, detached in rows if number in taken]
-    approved = _approved(session, [number for number, _, _ in held], now)
+    told = scheduled(session) | _approved(session, [number for number, _, _ in held], now)
     return [
-        Displaced(wave=number, plan=old, told=approved.get(number) or ("left to the scheduler" if detached else ""))
+        Displaced(wave=number, plan=old, told=told.get(number) or ("left to the scheduler" if detached else ""))
         for number, old, detached in held
     ]
 

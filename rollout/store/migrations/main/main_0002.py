@@ -8,7 +8,7 @@ down_revision = "main_0001"
 branch_labels = None
 depends_on = None
 
-TABLES = ("audit", "control", "journal", "lease", "move", "plan", "planned", "plan_part", "wave")
+TABLES = ("audit", "control", "journal", "lease", "move", "plan", "planned", "plan_part", "wave", "schedule", "schedule_run")
 
 
 def _audit() -> None:
@@ -182,6 +182,48 @@ def _wave() -> None:
     op.create_index(op.f("ix_wave_plan"), "wave", ["plan"], unique=False)
 
 
+def _schedule() -> None:
+    op.create_table(
+        "schedule",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("wave", sa.Integer(), nullable=False),
+        sa.Column("times", sa.JSON(), nullable=False),
+        sa.Column("missed", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("created", sa.String(), nullable=False),
+        sa.Column("settled", sa.String(), nullable=False),
+        sa.Column("ended", sa.String(), nullable=True),
+        sa.Column("why_ended", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["wave"],
+            ["wave.number"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_schedule_wave"), "schedule", ["wave"], unique=False)
+
+
+def _schedule_run() -> None:
+    op.create_table(
+        "schedule_run",
+        sa.Column("schedule", sa.Integer(), nullable=False),
+        sa.Column("due", sa.String(), nullable=False),
+        sa.Column("until", sa.String(), nullable=False),
+        sa.Column("wave", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("at", sa.String(), nullable=False),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["schedule"],
+            ["schedule.id"],
+        ),
+        sa.PrimaryKeyConstraint("schedule", "due"),
+    )
+    op.create_index(op.f("ix_schedule_run_wave"), "schedule_run", ["wave"], unique=False)
+
+
 def upgrade() -> None:
     """All tables are there."""
     _audit()
@@ -193,6 +235,8 @@ def upgrade() -> None:
     _planned()
     _plan_part()
     _wave()
+    _schedule()
+    _schedule_run()
 
 
 def downgrade() -> None:
