@@ -5,7 +5,9 @@ so that a look costs only what was written since the last one.
 """
 
 import threading
-from collections import OrderedDict, deque
+from array import array
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,26 +15,27 @@ from rollout.edge.access_log import AccessLine, AccessLog, Place, parse
 from rollout.edge.host_edge import host_name
 from rollout.model.fleet import RuntimeName
 from rollout.model.sample import Sample
+from rollout.perf.blocks import Timed
+from rollout.perf.histogram import Tally
 
-LATENCIES = 20_000
+FIRST = 50_000
+"""So many requests are remembered one by one, for comparisons (850 kB at most)."""
 SUMS = 1_000
 SWITCHED = 101
 
 
 @dataclass(slots=True)
-class _Tally:
+class _Count:
     requests: int = 0
     errors: int = 0
     retried: int = 0
     shed: int = 0
-    latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES))
+    latencies: Tally = field(default_factory=Tally)
 
     def add(self, line: AccessLine) -> None:
         self.requests += 1
         self.errors += line.failed
         self.retried += line.attempts > 1 and not line.failed
-        if line.duration_us is not None and line.status != SWITCHED:
-            self.latencies_ms.append(line.duration_us / 1000)
 
     def sample(self, runtime: RuntimeName) -> Sample:
         return Sample(
@@ -41,8 +44,14 @@ class _Tally:
             errors=self.errors,
             retried=self.retried,
             shed=self.shed,
-            latencies_ms=tuple(self.latencies_ms),
+            latencies=self.latencies.histogram(),
         )
+
+
+def _latency_ms(line: AccessLine) -> float | None:
+    """How long an answer took; None where it failed or switched to another protocol: there is no such time."""
+    timed = line.duration_us is not None and line.status != SWITCHED and not line.failed
+    return line.duration_us / 1000 if timed and line.duration_us is not None else None
 
 
 class _Sum:
@@ -52,7 +61,10 @@ class _Sum:
         self.host = host
         self.since = since
         self.place = place
-        self.tallies = {runtime: _Tally() for runtime in RuntimeName}
+        self.counts = {runtime: _Count() for runtime in RuntimeName}
+        self.sides = array("b")
+        self.times = array("d")
+        self.ends = array("d")
 
     def read_on(self, log: AccessLog) -> None:
         needle = f"\t{self.host}\t".encode()
@@ -66,13 +78,27 @@ class _Sum:
             end = chunk.index(b"\n", found)
             line = parse(chunk[chunk.rfind(b"\n", 0, found) + 1 : end])
             if line is not None and line.host_name == self.host and line.side and line.began >= self.since:
-                self.tallies[line.side].add(line)
-                self.tallies[RuntimeName.V2].shed += line.shed
+                self._count(line, line.side)
             found = chunk.find(needle, end)
+
+    def _count(self, line: AccessLine, side: RuntimeName) -> None:
+        self.counts[side].add(line)
+        self.counts[RuntimeName.V2].shed += line.shed
+        milliseconds = _latency_ms(line)
+        if milliseconds is None:
+            return
+        self.counts[side].latencies.add(milliseconds)
+        if len(self.times) < FIRST:
+            self.sides.append(side is RuntimeName.V2)
+            self.times.append(milliseconds)
+            self.ends.append(line.began + milliseconds / 1000)
 
 
 class LogSamples:
-    """Fulfils gates.ports.Samples. Many threads may ask at once; the 1,000 sums that were asked for last are remembered."""
+    """Fulfils gates.ports.Samples and gates.ports.Stream.
+
+    Many threads may ask at once; the 1,000 sums that were asked for last are remembered.
+    """
 
     def __init__(self, log: AccessLog) -> None:
         self._log = log
@@ -84,7 +110,16 @@ class LogSamples:
         with self._lock:
             total = self._sum(service, since)
             total.read_on(self._log)
-            return {runtime: tally.sample(runtime) for runtime, tally in total.tallies.items()}
+            return {runtime: count.sample(runtime) for runtime, count in total.counts.items()}
+
+    def first(self, service: str, since: datetime) -> Sequence[Timed]:
+        """See Stream. At most FIRST requests."""
+        with self._lock:
+            total = self._sum(service, since)
+            total.read_on(self._log)
+            both = (RuntimeName.LEGACY, RuntimeName.V2)
+            found = zip(total.sides, total.times, total.ends, strict=True)
+            return [Timed(both[side], milliseconds, ended) for side, milliseconds, ended in found]
 
     def _sum(self, service: str, since: datetime) -> _Sum:
         key = (service, since)

@@ -138,6 +138,10 @@ class Case:
         """The deadline of the state has passed."""
         return self.row.deadline is not None and self.passed(self.row.deadline, 0.0)
 
+    def probes(self) -> bool:
+        """The gates could not tell in time, and the tier's rule is to send requests of our own."""
+        return self.rules.inconclusive is Inconclusive.PROBE and self.late()
+
     def held_s(self) -> float:
         """For how long the clock has stood in this state."""
         present = (self.now - self.row.held_since).total_seconds() if self.row.held_since else 0.0

@@ -11,6 +11,8 @@ from rollout.model.state import Event, State, cell
 from rollout.model.verdict import Outcome
 
 LONGEST_LOOK_S = 60.0
+OURS = "by our own requests"
+"""So begins the reason of a verdict that stands on them."""
 
 
 def decide(rules: Rules, row: Move, seen: Seen | None, now: datetime) -> Action:
@@ -172,24 +174,32 @@ def _passed(case: Case, seen: Seen, start: datetime, seconds: float) -> Action:
     if not case.passed(start, seconds):
         return Wait(until=min(case.next_look, case.end(start, seconds)), remark=_backup(case))
     if worst(seen.verdicts) is Outcome.PASS or case.row.approved:
-        return Fire(event=Event.OK, evidence=evidence(seen))
+        return Fire(event=Event.OK, reason=_by_our_own(case, seen), evidence=evidence(seen))
     if not case.late():
         return Wait(until=case.next_look, remark=_gates(seen))
     return _inconclusive(case, seen, start)
 
 
+def _by_our_own(case: Case, seen: Seen) -> str:
+    """What was found by our own requests alone is said."""
+    ours = [v for v in seen.verdicts if v.outcome is Outcome.PASS and v.reason.startswith(OURS)]
+    return "; ".join(f"{v.gate}: {v.reason}" for v in ours) if case.probes() else ""
+
+
 def _inconclusive(case: Case, seen: Seen, start: datetime) -> Action:
-    """The gates could not tell within the limit: what the tier's policy says."""
+    """The gates could not tell within the limit: what the tier's policy says.
+
+    With `probe` the gates ask by themselves from then on, and say what they found; until then, or where they cannot, it holds.
+    """
     unsure = told(seen.verdicts, Outcome.INCONCLUSIVE)
     rule = case.rules.inconclusive
-    if rule is Inconclusive.PROBE and any(v.outcome is Outcome.PASS for v in seen.verdicts):
-        return Fire(event=Event.OK, reason=f"by our own requests alone; inconclusive: {unsure}", evidence=evidence(seen))
     longer = 2 * ((case.row.deadline or start) - start).total_seconds()
     if rule is Inconclusive.ACCEPT:
         if case.passed(start, longer):
             return Fire(event=Event.OK, reason=f"accepted although inconclusive: {unsure}", evidence=evidence(seen))
         return Wait(until=case.next_look, remark=_gates(seen))
-    return Wait(until=case.next_look, hold=f"inconclusive ({unsure}): approve {case.row.service}")
+    first = {} if case.row.held_since else evidence(seen)
+    return Wait(until=case.next_look, hold=f"inconclusive ({unsure}): approve {case.row.service}", evidence=first)
 
 
 def _trouble(case: Case, seen: Seen) -> Fire | None:

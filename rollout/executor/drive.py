@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from rollout.errors import BrokenError
 from rollout.executor.actions import Case, Do, Fire, Look, Remind, Seen, Wait
@@ -270,8 +271,9 @@ class Driver:
         world, now = self._world, self._now
         release, at_once = self._known.release(row), world.at_once(row.service)
         if step is None:
-            final = Case(rules=self._orders.rules, row=row, seen=None, now=now).late()
-            self._flights.look(row, world.clock, lambda asking: look(world, row, release, asking, final=final), at_once=at_once)
+            case = Case(rules=self._orders.rules, row=row, seen=None, now=now)
+            job = partial(look, world, row, release, final=case.late(), probe=case.probes())
+            self._flights.look(row, world.clock, job, at_once=at_once)
         elif release is None:
             self._flights.start(row, step, lambda: Hindered(reason=f"release {row.release} of {row.service} is not in the store"))
         else:

@@ -169,10 +169,10 @@ def _landing(flight: Flight) -> Landing:
     return result
 
 
-def look(world: World, row: Move, release: Release | None, asking: Asking, *, final: bool) -> Landing:
+def look(world: World, row: Move, release: Release | None, asking: Asking, *, final: bool, probe: bool = False) -> Landing:
     """A look as a job."""
     try:
-        return observe(world, row, release, world.clock.now(), final=final, asking=asking)
+        return observe(world, row, release, world.clock.now(), final=final, probe=probe, asking=asking)
     except FencedError as error:
         return Lost(reason=error.what)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from rollout.errors import FencedError, RolloutError
 from rollout.executor.actions import Seen, worst
 from rollout.executor.asking import Asking
+from rollout.executor.comparing import compares, never_compares
 from rollout.executor.ports import Copy, Gate, Look
 from rollout.executor.world import World
 from rollout.model.fleet import Release, RuntimeName
@@ -19,7 +20,14 @@ PROVES_SOURCE = frozenset({State.PROVING, State.FALLING_BACK, State.STUCK})
 
 
 def observe(
-    world: World, row: Move, release: Release | None, now: datetime, *, final: bool = False, asking: Asking | None = None
+    world: World,
+    row: Move,
+    release: Release | None,
+    now: datetime,
+    *,
+    final: bool = False,
+    probe: bool = False,
+    asking: Asking | None = None,
 ) -> Seen:
     """What stands now. FencedError when another driver has the service; any other failure is `broken`.
 
@@ -28,7 +36,18 @@ def observe(
     if release is None:
         return Seen(broken=f"release {row.release} of {row.service} is not in the store")
     try:
-        return _look(world, row, release, now, final=final, asking=asking or Asking(world.clock))
+        shown = Look(
+            move=row,
+            release=release,
+            side=row.target,
+            token=row.token,
+            since=row.since,
+            now=now,
+            weight=row.weight,
+            final=final,
+            probe=probe,
+        )
+        return _look(world, shown, asking or Asking(world.clock))
     except FencedError:
         raise
     except RolloutError as error:
@@ -37,21 +56,19 @@ def observe(
         return Seen(release=release, broken=f"unexpected {type(error).__name__}: {error}")
 
 
-def _look(world: World, row: Move, release: Release, now: datetime, *, final: bool, asking: Asking) -> Seen:
+def _look(world: World, shown: Look, asking: Asking) -> Seen:
+    row = shown.move
     target = _copy(world, row, row.target, row.token, asking) if "launch" in row.begun else None
     source = _copy(world, row, row.source, row.source_token, asking)
     watched = row.state in WATCHED and target is not None and target.alive
-    shown = Look(
-        move=row, release=release, side=row.target, token=row.token, since=row.since, now=now, weight=row.weight, final=final
-    )
     verdicts, absent = _ask(world, shown, asking) if watched else ((), {})
     proven = row.state in PROVES_SOURCE and source is not None and source.alive
     source_verdicts = _ask(world, replace(shown, side=row.source, token=row.source_token), asking)[0] if proven else ()
     trouble = row.state in WATCHED and (
-        target is None or not target.alive or bool(target.restarts) or worst(verdicts) is Outcome.FAIL or final
+        target is None or not target.alive or bool(target.restarts) or worst(verdicts) is Outcome.FAIL or shown.final
     )
     return Seen(
-        release=release,
+        release=shown.release,
         target=target,
         source=source,
         verdicts=verdicts,
@@ -76,7 +93,10 @@ def _ask(world: World, look: Look, asking: Asking) -> tuple[tuple[Verdict, ...],
     alone = look.side is look.move.source or look.move.state in {State.PROVING, State.STUCK}
     verdicts: list[Verdict] = []
     absent: dict[str, str] = {}
-    for gate in world.gates:
+    both = not alone and compares(look.move)
+    if world.comparing and not alone and (never := never_compares(look.move)):
+        absent.update({gate.name: never for gate in world.comparing})
+    for gate in (*world.gates, *world.comparing) if both else world.gates:
         if alone and not gate.proves:
             continue
         said = _said(world, gate, look, asking)

@@ -117,7 +117,7 @@ class Look:
 
     `since`: when the present state or traffic step began, for looks at v2; when falling back began, for looks at the
     source. `weight`: v2's share of traffic in percent. `final`: no further look is granted, a gate that waits for more
-    data says so now.
+    data says so now; with `probe` it may send requests of its own to both sides.
     """
 
     move: Move
@@ -128,6 +128,7 @@ class Look:
     now: datetime
     weight: int
     final: bool = False
+    probe: bool = False
 
 
 class Gate(Protocol):

@@ -41,7 +41,8 @@ class World:
     `tell`: called after each durable entry with it and its row. `stop_requested`: first Ctrl-C. `stale`: of planned rows that
     are about to begin, by id, why those may not that must not begin. `meet`: told of services before their moves are driven.
     `at_once`: an effect on this service ends at once and needs no thread. `closed`: why a step that needs so many seconds may
-    not happen now (window, freeze), None where it may. `mask` keeps secrets out of the journal. `tick_s`: how often controls
+    not happen now (window, freeze), None where it may. `comparing`: gates that hold v2 against legacy at the same time; they
+    are asked in the last traffic step below 100 % alone. `mask` keeps secrets out of the journal. `tick_s`: how often controls
     are read and due rows are claimed, at least. `gate_s`: a gate that has not answered by then is broken: it holds its move.
     """
 
@@ -54,6 +55,7 @@ class World:
     gates: Sequence[Gate]
     policy: Policy
     spawn: Spawn
+    comparing: Sequence[Gate] = ()
     tell: Callable[[Entry, Move], None] = nothing
     stop_requested: Callable[[], bool] = never
     stale: Callable[[Sequence[Move]], Mapping[str, str]] = none_of

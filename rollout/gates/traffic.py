@@ -1,16 +1,19 @@
-"""The traffic gate: error rate at the edge, v2 against legacy."""
+"""The traffic gate: error rate and latency at the edge, v2 against legacy."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rollout.errors import RolloutError
 from rollout.executor.ports import Look
 from rollout.gates.chance import at_least
+from rollout.gates.own_requests import INSTRUMENT, OwnRequests
 from rollout.gates.ports import Samples
+from rollout.gates.slowness import slowness
 from rollout.model.fleet import Kind, Release, RuntimeName
 from rollout.model.policy import TrafficGate
 from rollout.model.sample import Sample
+from rollout.model.state import State
 from rollout.model.verdict import Outcome, Verdict
 
 BEFORE = timedelta(hours=1)
@@ -48,15 +51,21 @@ class Traffic:
     3. v2's rate <= allowed: `pass`;
     4. chance < 0.05: `fail`; else `inconclusive` (one failure of twenty is no proof; more requests decide).
 
-    Samples that cannot be read: `error`.
+    **Latency**, once `min_requests` of v2 are there: against legacy at the same time alone, by `slowness.slowness`; much slower
+    is `fail`. While both serve, a legacy that nobody asked makes it `inconclusive`; at 100 % it is not compared, and the
+    evidence says so.
+
+    Where the time is over without an answer and the tier's rule is `probe`, our own requests to both sides are judged by the
+    same rules. Samples that cannot be read: `error`.
     """
 
     name = "traffic"
     proves = False
 
-    def __init__(self, samples: Samples, rules: TrafficGate) -> None:
+    def __init__(self, samples: Samples, rules: TrafficGate, own: OwnRequests | None = None) -> None:
         self._samples = samples
         self._rules = rules
+        self._own = own
 
     def absent(self, release: Release) -> str | None:
         """See Gate."""
@@ -67,14 +76,34 @@ class Traffic:
         """See Gate. It always looks at v2, against legacy; on the last look a lack of requests stays `inconclusive`."""
         try:
             seen = self._samples.read(look.move.service, look.since)
-            v2, legacy, when = seen[RuntimeName.V2], seen[RuntimeName.LEGACY], "same time"
-            if asked(legacy) < self._rules.min_requests:
-                earlier = self._samples.read(look.move.service, look.since - BEFORE)
-                legacy, when = earlier[RuntimeName.LEGACY], "from an hour before"
+            verdict = self._judged(look, seen, self._earlier(look, seen))
+            if verdict.outcome is Outcome.INCONCLUSIVE and look.probe and self._own is not None:
+                return self._by_our_own(look, self._own, verdict)
         except (OSError, RolloutError) as error:
             return self._verdict(look.now, Finding(Outcome.ERROR, f"the edge's samples cannot be read: {error}"), {})
-        finding = judge(v2, legacy, self._rules)
-        return self._verdict(look.now, finding, self._evidence(look, v2, legacy, when, finding))
+        return verdict
+
+    def _earlier(self, look: Look, seen: Mapping[RuntimeName, Sample]) -> Sample | None:
+        """Legacy over the hour before, where it has too few requests at the same time."""
+        if asked(seen[RuntimeName.LEGACY]) >= self._rules.min_requests:
+            return None
+        return self._samples.read(look.move.service, look.since - BEFORE)[RuntimeName.LEGACY]
+
+    def _judged(self, look: Look, seen: Mapping[RuntimeName, Sample], earlier: Sample | None) -> Verdict:
+        v2, legacy = seen[RuntimeName.V2], earlier or seen[RuntimeName.LEGACY]
+        both, beside = look.move.state is State.SHIFTING, seen[RuntimeName.LEGACY]
+        finding, latency = judge_latency(judge(v2, legacy, self._rules), v2, beside, self._rules, both=both)
+        when = "from an hour before" if earlier else "same time"
+        return self._verdict(look.now, finding, {**self._evidence(look, v2, legacy, when, finding), "latency": latency})
+
+    def _by_our_own(self, look: Look, own: OwnRequests, verdict: Verdict) -> Verdict:
+        why_not = own.why_not(look)
+        if why_not:
+            return replace(verdict, reason=f"{verdict.reason}; {why_not}")
+        found = own.more(look, self._rules.min_requests)
+        judged = self._judged(look, {side: found.sample(side) for side in RuntimeName}, None)
+        evidence = {**judged.evidence, "instrument": INSTRUMENT}
+        return replace(judged, reason=f"by our own requests: {judged.reason}", evidence=evidence)
 
     def _verdict(self, at: datetime, finding: Finding, evidence: Mapping[str, object]) -> Verdict:
         return Verdict(gate=self.name, outcome=finding.outcome, reason=finding.reason, at=at, evidence=evidence)
@@ -109,6 +138,42 @@ def judge(v2: Sample, legacy: Sample, rules: TrafficGate) -> Finding:
     if chance < CONVINCING:
         return Finding(Outcome.FAIL, numbers, chance)
     return Finding(Outcome.INCONCLUSIVE, f"{numbers}: chance alone does that in {chance:.0%} of cases", chance)
+
+
+def judge_latency(
+    finding: Finding, v2: Sample, legacy: Sample, rules: TrafficGate, *, both: bool
+) -> tuple[Finding, dict[str, object]]:
+    """The finding with what latencies say, and their numbers. `both`: both sides have traffic by weight."""
+    if finding.outcome not in {Outcome.PASS, Outcome.INCONCLUSIVE} or asked(v2) < rules.min_requests or v2.latencies.n == 0:
+        return finding, {"not_compared": "not enough answers of v2"}
+    slow = slowness(v2.latencies, legacy.latencies, rules)
+    if slow is None:
+        few = f"legacy answered {legacy.latencies.n} requests at the same time: too few to compare latencies"
+        if both and finding.outcome is Outcome.PASS:
+            finding = replace(finding, outcome=Outcome.INCONCLUSIVE, reason=f"{few}; {finding.reason}")
+        return finding, {"not_compared": few}
+    if slow.failed:
+        reason = (
+            f"v2 is much slower than legacy at the same time: {slow.slower} of {slow.of} requests took longer than "
+            f"{slow.limit_ms:.3g} ms (median {slow.legacy_ms:.3g} → {slow.v2_ms:.3g} ms), allowed {rules.max_slowdown:.0%} more"
+        )
+        finding = Finding(Outcome.FAIL, reason.replace("median", _what(rules.quantile)), slow.chance)
+    return finding, {
+        "rule": "v2's quantile <= legacy's at the same time + max_slowdown (or tolerance)",
+        "v2_ms": round(slow.v2_ms, 3),
+        "legacy_ms": round(slow.legacy_ms, 3),
+        "limit_ms": round(slow.limit_ms, 3),
+        "slower": slow.slower,
+        "of": slow.of,
+        "chance": slow.chance,
+        "quantile": rules.quantile,
+        "max_slowdown": rules.max_slowdown,
+        "tolerance_s": rules.tolerance_s,
+    }
+
+
+def _what(q: float) -> str:
+    return "median" if q == 0.5 else f"quantile {q:g}"
 
 
 def asked(sample: Sample) -> int:

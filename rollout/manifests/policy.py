@@ -104,12 +104,13 @@ TRAFFIC_GATE: Fields = {
 }
 PERFORMANCE: Fields = {
     "on": ("on", truth),
-    "min_requests": ("min_requests", whole(1)),
+    "min_requests": ("min_requests", whole(1, 10_000)),
     "max_slowdown": ("max_slowdown", percent),
     "tolerance": ("tolerance_s", duration_or_none),
     "quantile": ("quantile", between(0.01, 0.99)),
     "alpha": ("alpha", between(0.0001, 0.2)),
     "warm_up": ("warm_up", whole(0)),
+    "over": ("over_s", duration_or_none),
 }
 SNAPSHOTS: Fields = {"before": ("before_s", duration)}
 TIER: Fields = {

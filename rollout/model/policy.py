@@ -98,8 +98,8 @@ class TrafficGate:
 class PerformanceGate:
     """v2's `quantile` may exceed legacy's at the same time by `max_slowdown`, or by `tolerance_s`, whichever is more.
 
-    Looked at once, at `min_requests` of either side, behind v2's first `warm_up`. `alpha`: how often, at most, a v2 that is
-    just as slow as it may be is taken for slower.
+    Looked at once, at `min_requests` of either side over `over_s` seconds, behind v2's first `warm_up`. `alpha`: how often,
+    at most, a v2 that is just as slow as it may be is taken for slower.
     """
 
     min_requests: int = 200
@@ -108,6 +108,7 @@ class PerformanceGate:
     quantile: float = 0.5
     alpha: float = 0.01
     warm_up: int = 20
+    over_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

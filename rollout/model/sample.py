@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from rollout.model.fleet import RuntimeName
+from rollout.model.snapshot import NO_REQUESTS, Histogram
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,7 +12,7 @@ class Sample:
 
     `retried`: requests that ended well, but only at a second attempt. `shed`: requests that were v2's by weight and that the
     edge gave to legacy, because v2's copies had just failed (they are counted in legacy's `requests`, and here for v2).
-    Latencies in milliseconds, unsorted; of very many only the newest.
+    `latencies`: of requests that did not fail; an error that comes fast makes nobody faster.
     """
 
     runtime: RuntimeName
@@ -19,4 +20,4 @@ class Sample:
     errors: int = 0
     retried: int = 0
     shed: int = 0
-    latencies_ms: tuple[float, ...] = ()
+    latencies: Histogram = NO_REQUESTS

@@ -33,6 +33,9 @@ class Histogram:
         return sum(count for _, count in self.buckets)
 
 
+NO_REQUESTS = Histogram()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """One side of a service from `began` to `ended`. Never only percentiles: the whole histogram.
@@ -52,7 +55,7 @@ class Snapshot:
     weight: int = 0
     requests: int = 0
     errors: int = 0
-    latencies: Histogram = Histogram()
+    latencies: Histogram = NO_REQUESTS
     cpu_cores: float | None = None
     memory_bytes: int | None = None
 

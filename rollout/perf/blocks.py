@@ -8,15 +8,22 @@ same short time: what burdens both is in both, and what lasts shorter than a blo
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import NamedTuple
 
 from rollout.model.fleet import RuntimeName
 
-Timed = tuple[RuntimeName, float]
-"""Who answered, and after how many milliseconds."""
 TAIL = 5
 """So many requests of a block, at least, are above the quantile that is compared."""
 FEWEST = 10
 """Fewer blocks than this are not compared."""
+
+
+class Timed(NamedTuple):
+    """Who answered, after how many milliseconds, and when (seconds since any start)."""
+
+    side: RuntimeName
+    milliseconds: float
+    ended: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +50,25 @@ def after_warm_up(requests: Iterable[Timed], warm_up: int) -> Iterable[Timed]:
     for request in requests:
         if left <= 0:
             yield request
-        elif request[0] is RuntimeName.V2:
+        elif request.side is RuntimeName.V2:
             left -= 1
 
 
-def blocks(requests: Iterable[Timed], each: int) -> list[Block]:
-    """Whole blocks, in the order of time. One ends when both sides have `each`; of the busier side evenly spaced ones stay."""
+def blocks(requests: Iterable[Timed], each: int, seconds: float = 0.0) -> list[Block]:
+    """Whole blocks, in the order of time.
+
+    One ends when both sides have `each` and it has lasted `seconds`; of more requests evenly spaced ones stay, so that a busy
+    service is looked at for as long as a quiet one.
+    """
     found: list[Block] = []
     now: dict[RuntimeName, list[float]] = {side: [] for side in RuntimeName}
-    for side, milliseconds in requests:
+    began: float | None = None
+    for side, milliseconds, ended in requests:
+        began = ended if began is None else began
         now[side].append(milliseconds)
-        if min(map(len, now.values())) >= each:
+        if min(map(len, now.values())) >= each and ended - began >= seconds:
             found.append(Block(_thinned(now[RuntimeName.LEGACY], each), _thinned(now[RuntimeName.V2], each)))
-            now = {side: [] for side in RuntimeName}
+            now, began = {side: [] for side in RuntimeName}, ended
     return found
 
 

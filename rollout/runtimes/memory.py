@@ -20,7 +20,7 @@ class Fault:
     """What goes wrong with a service on one runtime; by default nothing. Times in seconds after its launch.
 
     `hangs`: a launch does not end before its deadline. `unhealthy_after_s`: its health check fails from then on.
-    `errs`: it answers requests with errors. `silent`: nobody sends it requests, so nobody can tell.
+    `errs`: it answers requests with errors. `silent`: nobody sends it requests, so nobody can tell. `slower`: by which share.
     """
 
     publish_fails: str = ""
@@ -30,6 +30,7 @@ class Fault:
     restarts_after_s: float | None = None
     unhealthy_after_s: float | None = None
     errs: bool = False
+    slower: float = 0.0
     silent: bool = False
     never_drains: bool = False
 
@@ -273,6 +274,8 @@ class MemoryTraffic:
         outcome, reason = Outcome.PASS, "as good as before"
         if fault.errs:
             outcome, reason = Outcome.FAIL, "100 % errors"
+        elif fault.silent and look.probe:
+            reason = "by our own requests: as good as before"
         elif fault.silent:
             outcome, reason = Outcome.INCONCLUSIVE, "no requests"
         return Verdict(gate=self.name, outcome=outcome, reason=reason, at=look.now)

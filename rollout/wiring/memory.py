@@ -3,9 +3,11 @@
 from dataclasses import fields
 
 from rollout.errors import UsageError
-from rollout.executor.ports import Clock
+from rollout.executor.ports import Clock, Gate
 from rollout.model.fleet import Footing, Release, RuntimeName
+from rollout.model.policy import Policy
 from rollout.runtimes.memory import Fault, MemoryHealth, MemoryHost, MemoryTraffic, memory_edge, memory_runtimes
+from rollout.runtimes.memory_performance import MemoryPerformance
 from rollout.wiring.engines import Parts
 
 LABEL = "fault."
@@ -15,15 +17,13 @@ _KINDS = {f.name: f.type for f in fields(Fault)}
 class MemoryEngine:
     """Services of the engine `memory`, as they stood in the store when they were adopted."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, policy: Policy) -> None:
         self._known: set[str] = set()
         self.at_once: set[str] = set()
         self.host = MemoryHost(clock=clock)
-        health, traffic = MemoryHealth(self.host), MemoryTraffic(self.host)
+        gates: tuple[Gate, ...] = (MemoryHealth(self.host), MemoryTraffic(self.host), *comparing(self.host, policy))
         self.parts = Parts(
-            runtimes=memory_runtimes(self.host),
-            edge=memory_edge(self.host),
-            gates={health.name: health, traffic.name: traffic},
+            runtimes=memory_runtimes(self.host), edge=memory_edge(self.host), gates={gate.name: gate for gate in gates}
         )
 
     def adopt(self, service: str, footing: Footing) -> None:
@@ -38,6 +38,11 @@ class MemoryEngine:
                 self.host.faults.update(faults(release))
         if not any(self.host.fault(service, runtime).hangs for runtime in RuntimeName):
             self.at_once.add(service)
+
+
+def comparing(host: MemoryHost, policy: Policy) -> tuple[Gate, ...]:
+    """The gates in memory that hold v2 against legacy, as far as the policy asks for them."""
+    return (MemoryPerformance(host, policy.performance),) if policy.performance is not None else ()
 
 
 def faults(release: Release) -> dict[tuple[str, RuntimeName], Fault]:

@@ -1,5 +1,6 @@
 """The engine `process` of a home: everything through its host part, judged by what the edge logs."""
 
+import time
 from collections.abc import Callable
 
 from rollout.edge.access_log import AccessLog
@@ -8,6 +9,9 @@ from rollout.edge.host_edge import HostEdge
 from rollout.edge.samples import LogSamples
 from rollout.executor.ports import Clock, Gate
 from rollout.gates.health import Health
+from rollout.gates.own_requests import OwnRequests
+from rollout.gates.performance import Performance
+from rollout.gates.signed_rank import SignedRank
 from rollout.gates.traffic import Traffic
 from rollout.model.policy import Policy
 from rollout.network.ask import Asker
@@ -25,7 +29,10 @@ def process_parts(home: Home, policy: Policy, clock: Clock, say: Callable[[str],
     sides = runtimes(host, clock, asker)
     health = Health(sides, policy.health, asker.ask)
     gates: dict[str, Gate] = {health.name: health}
+    samples = LogSamples(AccessLog(EnvoyEdge(folder(home.path) / "edge").places.log))
+    own = OwnRequests(sides, policy.health, asker.ask, time.perf_counter)
     if policy.traffic is not None:
-        log = AccessLog(EnvoyEdge(folder(home.path) / "edge").places.log)
-        gates[Traffic.name] = Traffic(LogSamples(log), policy.traffic)
+        gates[Traffic.name] = Traffic(samples, policy.traffic, own)
+    if policy.performance is not None:
+        gates[Performance.name] = Performance(samples, SignedRank(), policy.performance, own)
     return Parts(runtimes=sides, edge=HostEdge(host), gates=gates)

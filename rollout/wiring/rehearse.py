@@ -14,7 +14,7 @@ from rollout.runtimes.memory import MemoryHealth, MemoryHost, MemoryTraffic, mem
 from rollout.store.waves import ENDED, StoredWave
 from rollout.wiring import actor
 from rollout.wiring.live import default_engine
-from rollout.wiring.memory import faults
+from rollout.wiring.memory import comparing, faults
 from rollout.wiring.preconditions import Preconditions
 from rollout.wiring.world import Tell
 
@@ -91,6 +91,7 @@ def _world(means: Means, wave: StoredWave, ports: _Ports, tell: Tell) -> World:
         runtimes=memory_runtimes(host),
         edge=memory_edge(host),
         gates=[MemoryHealth(host), *traffic],
+        comparing=comparing(host, wave.policy),
         policy=wave.policy,
         spawn=inline,
         tell=tell,

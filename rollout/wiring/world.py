@@ -97,6 +97,7 @@ class _Workshop:
         parts = PartsOfHome(self, journal, policy)
         health = AnyGate("health", parts, proves=True)
         traffic = [AnyGate("traffic", parts, proves=False)] if policy.traffic is not None else []
+        performance = [AnyGate("performance", parts, proves=False)] if policy.performance is not None else []
         preconditions = Preconditions(self.database, default_engine(), actor.now)
         return World(
             clock=self.clock,
@@ -106,6 +107,7 @@ class _Workshop:
             runtimes={name: AnyRuntime(name, parts) for name in RuntimeName},
             edge=AnyEdge(parts),
             gates=[health, *traffic],
+            comparing=performance,
             policy=policy,
             spawn=self.threads.submit,
             tell=self.voice.tell,
@@ -126,7 +128,7 @@ class PartsOfHome:
         self._policy = policy
         self._usual = default_engine()
         self._services = Services(workshop.database, workshop.home.keyed_hash, actor.now)
-        self._memory = MemoryEngine(workshop.clock)
+        self._memory = MemoryEngine(workshop.clock, policy)
         self._processes: Parts | None = None
         self._engines: dict[str, EngineName] = {}
         self._secrets: set[str] = set()

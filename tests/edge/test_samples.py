@@ -15,6 +15,7 @@ from rollout.edge.samples import LogSamples
 from rollout.errors import BrokenError
 from rollout.host.ports import Route
 from rollout.model.fleet import RuntimeName
+from rollout.perf.histogram import of
 
 MakeCopy = Callable[[str], HttpCopy]
 L, V = RuntimeName.LEGACY, RuntimeName.V2
@@ -50,8 +51,11 @@ def test_samples_add_up_to_what_the_clients_sent(plain: RunningEdge, copies: Mak
 
     wait_for(lambda: seen() == sent, f"samples are {sent}")
     whole = samples.read(services[0], began)
-    assert len(whole[L].latencies_ms) == whole[L].requests
-    assert all(0 < latency < 60_000 for latency in whole[L].latencies_ms)
+    assert whole[L].latencies.n == whole[L].requests
+    assert 0 < whole[L].latencies.lowest <= whole[L].latencies.highest < 60_000
+    stream = samples.first(services[0], began)
+    assert [request.side for request in stream].count(L) == whole[L].requests
+    assert of(request.milliseconds for request in stream if request.side is V) == whole[V].latencies
     assert samples.read(services[0], datetime.now(UTC))[L].requests == 0
 
 

@@ -181,7 +181,7 @@ CASES: dict[str, tuple[Rules, Move, Seen | None, Action | tuple[Event, str] | st
         replace(RULES, inconclusive=Inconclusive.PROBE),
         row(State.SHIFTING, 101, **OVERDUE, **HALF),
         seen(Outcome.PASS, Outcome.INCONCLUSIVE),
-        (Event.OK, "our own requests"),
+        "inconclusive (traffic: says inconclusive): approve",
     ),
     "unsure, accept after longer": (
         replace(RULES, inconclusive=Inconclusive.ACCEPT),

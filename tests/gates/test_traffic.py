@@ -1,5 +1,6 @@
 """The traffic gate: its rule as a table, what it compares with, and a broken instrument."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +13,9 @@ from rollout.model.move import Move
 from rollout.model.plan import Strategy
 from rollout.model.policy import TrafficGate
 from rollout.model.sample import Sample
-from rollout.model.verdict import Outcome
+from rollout.model.state import State
+from rollout.model.verdict import Outcome, Verdict
+from rollout.perf.histogram import of
 
 BEGAN = datetime(2026, 1, 5, 12, tzinfo=UTC)
 RULES = TrafficGate(min_requests=20, max_increase=0.02)
@@ -135,3 +138,51 @@ def test_it_is_absent_where_the_edge_sees_no_requests() -> None:
     assert gate.absent(look().release) is None
     assert gate.absent(look(Kind.WORKER).release) == "the edge sees no requests of a worker"
     assert not gate.proves
+
+
+# latency
+
+
+def timed(runtime: RuntimeName, n: int, milliseconds: float) -> Sample:
+    return replace(sample(runtime, n), latencies=of([milliseconds] * n))
+
+
+def shifting(state: State = State.SHIFTING) -> Look:
+    return replace(look(), move=replace(look().move, state=state))
+
+
+def judged(v2: Sample, legacy: Sample, state: State = State.SHIFTING) -> Verdict:
+    earlier = {V: sample(V, 0), L: timed(L, 1000, 1.0)}
+    samples = FixedSamples({BEGAN: {V: v2, L: legacy}, BEGAN - timedelta(hours=1): earlier})
+    return Traffic(samples, RULES).look(shifting(state))
+
+
+def test_much_slower_than_legacy_at_the_same_time_fails() -> None:
+    verdict = judged(timed(V, 100, 90.0), timed(L, 100, 20.0))
+    assert verdict.outcome is Outcome.FAIL
+    assert "much slower than legacy at the same time: 100 of 100 requests took longer than 4" in verdict.reason
+    latency = verdict.evidence["latency"]
+    assert isinstance(latency, dict)
+    assert latency["v2_ms"] == pytest.approx(90, rel=0.01)
+    assert (latency["slower"], latency["of"], latency["max_slowdown"]) == (100, 100, 1.0)
+
+
+def test_a_slowdown_that_is_allowed_passes_here() -> None:
+    assert judged(timed(V, 100, 38.0), timed(L, 100, 20.0)).outcome is Outcome.PASS
+
+
+def test_latency_is_judged_from_min_requests_on() -> None:
+    assert judged(timed(V, 19, 900.0), timed(L, 100, 20.0)).outcome is Outcome.INCONCLUSIVE
+    assert judged(timed(V, 20, 900.0), timed(L, 100, 20.0)).outcome is Outcome.FAIL
+
+
+def test_while_both_serve_a_legacy_that_nobody_asked_is_no_pass() -> None:
+    verdict = judged(timed(V, 100, 20.0), timed(L, 3, 20.0))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "legacy answered 3 requests at the same time" in verdict.reason
+
+
+def test_at_100_percent_latency_is_not_compared_with_another_time() -> None:
+    verdict = judged(timed(V, 100, 900.0), timed(L, 0, 1.0), State.BAKING)
+    assert verdict.outcome is Outcome.PASS
+    assert "too few" in str(verdict.evidence["latency"])

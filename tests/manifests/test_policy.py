@@ -162,6 +162,7 @@ tolerance = "3ms"
 quantile = 0.9
 alpha = 0.02
 warm_up = 0
+over = "5s"
 [snapshots]
 before = "2m"
 """
@@ -169,7 +170,7 @@ before = "2m"
 
 def test_the_performance_gate_is_read() -> None:
     read = parse(PERFORMANCE + TIERS)
-    gate = PerformanceGate(min_requests=500, max_slowdown=1.5, tolerance_s=0.003, quantile=0.9, alpha=0.02, warm_up=0)
+    gate = PerformanceGate(min_requests=500, max_slowdown=1.5, tolerance_s=0.003, quantile=0.9, alpha=0.02, warm_up=0, over_s=5.0)
     assert (read.performance, read.before_s) == (gate, 120.0)
 
 
