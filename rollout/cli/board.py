@@ -101,7 +101,7 @@ def _listed(items: Sequence[Item], status: Status, most: int) -> Iterator[Text]:
 
 
 def _item(item: Item, status: Status, width: int) -> Text:
-    state = str(item.state)
+    state = item.state.replace("_", " ")
     if item.state in {State.SHIFTING, State.FALLING_BACK, State.PROVING, State.BAKING}:
         state += f" {item.weight} %"
     if item.target is RuntimeName.LEGACY:
@@ -140,7 +140,7 @@ def _wave(wave: WaveLine, waves: Sequence[WaveLine]) -> Text:
     tiers = max(len(str(w.tier or "")) for w in waves)
     states = max(len(w.state) for w in waves)
     detail = [f"{wave.moved} of {wave.size} moved"]
-    detail += [f"{count} {state}" for state, count in wave.counts.items() if state not in _MOVED_OR_SO]
+    detail += [f"{count} {state.replace('_', ' ')}" for state, count in wave.counts.items() if state not in _MOVED_OR_SO]
     return Text(f"  {wave.name:<{width}}  {wave.tier or '':<{tiers}}  {wave.state:<{states}}  {', '.join(detail)}")
 
 

@@ -57,6 +57,8 @@ def told(found: Explanation) -> list[tuple[str, str]]:
         lines.append(("pinned", found.pin.told))
     if found.reason:
         lines.append(("why not", f"{found.reason.replace('_', ' ')}: {found.detail.removeprefix('pinned ')}"))
+    if found.failure:
+        lines.append(("failed", f"its deploy, {moment(found.failure.at)}: {found.failure.why}"))
     lines.append(("waits for", found.waits_for))
     lines += [("change it" if n == 0 else "", f"{one.who}: {one.command}") for n, one in enumerate(found.remedies)]
     return lines

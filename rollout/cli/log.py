@@ -8,6 +8,7 @@ from rich.text import Text
 from rollout.cli.console import emit, out
 from rollout.cli.when import moment, parse_span
 from rollout.model.plain import to_plain
+from rollout.operations.transitions import words
 from rollout.store.history import Happening
 from rollout.wiring.status import Board
 
@@ -35,9 +36,14 @@ def log(
         console.print(_line(happening))
 
 
+def _what(happening: Happening) -> str:
+    arrow, _, label = happening.what.partition("→ ")
+    return happening.what if arrow else f"→ {words(label, back=happening.move.startswith('back-'))}"
+
+
 def _line(happening: Happening) -> Text:
     line = Text(f"{moment(happening.at)}  {happening.subject}  ")
-    line.append(happening.what, style="bold")
+    line.append(_what(happening), style="bold")
     line.append(f"  by {happening.who}")
     if happening.why:
         line.append(f": {happening.why}")

@@ -167,7 +167,7 @@ def _show(results: Sequence[Result], *, json: bool) -> None:
         raise PartialError(
             f"{len(failed)} of {len(results)} services were not deployed: {names}",
             state="what ran of them before runs on; the others are deployed",
-            then=f"rollout service deploy {failed[0].service}",
+            then=(failed[0].error and failed[0].error.then) or f"rollout service logs {failed[0].service}",
         )
 
 

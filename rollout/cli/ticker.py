@@ -11,10 +11,11 @@ from rich.text import Text
 from rollout.cli import board
 from rollout.cli.console import FORMAT_VERSION, nobody_reads, out, say
 from rollout.cli.when import since
+from rollout.model.fleet import RuntimeName
 from rollout.model.move import Entry, Move
 from rollout.model.plain import to_plain
 from rollout.operations.status import Status
-from rollout.operations.transitions import Transition, Transitions
+from rollout.operations.transitions import Transition, Transitions, words
 from rollout.wiring import actor
 
 MOST = 12
@@ -84,8 +85,10 @@ def _write(text: str) -> None:
 
 def line(transition: Transition) -> Text:
     """`14:02:03 shop/api  launching → proving`; with the date where it is far from now, as a simulation gets."""
-    text = Text(f"{since(transition.at, actor.now())} {transition.service}  {transition.before} → ")
-    text.append(transition.after, style=board.style(transition.state))
+    back = transition.target is RuntimeName.LEGACY
+    before, after = words(transition.before, back=back), words(transition.after, back=back)
+    text = Text(f"{since(transition.at, actor.now())} {transition.service}  {before} → ")
+    text.append(after, style=board.style(transition.state))
     if transition.reason:
         text.append(f": {transition.reason}")
     return text

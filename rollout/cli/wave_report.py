@@ -27,7 +27,7 @@ def intent(wave: StoredWave) -> Iterator[str]:
     )
     for move in moves:
         if move.strategy is Strategy.RECREATE:
-            yield f"  {move.service} cannot run twice: expect {span(move.downtime_s)} without it"
+            yield f"  {move.service} cannot run twice: up to {span(move.downtime_s)} without it"
 
 
 def summary(report: WaveReport, now: datetime) -> list[str]:
@@ -78,7 +78,7 @@ def interrupted(report: WaveReport) -> str:
 
 
 def _line(ending: Ending) -> str:
-    return f"  {ending.service}  {ending.state}" + (f": {ending.reason}" if ending.reason else "")
+    return f"  {ending.service}  {ending.state.replace('_', ' ')}" + (f": {ending.reason}" if ending.reason else "")
 
 
 def _moved(report: WaveReport, now: datetime) -> str:

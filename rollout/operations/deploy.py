@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rollout.errors import RolloutError, UsageError, WaitingError
+from rollout.errors import BrokenError, RolloutError, UsageError, WaitingError
 from rollout.executor.ports import Clock, Leases, Order
 from rollout.model.fleet import EngineName, Kind, Placement, Release, Service
 from rollout.model.lease import Holder, Lease
+from rollout.model.masking import mask
 from rollout.model.state import State
 from rollout.operations import fleet as fleet_of
 from rollout.operations.driving import driving
@@ -173,7 +174,11 @@ def _run(means: Means, task: _Task) -> Result:
         results.append(Result(service=service, deployed=done, unblocked=service in freed))
 
     new = order_for(task.release, side, token, fence=fence)
-    put_in_place(live, Change(new=new, old=old, record=record, say=lambda line: means.tell(service, line)))
+    try:
+        put_in_place(live, Change(new=new, old=old, record=record, say=lambda line: means.tell(service, line)))
+    except BrokenError as error:
+        means.deploys.failed(service, task.what, who=means.who, why=mask(error.what, task.release.spec.env.values()))
+        raise
     return results[-1]
 
 

@@ -5,15 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rollout.errors import UsageError
+from rollout.executor.ports import ControlKind
 from rollout.model.fleet import Pin, RuntimeName, Setting, Tier
 from rollout.model.plan import Candidate, Reason, Strategy
 from rollout.model.policy import Policy
 from rollout.model.state import FINAL, State
 from rollout.operations.show import changed
+from rollout.operations.subject import FLEET
 from rollout.planner.eligibility import exclusion
 from rollout.store import candidates, pins, setting
 from rollout.store.candidates import AsOf
-from rollout.store.database import Database
+from rollout.store.controls import Controls
+from rollout.store.database import Database, Transaction
+from rollout.store.history import failed_deploy
 from rollout.store.plans import Plans
 from rollout.store.progress import Progress
 from rollout.store.waves import Waves
@@ -56,6 +60,14 @@ class Moving:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """The last deploy of a service that runs nowhere, which failed."""
+
+    at: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """All that bears on one service. `setting` is None once it is written off.
 
@@ -77,8 +89,10 @@ class Explanation:
     remedies: tuple[Remedy, ...]
     pin: Pin | None = None
     pin_holds: bool = False
+    failure: Failure | None = None
 
 
+Commands = tuple[tuple[str, str], ...]
 _OWNER = "its owner"
 _OPERATOR = "whoever runs the rollout"
 REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
@@ -113,12 +127,17 @@ def explain(database: Database, service: str, policy: Policy, *, as_of: AsOf) ->
     with database.reading() as session:
         candidate = candidates.of(session, [service], as_of).get(service)
         written_off, pin = setting.written_off(session), pins.get(session, service)
+        failure = None if candidate is None or candidate.runs_on else _failure(session, service)
     if candidate is None:
         raise UsageError(f"no service {service}", then="rollout service list")
     planned, moving = _planned(database, service, as_of), _moving(database, service)
     why_not = exclusion(candidate, policy)
     reason = why_not.reason if why_not else None
     waits_for, commands = _next(candidate, reason, planned, moving)
+    if failure is not None and reason is Reason.NOT_RUNNING:
+        waits_for, commands = "a deploy that succeeds", (*commands, (_OWNER, "rollout service logs {service}"))
+    if reason in {None, Reason.MOVING}:
+        waits_for, commands = _halted(database, planned, as_of.now, waits_for, commands)
     return Explanation(
         service=service,
         customer=candidate.customer,
@@ -134,7 +153,28 @@ def explain(database: Database, service: str, policy: Policy, *, as_of: AsOf) ->
         remedies=tuple(Remedy(who=who, command=command.format(service=service)) for who, command in commands),
         pin=pin,
         pin_holds=pin is not None and pin.holds(as_of.now),
+        failure=failure,
     )
+
+
+def _failure(session: Transaction, service: str) -> Failure | None:
+    row = failed_deploy(session, service)
+    return Failure(at=datetime.fromisoformat(row.at), why=row.why) if row else None
+
+
+def _halted(
+    database: Database, planned: Planned | None, now: datetime, waits_for: str, commands: Commands
+) -> tuple[str, Commands]:
+    """Where its wave is paused: the end of that comes first, and no driver helps before."""
+    if planned is None or planned.state not in {"planned", "running", "stopped"}:
+        return waits_for, commands
+    halts = {FLEET: "rollout resume", planned.wave: f"rollout resume {planned.wave}"}
+    pauses = [c for c in Controls(database).standing(now=now) if c.kind is ControlKind.PAUSE and c.subject in halts]
+    if not pauses:
+        return waits_for, commands
+    told = " and ".join("of everything" if c.subject == FLEET else f"of {c.subject}" for c in pauses)
+    others = tuple(one for one in commands if not one[1].startswith("rollout execute"))
+    return f"the end of the pause {told}", (*((_OPERATOR, halts[c.subject]) for c in pauses), *others)
 
 
 def _planned(database: Database, service: str, as_of: AsOf) -> Planned | None:

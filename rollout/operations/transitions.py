@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from rollout.model.fleet import RuntimeName
 from rollout.model.move import Entry, Move
 from rollout.model.state import State
 from rollout.operations.subject import wave_name
@@ -21,6 +22,7 @@ class Transition:
     state: State
     weight: int
     reason: str
+    target: RuntimeName
 
 
 class Transitions:
@@ -47,9 +49,29 @@ class Transitions:
             state=row.state,
             weight=row.weight,
             reason=entry.reason,
+            target=row.target,
         )
 
 
 def label(row: Move) -> str:
     """The state, and in shifting the target's share of traffic."""
     return f"{row.state} {row.weight} %" if row.state is State.SHIFTING and row.weight else str(row.state)
+
+
+BACK = {
+    "planned": "on v2",
+    "publishing": "publishing legacy",
+    "launching": "launching legacy",
+    "proving": "proving legacy",
+    "shifting": "shifting to legacy",
+    "finishing": "stopping v2",
+    "finished": "back on legacy",
+}
+
+
+def words(label: str, *, back: bool) -> str:
+    """A label for people; that of a back move names the side, since its words are those of the way forward."""
+    told = label.replace("_", " ")
+    if not back:
+        return told
+    return f"{told.removeprefix('shifting ')} on legacy" if told.endswith("%") else BACK.get(label, told)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rollout.errors import Exit, LockedError, StaleError, UsageError
-from rollout.executor.ports import ControlKind
+from rollout.executor.budget import Tally
+from rollout.executor.ports import Control, ControlKind
 from rollout.model.fleet import RuntimeName
 from rollout.model.move import Move
 from rollout.model.state import FINAL, Event, State, cell
@@ -47,7 +48,7 @@ def resume(means: Means, wave: str | None, reason: str) -> Said:
     stored = _known(means, wave)
     name, number = stored.facts.name, stored.facts.number
     ended = means.controls.end(ControlKind.PAUSE, name, by=means.user, why=reason, now=now)
-    if any(row.counts for row in means.progress.moves(number)):
+    if stored.facts.state == STOPPED or _over_budget(means, stored):
         means.controls.end(ControlKind.RESUME_BUDGET, name, by=means.user, why="resumed again", now=now)
         means.controls.write(_ask(means, ControlKind.RESUME_BUDGET, name, reason), now=now)
         text = f"{name} goes on; failures until now no longer count"
@@ -62,6 +63,17 @@ def resume(means: Means, wave: str | None, reason: str) -> Said:
     elif means.live_lease(name) is None and means.waves.get(number).facts.state == RUNNING:
         text += f"; nobody drives it: rollout execute {name}"
     return Said(subject=name, text=text)
+
+
+def _over_budget(means: Means, wave: StoredWave) -> bool:
+    """More of its moves have failed, since they were last forgiven, than may."""
+    granted = max((c.at for c in means.controls.standing(now=means.clock.now()) if _grants(c, wave)), default=None)
+    tally = Tally(means.progress.moves(wave.facts.number))
+    return tally.failed(granted) > wave.policy.tier(wave.facts.tier).budget.of(wave.facts.size)
+
+
+def _grants(control: Control, wave: StoredWave) -> bool:
+    return control.kind is ControlKind.RESUME_BUDGET and control.subject == wave.facts.name
 
 
 def approve_wave(means: Means, wave: str, reason: str) -> Said:
@@ -83,11 +95,11 @@ def approve_service(means: Means, service: str, reason: str) -> Said:
     """A person's word stands for what a held move lacks: it goes on, or v2 is kept when it is healthy."""
     row = _moving(means, service)
     if not cell(row.path, row.state, Event.APPROVE).approves:
-        return Said(subject=service, text=f"{service} is {row.state}: there is nothing to approve")
+        return Said(subject=service, text=f"{service} is {_told(row)}: there is nothing to approve")
     means.controls.write(_ask(means, ControlKind.APPROVE, service, reason), now=means.clock.now())
     if _obeyed(means, row):
         after = means.journal.move(row.id) or row
-        return Said(subject=service, text=f"{service}: approved, {after.state}")
+        return Said(subject=service, text=f"{service}: approved, {_told(after)}")
     return Said(subject=service, text=f"{service}: approved; nobody drives it: rollout execute {wave_name(row.wave)}")
 
 
@@ -95,7 +107,7 @@ def fail(means: Means, service: str, reason: str) -> Said:
     """Back, blocked, and counted in the failure budget."""
     row = _moving(means, service)
     if cell(row.path, row.state, Event.FAIL).refused:
-        raise StaleError(f"{service} is {row.state}: fail cannot apply any more", then=f"rollout revert {service}")
+        raise StaleError(f"{service} is {_told(row)}: fail cannot apply any more", then=f"rollout revert {service}")
     (after,) = ask_and_see(means, [row], ControlKind.FAIL, reason)
     return _ended(after)
 
@@ -147,7 +159,7 @@ def revert_wave(means: Means, wave: str, reason: str) -> list[Said]:
         return [Said(subject=wave, text=f"{wave} has not begun: its {stored.facts.size} services run on legacy")]
     wanted = [row.service for row in rows if row.live or row.state is State.FINISHED]
     rest = [row for row in rows if row.state in FINAL and row.state is not State.FINISHED]
-    said = [Said(subject=row.service, text=f"{_at_rest(means, row.service)} ({row.state})") for row in rest]
+    said = [Said(subject=row.service, text=f"{_at_rest(means, row.service)} ({_told(row)})") for row in rest]
     return said + revert(means, wanted, reason)
 
 
@@ -155,7 +167,7 @@ def retry(means: Means, service: str, reason: str) -> Said:
     """A blocked service may be planned again."""
     row = means.progress.live_move(service)
     if row is not None:
-        return Said(subject=service, text=f"{service} is moving in {wave_name(row.wave)}: {row.state}")
+        return Said(subject=service, text=f"{service} is moving in {wave_name(row.wave)}: {_told(row)}")
     with means.database.writing() as session:
         was = blocks.remove(session, service, who=means.user, at=means.clock.now(), why=reason)
     if not was:
@@ -187,7 +199,7 @@ def _back_again(means: Means, row: Move) -> Said:
     """A back move that nobody drives any more goes on."""
     name = wave_name(row.wave)
     if means.live_lease(name) is not None:
-        return Said(subject=row.service, text=f"{row.service} is being brought back in {name}: {row.state}")
+        return Said(subject=row.service, text=f"{row.service} is being brought back in {name}: {_told(row)}")
     drive_these(means, row.wave, [row.service], f"revert {row.service}")
     return _ended(means.journal.move(row.id) or row)
 
@@ -197,7 +209,7 @@ def _ended(row: Move) -> Said:
     to_legacy = row.target is RuntimeName.LEGACY
     if row.live:
         stuck = row.state is State.STUCK
-        return Said(subject=row.service, text=f"{row.service} is {row.state}{why}", exit=Exit.STOPPED if stuck else Exit.DONE)
+        return Said(subject=row.service, text=f"{row.service} is {_told(row)}{why}", exit=Exit.STOPPED if stuck else Exit.DONE)
     if to_legacy and row.state is not State.FINISHED:
         text = f"{row.service} stays on v2: legacy could not take over{why}"
         return Said(subject=row.service, text=text, exit=Exit.STOPPED)
@@ -248,6 +260,10 @@ def _known(means: Means, wave: str) -> StoredWave:
 
 def _ask(means: Means, kind: ControlKind, subject: str, reason: str) -> Ask:
     return Ask(kind=kind, subject=subject, actor=means.user, reason=reason)
+
+
+def _told(row: Move) -> str:
+    return row.state.replace("_", " ")
 
 
 def _what(subject: str) -> str:

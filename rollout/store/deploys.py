@@ -102,6 +102,11 @@ class Deploys:
             found = [one for one in deployed if one.service in blocked and _is_another(session, one)]
             return frozenset(one.service for one in found if self._unblock(session, one, who))
 
+    def failed(self, service: str, what: str, *, who: str, why: str) -> None:
+        """The log tells that a deploy or restart failed, and why; `why` holds no secret."""
+        with self.database.writing() as session:
+            audit.append(session, audit.Line(who=who, what=f"{what} failed", subject=service, why=why), self.now())
+
     def unplace(self, service: str, sides: Iterable[RuntimeName], *, who: str, lease: Lease | None = None) -> None:
         """The service should not run on these sides. FencedError as in `record`."""
         gone = tuple(sides)

@@ -11,6 +11,8 @@ from rollout.model.move import EntryKind
 from rollout.store.database import Database
 from rollout.store.tables import AuditRow, JournalRow, MoveRow
 
+TRIES = ("deploy", "restart")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
@@ -60,6 +62,14 @@ class History:
                     runtime, at = RuntimeName(body["target"]), datetime.fromisoformat(row.at)
                     return KeptLog(move=row.move, runtime=runtime, at=at, lines=list(lines))
         return None
+
+
+def failed_deploy(session: Session, service: str) -> AuditRow | None:
+    """Its last deploy or restart, where that failed; None where it did not, or there was none."""
+    tries = col(AuditRow.what).in_([*TRIES, *(f"{what} failed" for what in TRIES)])
+    query = select(AuditRow).where(AuditRow.subject == service, tries).order_by(col(AuditRow.seq).desc()).limit(1)
+    last = session.exec(query).first()
+    return last if last is not None and last.what not in TRIES else None
 
 
 def _journal(session: Session, since: datetime | None, service: str | None, limit: int) -> list[Happening]:

@@ -32,15 +32,20 @@ def host() -> str:
     return socket.gethostname()
 
 
+def scheduler() -> str:
+    """The scheduler, as the log names it: `scheduler (ann@host)`."""
+    return f"scheduler ({user()}@{host()})"
+
+
 def now() -> datetime:
     """The present time, aware and in UTC."""
     return datetime.now(UTC)
 
 
-def holder(doing: str) -> Holder:
-    """This process, as a lease names it."""
+def holder(doing: str, who: str = "") -> Holder:
+    """This process, as a lease names it; `who` in place of the person."""
     started = psutil.Process().create_time()
-    return Holder(user=user(), host=socket.gethostname(), pid=os.getpid(), started=started, doing=doing)
+    return Holder(user=who or user(), host=socket.gethostname(), pid=os.getpid(), started=started, doing=doing)
 
 
 def leases(database: Database) -> StoreLeases:

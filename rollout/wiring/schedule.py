@@ -22,7 +22,7 @@ Say = Callable[[str], None]
 def loop(say: Say, stop: threading.Event, *, once: bool) -> Iterator[Loop]:
     """The scheduler of the home that is found. LockedError while another one runs there."""
     home = find()
-    with means(home, Voice(say=say, stop=stop.is_set)) as tools:
+    with means(home, Voice(say=say, stop=stop.is_set), who=actor.scheduler()) as tools:
         names = Names(tools, home)
 
         def look() -> list[str]:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from rollout.errors import UsageError
 from rollout.executor.world import World, never, nothing
@@ -50,15 +51,18 @@ SILENT = Voice()
 
 
 @contextmanager
-def means(home: Home | None = None, voice: Voice = SILENT) -> Iterator[Means]:
-    """What operations that drive are handed, on the home that is found; store and threads are closed afterwards."""
+def means(home: Home | None = None, voice: Voice = SILENT, *, who: str = "") -> Iterator[Means]:
+    """What operations that drive are handed, on the home that is found; store and threads are closed afterwards.
+
+    `who` drives, where it is not the person who calls: the log names it.
+    """
     gc.set_threshold(*GARBAGE)
     home = home or find()
     database = home.database()
     take_over_notes(home, start=True, say=voice.say)
     threads = Threads(THREADS, "effect")
     try:
-        yield _Workshop(home=home, database=database, voice=voice, threads=threads).means()
+        yield _Workshop(home=home, database=database, voice=voice, threads=threads, who=who or actor.user()).means()
     finally:
         threads.close()
         database.close()
@@ -70,6 +74,7 @@ class _Workshop:
     database: Database
     voice: Voice
     threads: Threads
+    who: str
     clock: SystemClock = field(default_factory=SystemClock)
 
     def means(self) -> Means:
@@ -83,8 +88,8 @@ class _Workshop:
             standing=journal,
             leases=actor.leases(self.database),
             clock=self.clock,
-            user=actor.user(),
-            holder=actor.holder,
+            user=self.who,
+            holder=partial(actor.holder, who=self.who),
             alive=actor.alive,
             policy=policy_in_force(self.database),
             world=self.world,

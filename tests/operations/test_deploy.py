@@ -25,6 +25,7 @@ from rollout.runtimes.legacy import Legacy
 from rollout.runtimes.v2 import V2
 from rollout.store import audit, blocks, setting
 from rollout.store.deploys import Deployed, Deploys
+from rollout.store.history import failed_deploy
 from rollout.store.leases import StoreLeases
 from rollout.store.services import Services
 from rollout.store.tables import MoveRow
@@ -197,6 +198,17 @@ def test_a_release_that_crashes_says_its_last_words(world: World) -> None:
     assert "no such module" in told.value.state
     assert "release 1 runs on" in told.value.state
     assert world.running() == [(1, RuntimeName.LEGACY)]
+    with world.database.reading() as session:
+        line = audit.read(session, subject="shop/api")[-1]
+        failed = failed_deploy(session, "shop/api")
+    assert (line.who, line.what) == ("ann", "deploy failed")
+    assert "exit code 3" in line.why
+    assert failed is not None
+    assert failed.seq == line.seq
+    world.engine.faults.clear()
+    deploy(world.means, API)
+    with world.database.reading() as session:
+        assert failed_deploy(session, "shop/api") is None
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_a_live_driver_obeys_what_others_say(planned: Callable[[str], None], dri
     assert "shop/api is back on legacy and blocked: revert by " in said
     assert "[exit" not in said
     assert driver.ends() == 3
-    assert any("baking → falling_back: revert by" in line for line in driver.out)
+    assert any("baking → falling back: revert by" in line for line in driver.out)
 
 
 def test_a_killed_driver_is_told_and_the_same_command_resumes(

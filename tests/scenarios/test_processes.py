@@ -99,7 +99,7 @@ def test_a_copy_that_does_not_come_up_falls_back_with_its_last_words(home_up: Ho
     run(f"rollout policy use {HERE / 'fast.toml'}")
     run("rollout plan")
     told = run("rollout execute wave-1")
-    assert "launching → falling_back: " in told
+    assert "launching → falling back: " in told
     assert told.endswith("[exit 3]\n")
     assert "no more" in run("rollout log shop/api --json")
     assert "services: 1 on legacy, 0 on v2, 1 blocked" in run("rollout status")

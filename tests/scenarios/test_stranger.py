@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from rollout.store.deploys import Deploys
+from rollout.wiring import actor
+from rollout.wiring.home import Home
 from tests.scenarios.badness import ROOT, called, dump
 from tests.scenarios.transcript import HERE
 
@@ -83,6 +86,46 @@ def test_a_plan_prints_also_what_its_ended_waves_did(fleet: Path) -> None:
     assert done.code == 0
     assert "wave-1 has ended: 1 finished" in done.out
     assert "wave-2: 1 finished" in done.out
+
+
+def test_explain_in_a_paused_wave_names_the_command_that_ends_the_pause(fleet: Path) -> None:
+    assert called("pause", "wave-1").code == 0
+    told = called("explain", "shop/api").out
+    assert "waits for  the end of the pause of wave-1" in told
+    assert "whoever runs the rollout: rollout resume wave-1" in told
+    assert called("pause").code == 0
+    told = called("explain", "shop/api").out
+    assert "the end of the pause of wave-1 and of everything" in told
+    assert "rollout resume\n" in told
+    assert called("resume").code == called("resume", "wave-1").code == 0
+    assert "rollout execute wave-1" in called("explain", "shop/api").out
+
+
+def test_explain_of_what_runs_nowhere_names_its_last_failure(fleet: Path) -> None:
+    with Home(fleet).opened() as database:
+        Deploys(database, actor.now).failed("shop/nowhere", "deploy", who="ann", why="it ended with exit code 3")
+    told = called("explain", "shop/nowhere").out
+    assert ": it ended with exit code 3" in told
+    assert "a deploy that succeeds" in told
+    assert "rollout service logs shop/nowhere" in told
+    assert "deploy failed  by ann: it ended with exit code 3" in called("log", "shop/nowhere").out
+
+
+def test_a_plain_pause_forgives_no_failure(fleet: Path) -> None:
+    assert called("service", "set", "shop/api", "--label", "fault.v2.launch_fails=no such module").code == 0
+    assert called("service", "deploy", "shop/api").code == 0
+    plan = called("plan").out.split("next: rollout execute ")[1].split()[0]
+    assert called("execute", plan).code == 3
+    assert called("pause", plan).code == 0
+    said = called("resume", plan)
+    assert said.code == 0
+    assert "no longer count" not in said.out
+
+
+def test_what_the_scheduler_does_is_told_as_its_work(fleet: Path) -> None:
+    assert called("execute", "wave-1", "--detach").code == 0
+    assert called("scheduler", "--once").code == 0
+    assert "→ launching  by scheduler (" in called("log", "shop/api").out
 
 
 class Terminal:
