@@ -1,5 +1,6 @@
 """`rollout service import`: files and folders into the fleet."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,24 +29,25 @@ def register(app: typer.Typer) -> None:
 def import_(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders; hidden folders and node_modules are passed by.")],
     *,
-    name: Annotated[str | None, typer.Option(help="Name of the one manifest. Else its folder's name, or folder-file.")] = None,
-    environment: Annotated[str | None, typer.Option(help="Our environment; a manifest's environments.E is applied.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the one service. Else as its file says, or its folder's.")] = None,
+    environment: Annotated[str | None, typer.Option(help="Its private network. Else production, of Compose the project.")] = None,
     customer: o.Customer = None,
     tier: o.TierOption = None,
     kind: o.KindOption = None,
-    map_: Annotated[Path | None, typer.Option("--map", help="Mapping file: file, name, environment, customer, tier.")] = None,
+    map_: Annotated[Path | None, typer.Option("--map", help="Mapping file: file or FILE#SERVICE, name, tier, …")] = None,
     runtime: setting.Runtime = None,
     reason: o.Reason = "",
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Import the good although some are bad (exit 3).")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference; write nothing.")] = False,
     json: o.Json = False,
 ) -> None:
-    """Import fleet files (TOML, YAML, JSON, CSV) and Railway manifests. Options hold where a file says nothing.
+    """Import fleet files (TOML, YAML, JSON, CSV), Compose files and Railway manifests. Options hold where a file says nothing.
 
-    One bad file imports nothing (exit 2), unless --keep-going. The same import again changes nothing.
+    One bad file imports nothing (exit 2), unless --keep-going. The same import again changes nothing. In Compose files ${NAME}
+    is filled in from the environment of this command, else from .env beside the file.
     """
     given = Given(name=name, environment=environment, customer=customer or actor.user(), tier=tier, kind=kind)
-    found = scan(paths, given, mapping.read(map_) if map_ else mapping.MappingFile())
+    found = scan(paths, given, mapping.read(map_) if map_ else mapping.MappingFile(), os.environ)
     _require_something(found, paths)
     write = not dry_run and bool(found.found) and (keep_going or not found.problems)
     opened = wiring.fleet(create=True) if write else wiring.fleet_to_look_at()
@@ -74,6 +76,7 @@ def _tell(found: Scan, done: Imported) -> None:
     if not done.written or len(changes) <= SHOWN:
         sys.stdout.writelines(line + "\n" for line in changes)
     _tell_keys("not taken over", [(key, one.where) for one in found.found for key in one.draft.left_out])
+    _tell_keys("how it was read", [(note, one.where) for one in found.found for note in one.draft.notes])
     _tell_keys("kept as a label, without effect", [(key, one.where) for one in found.found for key in one.draft.kept])
     if found.passed_over:
         names = [*map(str, found.passed_over[:NAMED]), *["…"] * (len(found.passed_over) > NAMED)]
@@ -95,7 +98,7 @@ def _tell_keys(what: str, keys: list[tuple[str, str]]) -> None:
     if by_key:
         console.say(f"{what}:")
     for key, places in sorted(by_key.items()):
-        console.say(f"  {key}  ({places[0] if len(places) == 1 else _files(len(places))})")
+        console.say(f"  {key}  ({places[0] if len(places) == 1 else f'{len(places)} services'})")
 
 
 def _files(count: int) -> str:
@@ -110,6 +113,7 @@ def _data(found: Scan, done: Imported) -> dict[str, Any]:
         "unchanged": list(done.unchanged),
         "problems": [{"file": str(p.file), "line": p.line, "reason": p.reason} for p in found.problems],
         "not_taken_over": {one.where: list(one.draft.left_out) for one in found.found if one.draft.left_out},
+        "notes": {one.where: list(one.draft.notes) for one in found.found if one.draft.notes},
         "kept_as_labels": {one.where: list(one.draft.kept) for one in found.found if one.draft.kept},
         "passed_over": [str(path) for path in found.passed_over],
         "unused_mappings": list(found.unused),

@@ -193,6 +193,7 @@ def _yaml_line(root: object, place: Place) -> int | None:
         known = step in node if isinstance(node, dict) else isinstance(step, int) and step < len(node)
         if not known:
             break
-        line = node.lc.data[step][0] + 1
+        at = (node.lc.data or {}).get(step) if isinstance(node, dict) else node.lc.data[step]  # none where it was merged in
+        line = at[0] + 1 if at else line
         node = node[step]  # type: ignore[index]  # a table by its key, a list by its number: looked at just above
     return line

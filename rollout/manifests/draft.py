@@ -37,6 +37,7 @@ class Draft:
     `locate` finds its line. It is called only to tell it: finding a line may mean reading the whole file again.
 
     `kept`: keys kept as labels, without effect. `left_out`: keys that were not taken over. Both as dotted names.
+    `notes`: how it was read, where that could be read otherwise.
     """
 
     file: Path
@@ -46,6 +47,7 @@ class Draft:
     silent: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def line(self) -> int | None:

@@ -2,8 +2,10 @@
 
 `[[services]]` with `file` (a path or pattern, seen from the mapping file's folder) and any of `name`, `environment`,
 `customer`, `tier`, `kind`; as TOML, YAML, JSON, or as CSV with these columns. Of several that fit, the last one wins.
+`compose.yaml#web` is the service web of a Compose file.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from glob import escape
@@ -16,6 +18,7 @@ from rollout.manifests.draft import Given
 from rollout.manifests.problem import FileProblemError, Problem
 from rollout.model.fleet import Kind, Tier
 
+PART = "#"
 KEYS = ("file", "name", "environment", "customer", "tier", "kind")
 
 
@@ -27,16 +30,24 @@ class MappingFile:
 
     def of(self, file: Path) -> Given:
         """What the mapping says of one manifest."""
-        given, path = Given(), file.resolve().as_posix()
+        return self._of(file.resolve().as_posix())
+
+    def of_part(self, file: Path, part: str) -> Given:
+        """What the mapping says of one service of a file: of itself, then of the file."""
+        path = file.resolve().as_posix()
+        return self._of(f"{path}{PART}{part}").over(self._of(path))
+
+    def _of(self, path: str) -> Given:
+        given = Given()
         for pattern, said in self.entries:
             if fnmatchcase(path, pattern):
                 given = said.over(given)
         return given
 
-    def unused(self, files: list[Path]) -> list[str]:
-        """Patterns that fit none of `files`."""
-        paths = [file.resolve().as_posix() for file in files]
-        return [pattern for pattern, _ in self.entries if not any(fnmatchcase(path, pattern) for path in paths)]
+    def unused(self, names: Iterable[str]) -> list[str]:
+        """Patterns that fit none of `names`: files, and parts of files as FILE#PART."""
+        known = list(names)
+        return [pattern for pattern, _ in self.entries if not any(fnmatchcase(name, pattern) for name in known)]
 
 
 def read(path: Path) -> MappingFile:

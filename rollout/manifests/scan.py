@@ -2,15 +2,15 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rollout.manifests import fleet, fleet_csv, railway
-from rollout.manifests.document import SUFFIXES, parse, read_bytes
+from rollout.manifests import compose, fleet, fleet_csv, railway
+from rollout.manifests.document import SUFFIXES, Document, parse, read_bytes
 from rollout.manifests.draft import ENVIRONMENT, Draft, Found, Given
-from rollout.manifests.mapping import MappingFile
+from rollout.manifests.mapping import PART, MappingFile
 from rollout.manifests.problem import FileProblemError, Problem
 from rollout.model.fleet import Service
 from rollout.model.names import to_label
@@ -19,8 +19,8 @@ from rollout.model.service_rules import problems
 MANIFESTS = (".json", ".jsonc", ".toml")
 TABLE = ".csv"
 NOT_OURS = (
-    "neither a fleet file (a list `services`) nor a Railway manifest (named railway*, with Railway's $schema, "
-    "or with a table `build` or `deploy`)"
+    "neither a fleet file (a list `services`) nor a Compose file (a table `services`) nor a Railway manifest "
+    "(named railway*, with Railway's $schema, or with a table `build` or `deploy`)"
 )
 PASSED_FOLDERS = {"node_modules", "__pycache__", "venv"}
 
@@ -37,19 +37,27 @@ class Scan:
 
 @dataclass(slots=True)
 class _Heap:
-    """What a pass over the files collects; `manifests` and their names come last, since names depend on neighbours."""
+    """What a pass over the files collects; `manifests` and their names come last, since names depend on neighbours.
+
+    `mapped`: what a mapping file may speak of, absolute.
+    """
 
     given: Given
     mapping: MappingFile
+    environ: Mapping[str, str]
     drafts: list[tuple[Draft, Given]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     passed_over: list[Path] = field(default_factory=list)
     manifests: list[Path] = field(default_factory=list)
+    mapped: list[str] = field(default_factory=list)
 
 
-def scan(paths: Sequence[Path], given: Given, mapping: MappingFile) -> Scan:
-    """All services that the files and folders describe. Reads only; never raises for a bad file."""
-    heap = _Heap(given=given, mapping=mapping)
+def scan(paths: Sequence[Path], given: Given, mapping: MappingFile, environ: Mapping[str, str] | None = None) -> Scan:
+    """All services that the files and folders describe. Reads only; never raises for a bad file.
+
+    `environ` fills in the variables of Compose files.
+    """
+    heap = _Heap(given=given, mapping=mapping, environ=environ or {})
     for path, asked in _files(paths):
         try:
             _file(path, asked, heap)
@@ -60,7 +68,7 @@ def scan(paths: Sequence[Path], given: Given, mapping: MappingFile) -> Scan:
     found = list(_complete(heap))
     good, clashes = _clashes(found)
     bad = sorted([*heap.problems, *clashes], key=lambda problem: (str(problem.file), problem.line or 0))
-    unused = tuple(mapping.unused(heap.manifests))
+    unused = tuple(mapping.unused([*(path.resolve().as_posix() for path in heap.manifests), *heap.mapped]))
     return Scan(found=tuple(good), problems=tuple(bad), passed_over=tuple(heap.passed_over), unused=unused)
 
 
@@ -82,13 +90,15 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _file(path: Path, asked: bool, heap: _Heap) -> None:
     suffix = path.suffix.lower()
-    ours = asked or path.name.lower().startswith("fleet")
+    ours = asked or path.name.lower().startswith("fleet") or path.name.lower() in compose.NAMES
     if suffix == TABLE and ours:
         _add(heap, fleet_csv.read(read_bytes(path), path))
     elif suffix in MANIFESTS or (suffix in SUFFIXES and ours):
         document = parse(read_bytes(path), suffix)
         if fleet.is_fleet(document, path):
             _add(heap, fleet.read(document, path))
+        elif compose.is_file(document, path, asked=asked):
+            _compose(document, path, asked, heap)
         elif suffix in MANIFESTS and railway.is_manifest(document, path):
             heap.manifests.append(path)
             given = heap.mapping.of(path).over(heap.given)
@@ -105,6 +115,26 @@ def _file(path: Path, asked: bool, heap: _Heap) -> None:
 def _add(heap: _Heap, result: tuple[list[Draft], list[Problem]]) -> None:
     drafts, bad = result
     heap.drafts.extend((draft, heap.given) for draft in drafts)
+    heap.problems.extend(bad)
+
+
+def _compose(document: Document, path: Path, asked: bool, heap: _Heap) -> None:
+    """Its services, each with what the mapping file says of it. `--name` can name one service alone."""
+    if not asked and compose.shadowed(path):
+        heap.passed_over.append(path)
+        return
+    whole = path.resolve().as_posix()
+    heap.mapped.append(whole)
+    services = document.table.get("services")
+    if (heap.given.name or heap.mapping.of(path).name) and isinstance(services, dict) and len(services) > 1:
+        raise FileProblemError(f"has {len(services)} services: name one as {path.name}{PART}SERVICE in a mapping file")
+
+    def given_of(service: str) -> Given:
+        heap.mapped.append(f"{whole}{PART}{service}")
+        return heap.mapping.of_part(path, service).over(heap.given)
+
+    drafts, bad = compose.read(document, path, given_of, heap.environ)
+    heap.drafts.extend(drafts)
     heap.problems.extend(bad)
 
 

@@ -164,13 +164,13 @@ def test_which_files_are_manifests(tmp_path: Path) -> None:
     write(tmp_path, "c/any.toml", "[build]\n")
     write(tmp_path, "d/package.json", {"name": "x", "build": "no table"})
     write(tmp_path, "d/tsconfig.json", "{/* good */}")
-    write(tmp_path, "d/compose.yaml", "{{ no yaml")
+    write(tmp_path, "d/other.yaml", "{{ no yaml")
     write(tmp_path, "d/README.md", "hello")
     write(tmp_path, ".git/railway.json", "{")
     write(tmp_path, "node_modules/x/railway.json", "{")
     found = scan([tmp_path], GIVEN, MappingFile())
     assert [f.service.name for f in found.found] == ["a", "b", "c"]
-    assert [path.name for path in found.passed_over] == ["README.md", "compose.yaml", "package.json", "tsconfig.json"]
+    assert [path.name for path in found.passed_over] == ["README.md", "other.yaml", "package.json", "tsconfig.json"]
     assert found.problems == ()
 
 

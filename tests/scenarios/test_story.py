@@ -12,6 +12,8 @@ from tests.scenarios.transcript import HERE, check
 def fast(home: Path) -> Path:
     for policy in HERE.glob("*.toml"):
         shutil.copy(policy, home.parent)
+    shutil.copytree(HERE / "compose", home.parent / "compose")
+    (home.parent / "compose" / "env.txt").rename(home.parent / "compose" / ".env")
     return home
 
 
