@@ -7,6 +7,7 @@ import typer
 
 from rollout.cli.console import ask_name, emit, out
 from rollout.errors import Exit
+from rollout.executor.finalize import BlockerKind
 from rollout.model.plain import to_plain
 from rollout.operations.finalize import Readiness, refuse
 from rollout.wiring.finalize import Finalizing
@@ -36,7 +37,7 @@ def finalize(
     if as_json:
         emit({"finalize": {**to_plain(found), "ready": not found.blockers}})
     else:
-        for text in _lines(found):
+        for text in (*_lines(found), *_naming(found)):
             out().print(text, markup=False)
     raise typer.Exit(int(Exit.WAITING if found.blockers else Exit.DONE))
 
@@ -51,12 +52,23 @@ def _lines(found: Readiness) -> Iterator[str]:
     for blocker in found.blockers:
         yield f"{blocker.service}  {blocker.kind.replace('_', ' ')}: {blocker.detail}; next: {blocker.then}"
     if found.blockers:
-        yield f"{len(found.blockers)} of {found.services} services still need the setting"
+        waves = sum(blocker.kind is BlockerKind.SCHEDULED for blocker in found.blockers)
+        scheduled = f", and {waves} scheduled {'wave' if waves == 1 else 'waves'}" if waves else ""
+        yield f"{len(found.blockers) - waves} of {found.services} services still need the setting{scheduled}"
     else:
         yield f"nothing needs the setting: {_all(found)}; next: rollout finalize"
     if found.nowhere:
         named = ", ".join(found.nowhere[:MOST]) + (", …" if len(found.nowhere) > MOST else "")
         yield f"not running, and on v2 from their next deploy on once the setting is gone: {named}"
+
+
+def _naming(found: Readiness) -> Iterator[str]:
+    if found.naming:
+        yield "files that still name a runtime; they are yours and stand against nothing:"
+    for one in found.naming:
+        more = f" and {one.times - 1} more" if one.times > 1 else ""
+        problem = f" when it was imported; now it {one.problem}" if one.problem else ""
+        yield f"  {one.path}: {one.key}{more}{problem}"
 
 
 def _all(found: Readiness) -> str:

@@ -10,23 +10,28 @@ class BlockerKind(StrEnum):
 
     ON_LEGACY = "on_legacy"
     MOVING = "moving"
+    SCHEDULED = "scheduled"
     BLOCKED = "blocked"
     PINNED = "pinned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """The fleet as finalize sees it: service ids; for moves the state, for blocks and pins the reason with it."""
+    """The fleet as finalize sees it: service ids; for moves the state, for blocks and pins the reason with it.
+
+    `scheduled`: waves that somebody has scheduled, when they run next, and the command that removes the schedule.
+    """
 
     on_legacy: Sequence[str] = ()
     moving: Sequence[tuple[str, str]] = ()
     blocked: Sequence[tuple[str, str]] = ()
     pinned: Sequence[tuple[str, str]] = ()
+    scheduled: Sequence[tuple[str, str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocker:
-    """One service that stands against it, why, and the command that helps."""
+    """One service, or one scheduled wave, that stands against it, why, and the command that helps."""
 
     service: str
     kind: BlockerKind
@@ -35,7 +40,7 @@ class Blocker:
 
 
 def blockers(facts: Facts) -> list[Blocker]:
-    """One for each service, the most pressing reason first: a move, a block, a pin, and only then that it is on legacy."""
+    """One for each service: a move, else a block, else a pin, and only then that it is on legacy. One for each schedule."""
     found: dict[str, Blocker] = {}
     for service, state in facts.moving:
         _add(found, service, BlockerKind.MOVING, f"its move is {state}", f"rollout explain {service}")
@@ -45,6 +50,8 @@ def blockers(facts: Facts) -> list[Blocker]:
         _add(found, service, BlockerKind.PINNED, reason, f"rollout unpin {service}")
     for service in facts.on_legacy:
         _add(found, service, BlockerKind.ON_LEGACY, "it runs on legacy", f"rollout plan --service {service}")
+    for wave, runs, then in facts.scheduled:
+        _add(found, wave, BlockerKind.SCHEDULED, runs, then)
     return sorted(found.values(), key=lambda b: (list(BlockerKind).index(b.kind), b.service))
 
 

@@ -36,6 +36,7 @@ class Draft:
 
     `locate` finds its line. It is called only to tell it: finding a line may mean reading the whole file again.
 
+    `runtime_key`: the place that names the runtime, dotted.
     `kept`: keys kept as labels, without effect. `left_out`: keys that were not taken over. Both as dotted names.
     `notes`: how it was read, where that could be read otherwise.
     """
@@ -44,6 +45,7 @@ class Draft:
     locate: Callable[[], int | None] = lambda: None
     values: Mapping[str, object] = field(default_factory=dict)
     runtime: RuntimeName | None = None
+    runtime_key: str = ""
     silent: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()

@@ -107,7 +107,8 @@ def entry_draft(entry: object, defaults: Mapping[str, object], near: Near, place
     if env_file := values.get("env_file"):
         values["env_file"] = near.path(str(env_file))
     chosen = RuntimeName(str(runtime)) if runtime else None
-    return Draft(file=near.file, locate=lambda: line_of(place), values=values, runtime=chosen)
+    key = ".".join(str(step) for step in (*place, "runtime")) if chosen else ""
+    return Draft(file=near.file, locate=lambda: line_of(place), values=values, runtime=chosen, runtime_key=key)
 
 
 def _values(entry: object, told: str, place: Place, line_of: LineOf) -> Iterator[tuple[str, object]]:

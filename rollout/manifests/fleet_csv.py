@@ -56,6 +56,11 @@ def _line(line: int, _place: Place) -> int:
     return line
 
 
+def table(content: bytes) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Lines and cells of a fleet. FileProblemError with the line."""
+    yield from _rows(content)
+
+
 def _rows(content: bytes) -> Iterator[tuple[int, Mapping[str, str]]]:
     yield from rows(content, set(KEYS) - set(TABLES))
 

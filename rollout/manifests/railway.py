@@ -65,6 +65,7 @@ def draft(document: Document, path: Path, *, environment: str, kind: Kind | None
         file=path,
         values=_settled(values, kind),
         runtime=_runtime(document, said.get(RUNTIME)),
+        runtime_key=".".join(said[RUNTIME][1]) if RUNTIME in said else "",
         silent=SILENT,
         kept=tuple(f"deploy.{key}" for key in KEPT if key in said),
         left_out=tuple(".".join(leaf) for leaf in _leaves(document.table, ()) if not _is_taken(leaf, environment)),

@@ -1,5 +1,6 @@
 """Taking over what files say of services: all of it, or nothing."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -8,7 +9,9 @@ from rollout.manifests.scan import Scan
 from rollout.model.fleet import RuntimeName, Service
 from rollout.operations import setting as choice
 from rollout.operations.setting import Rules
+from rollout.store import manifests
 from rollout.store.database import Transaction
+from rollout.store.manifests import Named
 from rollout.store.services import Services
 
 OF_MANIFESTS = "railway."
@@ -63,8 +66,18 @@ def _import(fleet: Services, session: Transaction, found: Sequence[Found], asked
     changed = {change.after.id: change.fields for change in comparison.changed}
     for service in _choices(session, found, frozenset(added), asked):
         changed[service] = (*changed.get(service, ()), "runtime")
+    _remember(session, found)
     unchanged = tuple(service for service in comparison.unchanged if service not in changed)
     return Imported(written=True, added=tuple(added), changed=changed, unchanged=unchanged)
+
+
+def _remember(session: Transaction, found: Sequence[Found]) -> None:
+    """Which of the files name a runtime: finalize lists them."""
+    naming = [one.draft for one in found if one.draft.runtime is not None]
+    times = Counter(draft.file for draft in naming)
+    keys = {draft.file: draft.runtime_key for draft in reversed(naming)}
+    named = [Named(path=str(file.resolve()), key=keys[file], times=count) for file, count in times.items()]
+    manifests.remember(session, {str(file.resolve()) for file in {one.draft.file for one in found}}, named)
 
 
 def _choices(session: Transaction, found: Sequence[Found], added: frozenset[str], asked: _Asked) -> Iterator[str]:

@@ -56,6 +56,15 @@ class ServiceRow(MainTable, table=True):
     asked_for_v2: bool = False
 
 
+class ManifestRow(MainTable, table=True):
+    """A file of people's own that named a runtime when it was imported: `key` is the first place that did, `times` how many."""
+
+    __tablename__ = "manifest"
+    path: str = Field(primary_key=True)
+    key: str
+    times: int
+
+
 class ReleaseRow(MainTable, table=True):
     """A release; `spec` and `env` as in the service at the time of the deploy."""
 

@@ -1,7 +1,9 @@
 """What `finalize` reads and writes."""
 
-from rollout.operations.finalize import Readiness, readiness, write_off
-from rollout.store import candidates, setting
+from dataclasses import replace
+
+from rollout.operations.finalize import Readiness, readiness, still_naming, write_off
+from rollout.store import candidates, manifests, setting
 from rollout.store.candidates import AsOf
 from rollout.wiring import actor
 from rollout.wiring.home import Home, find
@@ -18,7 +20,9 @@ class Finalizing:
         """What stands against it now."""
         with self._database.reading() as session:
             fleet = candidates.every(session, self._as_of())
-            return readiness(fleet, written_off=setting.written_off(session))
+            found = readiness(fleet, written_off=setting.written_off(session))
+            remembered = manifests.every(session)
+        return replace(found, naming=still_naming(remembered))
 
     def finalize(self) -> None:
         """The setting is written off. WaitingError where something still needs it."""

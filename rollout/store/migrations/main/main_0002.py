@@ -8,7 +8,20 @@ down_revision = "main_0001"
 branch_labels = None
 depends_on = None
 
-TABLES = ("audit", "control", "journal", "lease", "move", "plan", "planned", "plan_part", "wave", "schedule", "schedule_run")
+TABLES = (
+    "audit",
+    "control",
+    "journal",
+    "lease",
+    "manifest",
+    "move",
+    "plan",
+    "planned",
+    "plan_part",
+    "wave",
+    "schedule",
+    "schedule_run",
+)
 
 
 def _audit() -> None:
@@ -78,6 +91,16 @@ def _lease() -> None:
         sa.Column("heartbeat", sa.String(), nullable=False),
         sa.Column("expires", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("subject"),
+    )
+
+
+def _manifest() -> None:
+    op.create_table(
+        "manifest",
+        sa.Column("path", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("times", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("path"),
     )
 
 
@@ -230,6 +253,7 @@ def upgrade() -> None:
     _control()
     _journal()
     _lease()
+    _manifest()
     _move()
     _plan()
     _planned()
