@@ -67,7 +67,7 @@ def _naming(found: Readiness) -> Iterator[str]:
         yield "files that still name a runtime; they are yours and stand against nothing:"
     for one in found.naming:
         more = f" and {one.times - 1} more" if one.times > 1 else ""
-        problem = f" when it was imported; now it {one.problem}" if one.problem else ""
+        problem = f" when it was imported; now: {one.problem}" if one.problem else ""
         yield f"  {one.path}: {one.key}{more}{problem}"
 
 
