@@ -1,4 +1,4 @@
-"""An owner's deploy and stop in the middle of a move: first the move is brought back (or finished, when warm), then they act."""
+"""An owner's deploy, stop, remove or pin in the middle of a move: the move is brought back (or finished) first, then they act."""
 
 import contextlib
 import io
@@ -13,9 +13,11 @@ import pytest
 
 from rollout.cli.console import report
 from rollout.cli.main import app
+from rollout.executor.ports import ControlKind
 from rollout.model.fleet import RuntimeName
 from rollout.model.move import Move
 from rollout.model.state import State
+from rollout.store.controls import Ask, Controls
 from rollout.store.deploys import Deploys
 from rollout.store.progress import Progress
 from rollout.wiring import actor
@@ -186,3 +188,49 @@ def test_a_move_that_has_not_begun_is_skipped_by_the_wave_and_the_deploy_waits_f
     row = world.move()
     assert row is not None
     assert row.state is State.SKIPPED
+
+
+@pytest.mark.parametrize("alive", [False, True])
+def test_a_pin_brings_back_first_and_is_no_failure(world: World, alive: bool) -> None:
+    world.begin(step="10m")
+    with driver(world) as process:
+        if not alive:
+            process.kill()
+            process.wait()
+        assert world.run("pin", "api", "--reason", "a trade fair") == 0, world.said
+    row = world.move()
+    assert row is not None
+    assert (row.state, row.counts, row.blocks) == (State.ABORTED, False, False)
+    assert world.runs() == [(RuntimeName.LEGACY, 1)]
+    assert "its move in wave-1 is aborted" in world.said
+    assert world.run("explain", "api") == 0
+    assert "setting    legacy (owner)" in world.said
+    assert world.run("unpin", "api") == 0
+    assert "may be planned again" in world.said
+    assert world.run("plan") == 0
+    assert "1 to move, 0 pinned" in world.said
+
+
+def test_an_unpin_takes_back_what_no_driver_has_obeyed_yet(world: World) -> None:
+    world.begin(step="10m")
+    with driver(world) as process:
+        process.kill()
+        process.wait()
+    controls = Controls(world.database)
+    ask = Ask(kind=ControlKind.OWNER, subject="shop/api", actor="ann", reason="a trade fair", value="pin")
+    controls.write(ask, now=actor.now())
+    assert world.run("unpin", "api") == 0, world.said
+    assert not list(controls.standing(now=actor.now()))
+
+
+def test_a_pin_of_a_finished_service_is_a_back_move_that_does_not_block(world: World) -> None:
+    world.begin(step="50ms")
+    assert world.run("execute", "wave-1", "--yes") == 0, world.said
+    assert world.run("service", "deploy", "api") == 0, world.said
+    assert world.runs() == [(RuntimeName.V2, 2)]
+    assert world.run("pin", "api", "--reason", "a trade fair") == 0, world.said
+    row = world.move()
+    assert row is not None
+    assert (row.id, row.state, row.blocks) == ("back-1/shop/api", State.FINISHED, False)
+    assert [runtime for runtime, _ in world.runs()] == [RuntimeName.LEGACY]
+    assert "it is back on legacy" in world.said
