@@ -9,6 +9,7 @@ from rich.text import Text
 from rollout.cli import console, plan_text
 from rollout.cli.when import since
 from rollout.errors import ChangedError, Exit
+from rollout.model.fleet import Tier
 from rollout.model.plain import to_plain
 from rollout.operations.plan import Proposal, Summary, summary
 from rollout.store.plans import StoredPlan
@@ -25,8 +26,8 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def plan(
     *,
-    tier: Annotated[list[str] | None, typer.Option(help="Only this tier. Often.")] = None,
-    service: Annotated[list[str] | None, typer.Option(help="Only this service: NAME or ENVIRONMENT/NAME. Often.")] = None,
+    tier: Annotated[list[str] | None, typer.Option(help=f"Only this tier: {', '.join(Tier)}. Repeatable.")] = None,
+    service: Annotated[list[str] | None, typer.Option(help="Only this service: NAME or ENVIRONMENT/NAME. Repeatable.")] = None,
     policy: Annotated[str | None, typer.Option(help="NAME or FILE; without it the policy in force.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the plan to this file too.")] = None,
     as_of: Annotated[str | None, typer.Option(metavar="T", help="Plan as of this date or time (UTC without a zone).")] = None,

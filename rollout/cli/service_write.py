@@ -79,7 +79,8 @@ def add(
     if json:
         console.emit({"added": added, "service": view.data()})
     elif added:
-        console.say(f"{service.id} added; next: rollout service deploy {service.id}")
+        then = f"deploy {service.id}" if service.command or service.image else f"set {service.id} --command …"
+        console.say(f"{service.id} added; next: rollout service {then}")
     else:
         console.say(f"{service.id} is there already, just like this: nothing changed")
 

@@ -127,7 +127,8 @@ def judge(v2: Sample, legacy: Sample, rules: TrafficGate) -> Finding:
     allowed = min(1.0, rate(legacy) + rules.max_increase)
     if n == 0:
         return Finding(Outcome.INCONCLUSIVE, f"v2 has had no requests yet, of {rules.min_requests}")
-    numbers = f"v2 failed {failures} of {n} ({rate(v2):.1%}), legacy {rate(legacy):.1%}, allowed {allowed:.1%}"
+    shed = f", {v2.shed} of them sent to legacy after it broke" if v2.shed else ""
+    numbers = f"v2 failed {failures} of {n} ({rate(v2):.1%}{shed}), legacy {rate(legacy):.1%}, allowed {allowed:.1%}"
     chance = at_least(failures, n, allowed) if rate(v2) > allowed else 1.0
     if chance < DECISIVE:
         return Finding(Outcome.FAIL, numbers, chance)

@@ -45,8 +45,6 @@ def _settled(candidate: Candidate, policy: Policy) -> tuple[Reason, str] | None:
         return Reason.MOVING, candidate.moving
     if RuntimeName.V2 in candidate.runs_on and RuntimeName.LEGACY not in candidate.runs_on:
         return Reason.ON_V2, "runs on v2"
-    if not candidate.runs_on and candidate.setting.runtime is RuntimeName.V2:
-        return Reason.ON_V2, "runs nowhere; its setting is v2, so it starts there when it is deployed"
     if not any([entry.tier is candidate.tier for entry in policy.tiers]):
         return Reason.TIER_UNKNOWN, f"the policy {policy.name} has no tier {candidate.tier}"
     if candidate.pinned is not None:
@@ -63,6 +61,8 @@ def _unable(candidate: Candidate) -> tuple[Reason, str] | None:
         return Reason.NO_COMMAND, "neither a command nor an image"
     if candidate.no_engine is not None:
         return Reason.NO_ENGINE, candidate.no_engine
+    if not candidate.runs_on and candidate.setting.runtime is RuntimeName.V2:
+        return Reason.NOT_RUNNING, "runs nowhere; its setting is v2, so it starts there when it is deployed"
     if not candidate.runs_on or candidate.release is None:
         return Reason.NOT_RUNNING, "runs nowhere: nothing to move"
     return None

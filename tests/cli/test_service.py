@@ -109,6 +109,7 @@ def test_a_pin_needs_its_reason_and_is_shown(service: Shell) -> None:
 def test_a_list_in_a_pipe_has_tabs_and_filters(service: Shell) -> None:
     service("add", "api", "--tier", "pro", "--customer", "acme", "--command", "run")
     service("add", "shop/web", "--tier", "trial", "--customer", "bob")
+    assert service.err == "shop/web added; next: rollout service set shop/web --command …\n"
     assert service("list") == 0
     assert service.out.splitlines() == [
         "service\tcustomer\ttier\tkind\tsetting\truns on\tstate",

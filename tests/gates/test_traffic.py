@@ -186,3 +186,8 @@ def test_at_100_percent_latency_is_not_compared_with_another_time() -> None:
     verdict = judged(timed(V, 100, 900.0), timed(L, 0, 1.0), State.BAKING)
     assert verdict.outcome is Outcome.PASS
     assert "too few" in str(verdict.evidence["latency"])
+
+
+def test_requests_that_went_to_legacy_after_v2_broke_are_told_apart() -> None:
+    finding = judge(sample(V, 10, errors=3, shed=5), sample(L, 100), RULES)
+    assert "v2 failed 8 of 15 (53.3%, 5 of them sent to legacy after it broke), legacy 0.0%" in finding.reason

@@ -12,7 +12,7 @@ POLICY = Policy(name="p", tiers=(TierPolicy(tier=Tier.TRIAL),))
 ON_V2 = Setting(runtime=V2, origin=Origin.DEFAULT)
 WORST = {
     "moving": "in wave-3",
-    "runs_on": (),
+    "runs_on": (V2,),
     "release": None,
     "pinned": "by ann",
     "blocked": "5xx",
@@ -24,7 +24,7 @@ WORST = {
 }
 CURES = [
     (Reason.MOVING, {"moving": None}),
-    (Reason.ON_V2, {"setting": Setting()}),
+    (Reason.ON_V2, {"runs_on": ()}),
     (Reason.TIER_UNKNOWN, {"tier": Tier.TRIAL}),
     (Reason.PINNED, {"pinned": None}),
     (Reason.BLOCKED, {"blocked": None}),
@@ -69,3 +69,9 @@ def test_a_service_that_runs_on_v2_alone_is_there() -> None:
     found = exclusion(candidate("a", runs_on=(V2,)), POLICY)
     assert found is not None
     assert (found.reason, found.detail) == (Reason.ON_V2, "runs on v2")
+
+
+def test_what_runs_nowhere_is_not_on_v2_whatever_its_setting_says() -> None:
+    found = exclusion(candidate("api", runs_on=(), setting=ON_V2), POLICY)
+    assert found is not None
+    assert (found.reason, found.detail.partition(";")[0]) == (Reason.NOT_RUNNING, "runs nowhere")
