@@ -1,7 +1,6 @@
 """Planning: propose, look, keep. Nothing here starts a move."""
 
 import difflib
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +14,8 @@ from rollout.planner.eligibility import Question
 from rollout.store import candidates
 from rollout.store.candidates import AsOf
 from rollout.store.database import Database
-from rollout.store.plans import Displaced, Plans, StoredPlan
+from rollout.store.displaced import Displaced
+from rollout.store.plans import Plans, StoredPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,14 +136,13 @@ def _left_out(reason: Reason, found: Sequence[Exclusion], names: int) -> LeftOut
 
 
 def _sum(wave: Wave) -> WaveSum:
-    strategies = Counter(move.strategy for move in wave.moves)
     return WaveSum(
         name=wave.name,
         tier=wave.tier,
         boarding=wave.boarding,
         services=len(wave.moves),
         customers=len({move.customer for move in wave.moves}),
-        recreate=strategies[Strategy.RECREATE],
-        downtime_s=max(move.downtime_s for move in wave.moves),
-        expected_s=max(move.expected_s for move in wave.moves),
+        recreate=sum([move.strategy is Strategy.RECREATE for move in wave.moves]),
+        downtime_s=max([move.downtime_s for move in wave.moves]),
+        expected_s=max([move.expected_s for move in wave.moves]),
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from rollout.model.plan import Plan, PlannedMove, Wave
 from rollout.model.state import State
+from rollout.operations.subject import is_wave, wave_number
 from rollout.planner.check import stale
 from rollout.store import candidates
 from rollout.store.candidates import AsOf
@@ -28,8 +29,9 @@ class Stored:
 class Shown:
     """A plan, the waves of it that were asked for, and what has become of them.
 
-    `stored` is None for a plan that only stands in a file. `states`: of waves, by name. `moves`: of services whose move has
-    a row. `stale`: of services whose move has not begun, what changed since planning.
+    Where one wave was asked for, the plan has this wave alone and no exclusions. `stored` is None for a plan that only stands
+    in a file. `states`: of waves, by name. `moves`: of services whose move has a row. `stale`: of services whose move has not
+    begun, what changed since planning.
     """
 
     plan: Plan
@@ -42,7 +44,9 @@ class Shown:
 
 def show(database: Database, name: str, *, as_of: AsOf) -> Shown:
     """A plan by its id, or one wave. UsageError for an unknown name, StaleError where the hash does not match."""
-    return _shown(database, Plans(database).get(name), name, as_of)
+    plans = Plans(database)
+    number = wave_number(name) if is_wave(name) else 0
+    return _shown(database, plans.wave(number) if number > 0 else plans.get(name), name, as_of)
 
 
 def of_file(plan: Plan) -> Shown:

@@ -50,7 +50,6 @@ class History:
             found = _journal(session, since, service, limit) + _audit(session, since, service, limit)
         return sorted(found, key=lambda h: h.at)[-limit:]
 
-
     def kept_log(self, service: str) -> KeptLog | None:
         """The newest log that a move of the service kept as evidence; None where none did."""
         query = select(JournalRow, MoveRow.body).join(MoveRow, col(MoveRow.id) == JournalRow.move)

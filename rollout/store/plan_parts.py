@@ -35,6 +35,11 @@ def wave(session: Session, number: int) -> Wave:
     return _told(found.text)
 
 
+def alone(session: Session, number: int, body: str) -> Plan:
+    """The plan whose other members stand in `body`, with this wave alone and no exclusion. StaleError as `wave`."""
+    return replace(plan_of(json.loads(body)), waves=(wave(session, number),))
+
+
 def whole(session: Session, plan: str, body: str) -> Plan:
     """The plan of this id, whose other members stand in `body`. StaleError where any of it was changed by hand."""
     waves: list[Wave] = []

@@ -1,24 +1,22 @@
 """Stored plans: their bytes, the numbers of their waves, and which plan took another's place."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import IO
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import func, insert, select
 from sqlmodel import Session, col
 
-from rollout.errors import ChangedError, StaleError, UsageError
-from rollout.executor.ports import ControlKind
+from rollout.errors import StaleError, UsageError
 from rollout.model.plain import canonical
 from rollout.model.plan import Plan, pace
 from rollout.planner.seal import numbered
-from rollout.store import audit, counters, plan_parts
-from rollout.store.bulk import insert_rows, tuples
-from rollout.store.controls import is_open
+from rollout.store import audit, counters, displaced, plan_parts
+from rollout.store.bulk import insert_rows
 from rollout.store.database import Database
-from rollout.store.schedules import scheduled
-from rollout.store.tables import MAIN, ControlRow, CounterRow, PlannedRow, PlanRow, WaveRow
+from rollout.store.displaced import Displaced
+from rollout.store.tables import MAIN, CounterRow, PlannedRow, PlanRow, WaveRow
 
 WAVE, SEAT, CONTROL = (MAIN.tables[name] for name in ("wave", "planned", "control"))
 PLANNED, SUPERSEDED, EXPIRED = "planned", "superseded", "expired"
@@ -35,15 +33,6 @@ class StoredPlan:
     stored_by: str
     superseded_by: str | None
     open: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Displaced:
-    """A wave not begun whose services a new plan takes. `told`: why a person should be asked first; empty where not."""
-
-    wave: int
-    plan: str
-    told: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +65,7 @@ class Plans:
     def displaced(self, plan: Plan, now: datetime) -> list[Displaced]:
         """The waves not begun whose place storing `plan` would take. A plan that has expired takes none."""
         with self._database.reading() as session:
-            return _displaced(session, plan, now)
+            return displaced.find(session, plan, now)
 
     def store(self, plan: Plan, *, who: str, now: datetime, agreed: Collection[Displaced] | None = None) -> StoredPlan:
         """The plan is stored under the next free wave numbers, and what it displaces is superseded.
@@ -91,12 +80,12 @@ class Plans:
                 return present
             first = counters.current(session, counters.WAVE) + 1
             stored = plan if plan.waves and plan.waves[0].number == first else numbered(plan, first)
-            displaced = _displaced(session, stored, now)
+            found = displaced.find(session, stored, now)
             if agreed is not None:
-                _require_agreement(session, displaced, agreed)
+                displaced.require_agreement(session, found, agreed)
             _insert(session, stored, who=who, now=now)
-            _supersede(session, stored, displaced, now)
-            after = {"waves": [wave.name for wave in stored.waves], "superseded": [f"wave-{d.wave}" for d in displaced]}
+            displaced.supersede(session, stored, found, now)
+            after = {"waves": [wave.name for wave in stored.waves], "superseded": [f"wave-{d.wave}" for d in found]}
             audit.append(session, audit.Line(who=who, what="plan", subject=stored.id, after=after), now)
             return StoredPlan(plan=stored, stored=now, stored_by=who, superseded_by=None, open=now < stored.expires)
 
@@ -109,13 +98,22 @@ class Plans:
             row = session.get(PlanRow, _plan_id(session, name))
             if row is None:
                 raise _unknown(session, name)
-            return _stored(session, row)
+            return _stored(session, row, plan_parts.whole(session, row.id, row.body))
 
     def copy(self, plan: str, into: IO[bytes]) -> None:
         """The file has the canonical JSON of the plan of this id."""
         with self._database.reading() as session:
             row = session.get_one(PlanRow, plan)
             into.writelines(text.encode() for text in plan_parts.texts(session, plan, row.body))
+
+    def wave(self, number: int) -> StoredPlan:
+        """The plan of that wave, with this wave alone and without its exclusions. Errors as of `get`."""
+        with self._database.reading() as session:
+            name = f"wave-{number}"
+            row = session.get(PlanRow, _plan_id(session, name))
+            if row is None:
+                raise _unknown(session, name)
+            return _stored(session, row, plan_parts.alone(session, number, row.body))
 
     def waves(self, plan: str) -> Sequence[int]:
         """The numbers of the plan's waves, in order. UsageError for an unknown plan."""
@@ -198,72 +196,13 @@ def _insert(session: Session, plan: Plan, *, who: str, now: datetime) -> None:
     session.merge(CounterRow(name=counters.WAVE, value=plan.waves[-1].number))
 
 
-def _require_agreement(session: Session, displaced: Sequence[Displaced], agreed: Collection[Displaced]) -> None:
-    """ChangedError where what the plan displaces is not what a person was shown."""
-    news = [f"wave-{found.wave} is {found.told} now" for found in displaced if found.told and found not in agreed]
-    gone = {found.wave for found in agreed} - {found.wave for found in displaced}
-    begun = select(col(WaveRow.number), col(WaveRow.state)).where(col(WaveRow.state) != PLANNED).order_by(col(WaveRow.number))
-    news += [f"wave-{number} is {state} now" for number, state in session.execute(begun) if number in gone] if gone else []
-    if news:
-        what = f"since this plan was made, {' and '.join(news)}"
-        raise ChangedError(what, state="the plan was not stored", then="rollout plan")
-
-
-def _supersede(session: Session, plan: Plan, displaced: Sequence[Displaced], now: datetime) -> None:
-    """Their waves are superseded, their approvals over; a plan without any wave left that can begin is superseded too."""
-    if not displaced:
-        return
-    connection = session.connection()
-    taken = update(WAVE).where(WAVE.c.number == bindparam("of")).values(state=SUPERSEDED, superseded_by=plan.id)
-    connection.execute(taken, [{"of": found.wave} for found in displaced])
-    for old in sorted({found.plan for found in displaced}):
-        waiting = select(col(WaveRow.number)).where(col(WaveRow.plan) == old, col(WaveRow.state) == PLANNED)
-        if session.execute(waiting).first() is None:
-            session.execute(update(PlanRow).where(col(PlanRow.id) == old).values(superseded_by=plan.id))
-    approvals = update(CONTROL).where(
-        CONTROL.c.kind == ControlKind.APPROVAL.value, CONTROL.c.subject == bindparam("of"), CONTROL.c.ended.is_(None)
-    )
-    over = approvals.values(ended=_text(now), ended_by=plan.id)
-    connection.execute(over, [{"of": f"wave-{found.wave}"} for found in displaced])
-
-
 def _same(session: Session, key: str, now: datetime) -> StoredPlan | None:
     query = select(PlanRow).where(col(PlanRow.content) == key, col(PlanRow.expires) > _text(now))
     for row in session.execute(query.order_by(col(PlanRow.stored).desc())).scalars():
         states = set(session.execute(select(col(WaveRow.state)).where(col(WaveRow.plan) == row.id)).scalars())
         if states == {PLANNED}:
-            return _stored(session, row)
+            return _stored(session, row, plan_parts.whole(session, row.id, row.body))
     return None
-
-
-def _displaced(session: Session, plan: Plan, now: datetime) -> list[Displaced]:
-    if now >= plan.expires:
-        return []
-    waiting = select(col(WaveRow.number), col(WaveRow.plan), col(WaveRow.detached)).where(col(WaveRow.state) == PLANNED)
-    rows = session.execute(waiting.order_by(col(WaveRow.number))).all()
-    if not rows:
-        return []
-    services = {move.service for wave in plan.waves for move in wave.moves}
-    seats = select(SEAT.c.wave, SEAT.c.service).join(WAVE, WAVE.c.number == SEAT.c.wave)
-    taken = {wave for wave, service in tuples(session, seats.where(WAVE.c.state == PLANNED)) if service in services}
-    held = [(number, old, detached) for number, old, detached in rows if number in taken]
-    told = scheduled(session) | _approved(session, [number for number, _, _ in held], now)
-    return [
-        Displaced(wave=number, plan=old, told=told.get(number) or ("left to the scheduler" if detached else ""))
-        for number, old, detached in held
-    ]
-
-
-def _approved(session: Session, waves: Iterable[int], now: datetime) -> dict[int, str]:
-    numbers = {f"wave-{number}": number for number in waves}
-    query = select(col(ControlRow.subject), col(ControlRow.actor)).where(
-        col(ControlRow.kind) == ControlKind.APPROVAL.value, *is_open(now)
-    )
-    people: dict[int, list[str]] = {}
-    for subject, actor in session.execute(query.order_by(col(ControlRow.id))):
-        if subject in numbers:
-            people.setdefault(numbers[subject], []).append(actor)
-    return {number: f"approved by {', '.join(names)}" for number, names in people.items()}
 
 
 def _plan_id(session: Session, name: str) -> str:
@@ -282,10 +221,10 @@ def _unknown(session: Session, name: str) -> UsageError:
     return UsageError(f"there is no {told}; there are wave-1 to wave-{last}", then=f"rollout show {newest}")
 
 
-def _stored(session: Session, row: PlanRow) -> StoredPlan:
+def _stored(session: Session, row: PlanRow, plan: Plan) -> StoredPlan:
     waiting = select(col(WaveRow.number)).where(col(WaveRow.plan) == row.id, col(WaveRow.state) == PLANNED)
     return StoredPlan(
-        plan=plan_parts.whole(session, row.id, row.body),
+        plan=plan,
         stored=datetime.fromisoformat(row.stored),
         stored_by=row.stored_by,
         superseded_by=row.superseded_by,

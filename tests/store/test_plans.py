@@ -19,7 +19,8 @@ from rollout.planner.unseal import decoded
 from rollout.store import audit
 from rollout.store.controls import Ask, Controls
 from rollout.store.database import Database
-from rollout.store.plans import Displaced, Plans, require_usable
+from rollout.store.displaced import Displaced
+from rollout.store.plans import Plans, require_usable
 from rollout.store.waves import Waves
 from rollout.wiring.home import Home
 from tests.planner.fleets import NOW, Tier, candidate
