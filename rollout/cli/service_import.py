@@ -16,6 +16,7 @@ from rollout.manifests.scan import Scan, scan
 from rollout.operations.fleet_import import Imported, import_found
 from rollout.wiring import actor
 from rollout.wiring import fleet as wiring
+from rollout.wiring.collection import uncollected
 
 SHOWN = 20
 NAMED = 3
@@ -47,7 +48,8 @@ def import_(
     is filled in from the environment of this command, else from .env beside the file.
     """
     given = Given(name=name, environment=environment, customer=customer or actor.user(), tier=tier, kind=kind)
-    found = scan(paths, given, mapping.read(map_) if map_ else mapping.MappingFile(), os.environ)
+    with uncollected():
+        found = scan(paths, given, mapping.read(map_) if map_ else mapping.MappingFile(), os.environ)
     _require_something(found, paths)
     write = not dry_run and bool(found.found) and (keep_going or not found.problems)
     opened = wiring.fleet(create=True) if write else wiring.fleet_to_look_at()
