@@ -12,7 +12,8 @@ from rollout.manifests import naming
 from rollout.manifests.problem import FileProblemError
 from rollout.model.fleet import RuntimeName
 from rollout.model.plan import Candidate
-from rollout.store import setting
+from rollout.model.schedule import Schedule
+from rollout.store import schedules, setting
 from rollout.store.database import Transaction
 from rollout.store.manifests import Named
 
@@ -44,18 +45,17 @@ class Readiness:
     naming: Sequence[Naming] = ()
 
 
-Scheduled = Sequence[tuple[str, str, str]]
-"""Waves with a schedule, when each runs next, and the command that removes the schedule."""
+def readiness(fleet: Sequence[Candidate], *, written_off: bool, bound: Sequence[Schedule] = ()) -> Readiness:
+    """What still needs the setting. A service that runs nowhere does not, whatever its setting says.
 
-
-def readiness(fleet: Sequence[Candidate], *, written_off: bool, scheduled: Scheduled = ()) -> Readiness:
-    """What still needs the setting. A service that runs nowhere does not, whatever its setting says."""
+    `bound`: the schedules of waves that can still run.
+    """
     facts = Facts(
         on_legacy=[c.id for c in fleet if RuntimeName.LEGACY in c.runs_on],
         moving=[(c.id, c.moving) for c in fleet if c.moving is not None],
         blocked=[(c.id, c.blocked) for c in fleet if c.blocked is not None],
         pinned=[(c.id, c.pinned.removeprefix("pinned ")) for c in fleet if c.pinned is not None],
-        scheduled=scheduled,
+        scheduled=[_scheduled(schedule) for schedule in bound],
     )
     return Readiness(
         blockers=[] if written_off else blockers(facts),
@@ -63,6 +63,13 @@ def readiness(fleet: Sequence[Candidate], *, written_off: bool, scheduled: Sched
         written_off=written_off,
         nowhere=[c.id for c in fleet if not c.runs_on],
     )
+
+
+def _scheduled(schedule: Schedule) -> tuple[str, str, str]:
+    times = schedule.times
+    when = f"at {times.at:%Y-%m-%d %H:%M}" if times.at else f"by cron {times.cron}"
+    name = schedule.wave_name
+    return name, f"{when} {times.zone}, by {schedule.by}", f"rollout schedule remove {name}"
 
 
 def still_naming(remembered: Iterable[Named]) -> list[Naming]:
@@ -96,5 +103,6 @@ def write_off(session: Transaction, fleet: Sequence[Candidate], *, who: str, now
 
     `fleet` was read in the same transaction. WaitingError where something still needs the setting.
     """
-    refuse(readiness(fleet, written_off=setting.written_off(session)))
+    bound = schedules.of_open_waves(session)
+    refuse(readiness(fleet, written_off=setting.written_off(session), bound=bound))
     setting.write_off(session, who=who, at=now)

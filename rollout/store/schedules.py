@@ -15,8 +15,11 @@ from rollout.model.schedule import Missed, Run, RunState, Schedule, Times, Windo
 from rollout.store import audit
 from rollout.store.database import Database
 from rollout.store.schedule_tables import RunRow, ScheduleRow
+from rollout.store.tables import WaveRow
+from rollout.store.waves import PLANNED, RUNNING, STOPPED
 
 OPEN = (RunState.CLAIMED, RunState.BEGUN)
+OPEN_WAVES = (PLANNED, RUNNING, STOPPED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,3 +213,9 @@ def _line(row: ScheduleRow, what: str, *, who: str, why: str, **states: dict[str
 
 def _text(at: datetime) -> str:
     return at.isoformat(timespec="microseconds")
+
+
+def of_open_waves(session: Session) -> list[Schedule]:
+    """Schedules that bind a wave which can still run, by number."""
+    query = _standing().join(WaveRow, col(WaveRow.number) == ScheduleRow.wave).where(col(WaveRow.state).in_(OPEN_WAVES))
+    return [to_schedule(row) for row in session.exec(query).all()]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from rollout.operations.finalize import Readiness, readiness, still_naming, write_off
-from rollout.store import candidates, manifests, setting
+from rollout.store import candidates, manifests, schedules, setting
 from rollout.store.candidates import AsOf
 from rollout.wiring import actor
 from rollout.wiring.home import Home, find
@@ -20,7 +20,7 @@ class Finalizing:
         """What stands against it now."""
         with self._database.reading() as session:
             fleet = candidates.every(session, self._as_of())
-            found = readiness(fleet, written_off=setting.written_off(session))
+            found = readiness(fleet, written_off=setting.written_off(session), bound=schedules.of_open_waves(session))
             remembered = manifests.every(session)
         return replace(found, naming=still_naming(remembered))
 

@@ -143,3 +143,17 @@ def test_files_that_name_a_runtime_are_listed_and_never_block(run: Run, tmp_path
     assert "deploy.runtime when it was imported; now: " in text
     manifest.unlink()
     assert "still name a runtime" not in run("finalize", "--check")[1]
+
+
+def test_a_scheduled_wave_stands_against_finalize_until_its_schedule_is_removed(run: Run) -> None:
+    assert run("plan")[0] == 0
+    noon = f"{actor.now() + timedelta(days=10):%Y-%m-%d} 12:00"
+    code, text = run("schedule", "add", "wave-1", "--at", noon, "--timezone", "Europe/Berlin")
+    assert code == 0, text
+    code, text = run("finalize", "--check")
+    assert code == 7
+    assert f"wave-1  scheduled: at {noon} Europe/Berlin, by ann; next: rollout schedule remove wave-1" in text
+    assert "1 of 1 services still need the setting, and 1 scheduled wave" in text
+    assert "1 scheduled" in run("finalize", "--confirm", "finalize")[1]
+    assert run("schedule", "remove", "wave-1")[0] == 0
+    assert "scheduled" not in run("finalize", "--check")[1]
