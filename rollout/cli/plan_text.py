@@ -33,9 +33,10 @@ FIRST = 10
 """A plan of more than `MOST` waves is told by the first `FIRST` and the last of each tier; `show wave-N` and --json tell all."""
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """A table without lines; cells are taken as they are, and the first of a row, its name, is never cut."""
-    drawn = Table(Column(header[0], no_wrap=True), *header[1:], box=None, header_style="bold", pad_edge=False)
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, whole: int = 1) -> Table:
+    """A table without lines; cells are taken as they are, and the first `whole` of a row are never cut or broken."""
+    columns = [Column(title, no_wrap=number < whole) for number, title in enumerate(header)]
+    drawn = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for row in rows:
         drawn.add_row(*(Text(cell) for cell in row))
     return drawn
@@ -55,7 +56,7 @@ def waves(summary: Summary, states: dict[str, str]) -> Table:
         away = f"up to {span(wave.downtime_s)}" if wave.downtime_s else "none"
         row = [wave.name, tier, str(wave.services), str(wave.customers), ", ".join(how), away, span(wave.expected_s)]
         rows.append([*row, *([states.get(wave.name, "-")] if states else [])])
-    return table(header, rows)
+    return table(header, rows, whole=2)
 
 
 def _few(found: Sequence[WaveSum]) -> Iterator[WaveSum | int]:

@@ -5,6 +5,7 @@
 `compose.yaml#web` is the service web of a Compose file.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -19,6 +20,7 @@ from rollout.manifests.problem import FileProblemError, Problem
 from rollout.model.fleet import Kind, Tier
 
 PART = "#"
+MAGIC = re.compile(r"[*?\[]")
 KEYS = ("file", "name", "environment", "customer", "tier", "kind")
 
 
@@ -73,8 +75,11 @@ def _cells(path: Path) -> list[tuple[int | None, dict[str, object]]]:
 
 
 def _pattern(file: str, folder: Path) -> str:
-    """The pattern as it is where it is absolute, else below the mapping file's folder."""
-    return file if file.startswith("/") else escape(folder.as_posix()).rstrip("/") + "/" + file.removeprefix("./")
+    """The pattern below the mapping file's folder; an absolute one with the links in its leading folders followed."""
+    if not file.startswith("/"):
+        return escape(folder.as_posix()).rstrip("/") + "/" + file.removeprefix("./")
+    lead = MAGIC.split(file, maxsplit=1)[0].rpartition("/")[0]
+    return escape(Path(lead or "/").resolve().as_posix()).rstrip("/") + file.removeprefix(lead)
 
 
 def _entry(cells: dict[str, object], line: int | None, folder: Path) -> tuple[str, Given]:

@@ -71,9 +71,9 @@ def serve(folder: str, port: int) -> None:
     def end(_signal: int, _frame: FrameType | None) -> None:
         ended.set()
 
-    servers = start(folder, port)
-    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGTERM, end)  # before the first answer: whoever was answered may ask for the end
     signal.signal(signal.SIGINT, end)
+    servers = start(folder, port)
     ended.wait()
     stop(servers)
 

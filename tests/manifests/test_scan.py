@@ -256,6 +256,14 @@ def test_a_mapping_file_may_name_files_in_full(tmp_path: Path) -> None:
     assert (service(found).tier, found.unused) == (Tier.HOBBY, ())
 
 
+def test_a_mapping_file_may_name_files_behind_a_link(tmp_path: Path) -> None:
+    write(tmp_path, "repo/a/railway.json", "{}")
+    (tmp_path / "link").symlink_to("repo")
+    mapping = read(write(tmp_path, "elsewhere/map.csv", f"file,tier\n{tmp_path / 'link/a/railway.json'},hobby\n"))
+    found = scan([tmp_path / "link"], Given(customer="acme"), mapping)
+    assert (service(found).tier, found.unused) == (Tier.HOBBY, ())
+
+
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [

@@ -92,6 +92,7 @@ class Rollout:
 def rollout(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rollout:
     monkeypatch.setenv("ROLLOUT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("ROLLOUT_ENGINE", "memory")
+    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
     return Rollout(capsys)
 
@@ -189,7 +190,7 @@ def shows_every_wave(rollout: Rollout, plan: dict[str, object]) -> dict[str, str
     assert isinstance(waves, list)
     for wave in waves:
         name = f"wave-{wave['number']}"
-        assert any(line.split()[:2] == [name, wave["tier"]] for line in shown.splitlines())
+        assert any(line.split()[:2] == [name, wave["tier"]] for line in shown.splitlines()), shown
         table = rollout("show", name)[1].splitlines()
         assert table[0] == f"{name} of {plan['id']}: {wave['tier']}, {len(wave['moves'])} to move, planned"
         services = [move["service"] for move in wave["moves"]]
@@ -203,7 +204,9 @@ def explains_every_service(rollout: Rollout, plan: dict[str, object], places: di
     excluded = plan["excluded"]
     assert isinstance(excluded, list)
     answers = {service: ("plan", f"{plan['id']}, {wave} (planned)") for service, wave in places.items()}
-    answers |= {one["service"]: ("why not", f"{one['reason'].replace('_', ' ')}: {one['detail']}") for one in excluded}
+    for one in excluded:
+        reason, detail = one["reason"].replace("_", " "), one["detail"].removeprefix("pinned ")
+        answers[one["service"]] = ("why not", f"{reason}: {detail}")
     printed: set[str] = set()
     with opened() as home:
         for service, answer in answers.items():
