@@ -55,7 +55,7 @@ def lines(status: Status, *, most: int = MOST) -> Iterator[Text]:
         yield Text("moving", style="bold")
         yield from _listed(status.items, status, most)
     yield from pin_text.lines(status)
-    yield Text(_services(status))
+    yield Text(services(status))
 
 
 def nobody(undriven: Undriven, status: Status) -> str:
@@ -100,12 +100,21 @@ def _listed(items: Sequence[Item], status: Status, most: int) -> Iterator[Text]:
         yield Text(f"  and {len(items) - most} more")
 
 
-def _item(item: Item, status: Status, width: int) -> Text:
-    state = item.state.replace("_", " ")
+def word(state: State) -> str:
+    """The state as people read it."""
+    return state.replace("_", " ")
+
+
+def state_text(item: Item) -> str:
+    """The state, the target's share of traffic, and which way it goes."""
+    text = word(item.state)
     if item.state in {State.SHIFTING, State.FALLING_BACK, State.PROVING, State.BAKING}:
-        state += f" {item.weight} %"
-    if item.target is RuntimeName.LEGACY:
-        state += " (back to legacy)"
+        text += f" {item.weight} %"
+    return text + (" (back to legacy)" if item.target is RuntimeName.LEGACY else "")
+
+
+def _item(item: Item, status: Status, width: int) -> Text:
+    state = state_text(item)
     line = Text(f"  {item.service:<{width}}  ")
     line.append(state, style=style(item.state))
     line.append(f"  {item.wave}, since {since(item.since, status.at)} ({span((status.at - item.since).total_seconds())})")
@@ -147,7 +156,8 @@ def _wave(wave: WaveLine, waves: Sequence[WaveLine]) -> Text:
 _MOVED_OR_SO = frozenset({State.WARM, State.FINISHING, State.FINISHED})
 
 
-def _services(status: Status) -> str:
+def services(status: Status) -> str:
+    """How many services run where, and how many are blocked or pinned."""
     words = {NOWHERE: "not running"}
     shown = {place: count for place, count in status.services.items() if count or place in set(RuntimeName)}
     told = [f"{count} {words.get(place, f'on {place}')}" for place, count in shown.items()]

@@ -46,8 +46,8 @@ def execute_command(
     if wait and detach:
         raise UsageError("--wait and --detach exclude each other")
     order = Order(reason=reason, out_of_order=out_of_order, wait=wait, detach=detach)
-    ticker = Ticker(as_json=as_json)
     with stopping() as stop:
+        ticker = Ticker(as_json=as_json, stop=stop.asked)
         voice = Voice(tell=ticker.tell, say=ticker.say, stop=stop.asked)
         with means(voice=voice) as tools:
             run = _Run(tools, ticker, order, yes=yes, confirm=confirm)
@@ -95,7 +95,7 @@ class _Run:
         self._ticker.follow(list(self._tools.progress.moves(number)))
         reading = Board()
         try:
-            with self._ticker.live(lambda: reading.status(wave.facts.name)):
+            with self._ticker.live(lambda: reading.status(wave.facts.name), reading.acts):
                 done = execute(self._tools, wave, self._order, left=self._names.left, told=self._told)
         finally:
             reading.close()

@@ -9,6 +9,7 @@ from types import FrameType
 from rollout.errors import Exit
 
 STDERR = 2
+STOPPING = "stopping: what is under way is finished and saved first; Ctrl-C again ends at once"
 
 
 class Stop:
@@ -29,7 +30,7 @@ class Stop:
 
 
 @contextmanager
-def stopping(told: str = "stopping: what is under way is finished and saved first; Ctrl-C again ends at once") -> Iterator[Stop]:
+def stopping(told: str = STOPPING) -> Iterator[Stop]:
     """Signals are heard until the block ends. A second Ctrl-C is a KeyboardInterrupt.
 
     What is told goes straight to the file descriptor: a console may be in the middle of a line, holding its lock.

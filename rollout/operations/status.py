@@ -10,8 +10,10 @@ from rollout.model.fleet import RuntimeName, Tier
 from rollout.model.lease import Holder, Lease
 from rollout.model.move import Move
 from rollout.model.state import FINAL, IN_FLIGHT, MOVED, State
+from rollout.operations.eta import Eta
 from rollout.operations.subject import wave_name
 from rollout.store.progress import PLACES, Sight, WaveFacts
+from rollout.store.watched import Act
 
 SHOWN = (IN_FLIGHT | {State.WARM, State.FINISHING, State.STUCK, State.FELL_BACK}) - {State.PLANNED}
 HALTS = frozenset({ControlKind.PAUSE, ControlKind.FREEZE, ControlKind.LIMIT})
@@ -71,6 +73,7 @@ class Item:
     reason: str
     due: datetime | None = None
     deadline: datetime | None = None
+    eta: Eta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +89,8 @@ class WaveLine:
     counts: Mapping[State, int]
     driven: bool
     detached: bool
+    began: datetime | None = None
+    eta: Eta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +100,7 @@ class Status:
 
     `led_back`: services whose `revert --without-store` the store has not taken over yet; no driver may act for them.
     `pins` and `expired_pins`: services with the pin in words.
+    `acts`: what people have just done.
     """
 
     at: datetime
@@ -114,6 +120,7 @@ class Status:
     led_back: tuple[Note, ...] = ()
     pins: Mapping[str, str] = field(default_factory=dict)
     expired_pins: Mapping[str, str] = field(default_factory=dict)
+    acts: tuple[Act, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

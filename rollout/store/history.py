@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session, and_, col, or_, select
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, and_, col, func, or_, select
 
 from rollout.model.fleet import RuntimeName
 from rollout.model.move import EntryKind
@@ -38,6 +39,14 @@ class KeptLog:
     lines: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """How far somebody has read."""
+
+    journal: int
+    audit: int
+
+
 class History:
     """Reads of one store."""
 
@@ -49,6 +58,20 @@ class History:
         with self._database.reading() as session:
             found = _journal(session, since, service, limit) + _audit(session, since, service, limit)
         return sorted(found, key=lambda h: h.at)[-limit:]
+
+    def end(self) -> "Place":
+        """Where the journal and the audit end now."""
+        with self._database.reading() as session:
+            journal, audit = (session.exec(select(func.max(seq))).one() for seq in (JournalRow.seq, AuditRow.seq))
+        return Place(journal=journal or 0, audit=audit or 0)
+
+    def between(self, first: "Place", last: "Place") -> Sequence[Happening]:
+        """What was written after the one and not after the other, oldest first."""
+        journal = col(JournalRow.seq).between(first.journal + 1, last.journal)
+        audit = col(AuditRow.seq).between(first.audit + 1, last.audit)
+        with self._database.reading() as session:
+            found = _journal(session, None, None, None, journal) + _audit(session, None, None, None, audit)
+        return sorted(found, key=lambda h: h.at)
 
     def kept_log(self, service: str) -> KeptLog | None:
         """The newest log that a move of the service kept as evidence; None where none did."""
@@ -71,11 +94,13 @@ def failed_deploy(session: Session, service: str) -> AuditRow | None:
     return last if last is not None and last.what not in TRIES else None
 
 
-def _journal(session: Session, since: datetime | None, service: str | None, limit: int) -> list[Happening]:
+def _journal(
+    session: Session, since: datetime | None, service: str | None, limit: int | None, *which: ColumnElement[bool]
+) -> list[Happening]:
     query = select(JournalRow, MoveRow.service).join(MoveRow, col(MoveRow.id) == JournalRow.move)
     told = col(JournalRow.kind).in_([str(EntryKind.EVENT), str(EntryKind.NOTE)])
     shifted = and_(JournalRow.kind == str(EntryKind.OUTCOME), col(JournalRow.step).like("shift:%"))
-    query = query.where(or_(told, shifted, col(JournalRow.event).is_not(None)))
+    query = query.where(or_(told, shifted, col(JournalRow.event).is_not(None)), *which)
     if since is not None:
         query = query.where(JournalRow.at >= _text(since))
     if service is not None:
@@ -109,9 +134,11 @@ def _shift(step: str | None) -> str:
     return f"→ {step.removeprefix('shift:')} %" if step else ""
 
 
-def _audit(session: Session, since: datetime | None, service: str | None, limit: int) -> list[Happening]:
+def _audit(
+    session: Session, since: datetime | None, service: str | None, limit: int | None, *which: ColumnElement[bool]
+) -> list[Happening]:
     """What people did, and what followed; the transitions themselves are the journal's to tell."""
-    query = select(AuditRow).where(col(AuditRow.what).not_like("move %"))
+    query = select(AuditRow).where(col(AuditRow.what).not_like("move %"), *which)
     if since is not None:
         query = query.where(AuditRow.at >= _text(since))
     if service is not None:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from rollout.errors import RolloutError, UsageError
+from rollout.operations.eta import Known, Measured, Paces
+from rollout.operations.outlook import FRESH, RUNNING, STOPPED, outlook
 from rollout.operations.status import SHOWN, Around, Status, look
 from rollout.operations.subject import wave_number
 from rollout.store import blocks, pins, setting
@@ -11,13 +13,15 @@ from rollout.store.controls import Controls
 from rollout.store.database import Database
 from rollout.store.history import Happening, History
 from rollout.store.policies import Policies
-from rollout.store.progress import Progress
+from rollout.store.progress import Progress, WaveFacts
 from rollout.store.services import Services
+from rollout.store.watched import Act, Watched
 from rollout.wiring import actor
 from rollout.wiring.home import Home, find
 from rollout.wiring.led_back import pending, take_over_notes
 
 LOG_LIMIT = 10_000
+UNDER_WAY = frozenset({RUNNING, STOPPED})
 
 
 class Board:
@@ -25,6 +29,7 @@ class Board:
 
     def __init__(self, home: Home | None = None) -> None:
         self.home = home or find()
+        self._measured: dict[int, Measured] = {}
         try:
             self.database: Database = self.home.database()
         except RolloutError as error:
@@ -61,7 +66,20 @@ class Board:
             written_off=written_off,
             led_back=pending(self.home),
         )
-        return look(sight, around)
+        facts, acts = {wave.number: wave for wave in sight.waves}, Watched(self.database).acts(since=now - FRESH)
+        paces = self._paces([facts[n] for n in sorted({move.wave for move in sight.moves} & facts.keys())])
+        return outlook(look(sight, around), sight, paces, around.controls, acts)
+
+    def _paces(self, waves: Sequence[WaveFacts]) -> Paces:
+        """What is known of the speed of waves under way; what they have shown is read once."""
+        watched, known = Watched(self.database), {}
+        for facts in waves:
+            if facts.pace is None or facts.state not in UNDER_WAY:
+                continue
+            measured = self._measured.setdefault(facts.number, Measured())
+            measured.feed(watched.marks(facts.name, after=measured.after))
+            known[facts.number] = Known(pace=facts.pace, measured=measured)
+        return known
 
     def log(self, *, since: timedelta | None, service: str | None, limit: int = LOG_LIMIT) -> Sequence[Happening]:
         """Who did what and every transition, newest last. UsageError for an unknown or ambiguous service."""
@@ -71,6 +89,36 @@ class Board:
         start = actor.now() - since if since is not None else None
         return History(self.database).read(since=start, service=subject, limit=limit)
 
+    def news(self, wave: str | None = None) -> "News":
+        """What happens from now on, of everything or of one wave."""
+        return News(History(self.database), wave)
+
+    def acts(self, after: int | None) -> tuple[Sequence[Act], int]:
+        """What people did after that number (None: from now on), and the number to go on from."""
+        watched = Watched(self.database)
+        if after is None:
+            return (), watched.last()
+        found = watched.acts(after=after)
+        return found, max((act.number for act in found), default=after)
+
     def close(self) -> None:
         """The store is closed."""
         self.database.close()
+
+
+class News:
+    """What has happened since it was asked last."""
+
+    def __init__(self, history: History, wave: str | None) -> None:
+        self._history = history
+        self._wave = wave
+        self._read = history.end()
+
+    def more(self) -> Sequence[Happening]:
+        """Everything new, oldest first."""
+        first, self._read = self._read, self._history.end()
+        found = self._history.between(first, self._read) if first != self._read else ()
+        return [one for one in found if self._wave is None or self._is_of_it(one)]
+
+    def _is_of_it(self, one: Happening) -> bool:
+        return one.subject in {self._wave, "*"} or one.move.partition("/")[0] == self._wave
