@@ -11,7 +11,10 @@ from rollout.cli.when import since, span
 from rollout.executor.ports import Control
 from rollout.host.ports import Note
 from rollout.model.fleet import RuntimeName
+from rollout.model.schedule import Run
 from rollout.model.state import State
+from rollout.operations.hours import local, until
+from rollout.operations.schedule import Due
 from rollout.operations.status import Driver, Item, Status, Undriven, WaveLine
 from rollout.store.progress import NOWHERE
 from rollout.store.waves import ENDED
@@ -45,12 +48,16 @@ def lines(status: Status, *, most: int = MOST) -> Iterator[Text]:
     yield _head(status)
     for note in status.led_back:
         yield Text(_led_back(note, status), style="yellow")
+    for run in status.missed:
+        yield Text(_missed(run), style="yellow")
     for control in status.halted:
         yield Text(_halt(control, status), style="yellow")
     if status.failures:
         yield Text("failed", style="bold")
         yield from _listed(status.failures, status, most)
     yield from _waves([wave for wave in status.waves if wave.state not in _OVER], most)
+    if status.next_run:
+        yield Text(_next_run(status.next_run, status))
     if status.items:
         yield Text("moving", style="bold")
         yield from _listed(status.items, status, most)
@@ -90,6 +97,15 @@ def _led_back(note: Note, status: Status) -> str:
     at = since(datetime.fromisoformat(note.at), status.at)
     told = f"{note.service} was led back to legacy without the store by {note.actor} at {at}"
     return f"{told}; no driver may act for it until the store knows; next: rollout up"
+
+
+def _missed(run: Run) -> str:
+    return f"wave-{run.wave} was due {local(run.window.start, 'UTC')} and did not begin: {run.note}; rollout schedule list"
+
+
+def _next_run(due: Due, status: Status) -> str:
+    alone = "" if status.scheduler else "; no scheduler runs, so it will not begin: rollout up"
+    return f"next run: {due.wave} {until(due.window, due.zone)}{alone}"
 
 
 def _listed(items: Sequence[Item], status: Status, most: int) -> Iterator[Text]:

@@ -34,6 +34,8 @@ GRACE_S = 5.0
 def drive(world: World, wave: Wave, lease: Lease, *, until: Until = Until.WARM) -> WaveResult:
     """Drive every move of the wave until it is warm (or final) or stuck; whatever is forbidden is waited for.
 
+    Outside the wave's window that is not so for moves that have not begun: they are left for the next one.
+
     Planned moves without a row are enrolled first. A wave of back moves has a negative number and no planned moves: its rows
     were enrolled by `enrol.enrol`. Returns early when `stop_requested`; all can be resumed by a new driver from the journal.
     Raises FencedError when another driver has taken the lease over; what it drives then is no longer ours.
@@ -87,19 +89,20 @@ class Driver:
         states = self._ledger.tally.states
         busy = self._ledger.tally.in_flight() + states[State.FINISHING]
         warm = states[State.WARM] if until is Until.FINISHED else 0
-        planned = 0 if self._orders.rules.stopped else states[State.PLANNED]
+        planned = 0 if self._orders.rules.stopped or self._outside else states[State.PLANNED]
         return self._world.stop_requested() or busy + warm + planned == 0
 
     def result(self) -> WaveResult:
         """Where the moves stand in the journal."""
         counts = Counter(self._world.journal.counts(self._wave.number))
         stopped = self._read().rules.stopped
+        waiting = stopped or self._outside
         return WaveResult(
             counts=counts,
             back=self._wave.number < 0,
             stopped=bool(stopped),
             interrupted=self._world.stop_requested(),
-            waiting=(stopped,) if stopped and counts[State.PLANNED] else (),
+            waiting=(waiting,) if waiting and counts[State.PLANNED] else (),
             lost=self._ledger.lost,
             queued={row.service: row.queued for row in each(self._world.journal, self._wave.number, FINAL) if row.queued},
         )
@@ -122,8 +125,8 @@ class Driver:
     def _read(self) -> Orders:
         now = self._now
         controls = self._world.standing.controls(self._wave.number)
-        closed = self._world.closed(now, 0.0) or ""
-        return read(controls, wave=self._wave, policy=self._world.policy, tally=self._ledger.tally, closed=closed)
+        self._outside = self._world.closed(now, 0.0) or ""
+        return read(controls, wave=self._wave, policy=self._world.policy, tally=self._ledger.tally, closed=self._outside)
 
     # obeying
 

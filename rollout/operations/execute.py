@@ -14,13 +14,17 @@ from rollout.model.fleet import Tier
 from rollout.model.move import Move
 from rollout.model.policy import Policy
 from rollout.model.state import MOVED, State
+from rollout.operations import hours
 from rollout.operations.back import carry_out
+from rollout.operations.hours import within
 from rollout.operations.means import Means
-from rollout.operations.order import Obstacle, TierLeft, obstacles, refuse, refuse_what_is_over
-from rollout.operations.settling import FELL, settle
-from rollout.operations.status import SCHEDULER
+from rollout.operations.order import Cause, Obstacle, TierLeft, obstacles, refuse, refuse_what_is_over
+from rollout.operations.runs import taken_up
+from rollout.operations.settling import FELL, done, settle
+from rollout.operations.status import SCHEDULER, is_scheduler
 from rollout.store import pins
 from rollout.store.controls import Ask
+from rollout.store.schedules import Schedules
 from rollout.store.waves import ENDED, PLANNED, StoredWave
 
 POLL_S = 1.0
@@ -81,7 +85,8 @@ def standing_obstacles(means: Means, wave: StoredWave, order: Order, left: Left,
     """What stands against the wave now, if the waves `over` were over."""
     first = [entry.tier for entry in wave.policy.tiers][:1] == [wave.facts.tier]
     ordered = wave.facts.state == PLANNED and not order.out_of_order and not wave.wave.boarding and not first
-    return obstacles(
+    outside = hours.obstacle(means.database, wave.facts.number, wave.facts.name, means.clock.now())
+    return outside + obstacles(
         wave,
         waves=[facts for facts in means.progress.waves() if facts.number not in over],
         left=left(wave.policy) if ordered else {},
@@ -99,6 +104,10 @@ def check(means: Means, number: int, order: Order, left: Left) -> StoredWave:
     if wave.facts.state == ENDED:
         return wave
     refuse_what_is_over(wave, means.clock.now())
+    if order.wait and _tended(means, wave.facts.name):
+        return wave
+    if not order.wait and not order.detach:
+        refuse(wave, hours.obstacle(means.database, number, wave.facts.name, means.clock.now()))
     means.refuse_if_driven(wave.facts.name)
     if not order.wait and not order.detach:
         refuse(wave, standing_obstacles(means, wave, order, left))
@@ -118,17 +127,36 @@ def execute(means: Means, wave: StoredWave, order: Order, *, left: Left, told: C
         means.waves.detach(number, who=means.user, why=order.reason, now=means.clock.now())
         return report(means, means.waves.get(number), detached=True)
     if order.wait:
-        _wait(means, partial(standing_obstacles, means, wave, order, left), told)
+        _wait(means, partial(_against, means, wave, order, left), told)
+        wave = means.waves.get(number)
+        if wave.facts.state == ENDED or _tended(means, name):
+            return report(means, wave, again=True)
     with means.lease(name, f"execute {name}") as lease:
         if means.stop_requested():
             return report(means, wave, result=WaveResult(counts={}, interrupted=True))
         _record(means, wave, order)
         refuse(wave, standing_obstacles(means, wave, order, left))
         means.waves.begin(number, who=means.user, why=order.reason, now=means.clock.now())
-        result = drive(means.world(wave.policy), wave.wave, lease)
+        taken_up(means, number)
+        result = drive(within(means.world(wave.policy), Schedules(means.database), number), wave.wave, lease)
         settle(means, wave, result)
     carry_out(means, result.queued)
     return report(means, wave, result=result)
+
+
+def _tended(means: Means, name: str) -> bool:
+    """Whether the scheduler drives the wave."""
+    lease = means.live_lease(name)
+    return lease is not None and lease.holder.doing.startswith(SCHEDULER)
+
+
+def _against(means: Means, wave: StoredWave, order: Order, left: Left) -> Sequence[Obstacle]:
+    """What is to be waited for: what stands against the wave, and the scheduler where it has begun to drive it."""
+    name = wave.facts.name
+    if _tended(means, name) and not done(means, wave.facts.number, wave.facts.size):
+        return [Obstacle(cause=Cause.DRIVEN, text=f"the scheduler drives {name}", then="")]
+    present = means.waves.get(wave.facts.number)
+    return [] if present.facts.state == ENDED or _tended(means, name) else standing_obstacles(means, present, order, left)
 
 
 def _wait(means: Means, look: Callable[[], Sequence[Obstacle]], told: Callable[[str], None]) -> None:
@@ -159,7 +187,7 @@ def report(
     """The wave as it stands in the store, and what its driver said when it ended."""
     told = report_of(wave, means.progress.moves(wave.facts.number), result)
     facts = means.progress.wave(wave.facts.number) or wave.facts
-    runs = means.live_lease(SCHEDULER) is not None
+    runs = any(is_scheduler(one.subject) and means.alive(one.holder) for one in means.leases.held())
     pinned = _pinned(means, wave.facts.tier, {ending.service for ending in (*told.fell, *told.stale)})
     return replace(told, begun=facts.began is not None, scheduler=runs, detached=detached, again=again, pinned=pinned)
 

@@ -26,6 +26,7 @@ class Cause(StrEnum):
     PAUSE = "pause"
     FREEZE = "freeze"
     WINDOW = "window"
+    DRIVEN = "driven"
 
 
 OUT_OF_ORDER = frozenset({Cause.EARLIER_WAVE, Cause.EARLIER_TIER, Cause.BLOCKED})

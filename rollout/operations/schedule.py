@@ -10,7 +10,7 @@ from rollout.calendar import cron, wall
 from rollout.calendar.windows import around, ended, windows
 from rollout.calendar.zones import zone
 from rollout.errors import StaleError, UsageError, WaitingError
-from rollout.model.schedule import Missed, Run, Schedule, Times, Window
+from rollout.model.schedule import Missed, Run, RunState, Schedule, Times, Window
 from rollout.operations.hours import local, until
 from rollout.operations.order import refuse_what_is_over
 from rollout.operations.subject import is_wave, wave_number
@@ -141,6 +141,13 @@ def upcoming(database: Database, now: datetime, *, wave: int | None = None) -> I
     progress = {one.number: one for one in Progress(database).waves()}
     standing = [one for one in Schedules(database).standing(wave) if not over(progress.get(one.wave), now)]
     return heapq.merge(*(_dues(one, progress.get(one.wave), now) for one in standing), key=lambda due: due.window.start)
+
+
+def missed(database: Database, now: datetime, *, wave: int | None = None) -> list[Run]:
+    """The last run of each wave's schedule that still stands, where nobody began that run; lately."""
+    schedules = Schedules(database)
+    last = [schedules.last_run(one.id) for one in schedules.standing(wave)]
+    return [run for run in last if run and run.state is RunState.MISSED and run.window.start > now - REMEMBERED]
 
 
 def over(wave: WaveFacts | None, now: datetime) -> str:

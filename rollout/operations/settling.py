@@ -18,6 +18,12 @@ def settle(means: Means, wave: StoredWave, result: WaveResult) -> None:
     means.waves.settle(wave.facts.number, state, who=means.user, now=means.clock.now())
 
 
+def done(means: Means, number: int, size: int) -> bool:
+    """Whether every one of so many moves of the wave is warm or final."""
+    counts = means.progress.counts(number)
+    return sum(counts.values()) >= size and all(state in OVER for state, count in counts.items() if count)
+
+
 def settle_if_over(means: Means, number: int) -> None:
     """After some of a wave's moves were driven: it has ended if no move of it is left. Not for waves of back moves."""
     if number < 0:

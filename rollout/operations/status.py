@@ -9,8 +9,10 @@ from rollout.host.ports import Note
 from rollout.model.fleet import RuntimeName, Tier
 from rollout.model.lease import Holder, Lease
 from rollout.model.move import Move
+from rollout.model.schedule import Run
 from rollout.model.state import FINAL, IN_FLIGHT, MOVED, State
 from rollout.operations.eta import Eta
+from rollout.operations.schedule import Due
 from rollout.operations.subject import wave_name
 from rollout.store.progress import PLACES, Sight, WaveFacts
 from rollout.store.watched import Act
@@ -98,6 +100,7 @@ class Status:
     """Everything that `rollout status` tells, of one moment. `services`: how many have their traffic where,
     and how many run nowhere; together the fleet.
 
+    `next_run` is scheduled; `missed` runs are those of waves that still wait for one.
     `led_back`: services whose `revert --without-store` the store has not taken over yet; no driver may act for them.
     `pins` and `expired_pins`: services with the pin in words.
     `acts`: what people have just done.
@@ -121,6 +124,8 @@ class Status:
     pins: Mapping[str, str] = field(default_factory=dict)
     expired_pins: Mapping[str, str] = field(default_factory=dict)
     acts: tuple[Act, ...] = ()
+    next_run: Due | None = None
+    missed: tuple[Run, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,13 +143,15 @@ class Around:
     led_back: Sequence[Note] = ()
     pins: Mapping[str, str] = field(default_factory=dict)
     expired_pins: Mapping[str, str] = field(default_factory=dict)
+    next_run: Due | None = None
+    missed: Sequence[Run] = ()
 
 
 def look(sight: Sight, around: Around) -> Status:
     """The status as of `around.now`."""
     live = [lease for lease in sight.leases if lease.expires > around.now and around.alive(lease.holder)]
     driven = {lease.subject for lease in live}
-    drivers = [lease for lease in live if lease.subject != SCHEDULER]
+    drivers = [lease for lease in live if not is_scheduler(lease.subject)]
     return Status(
         at=around.now,
         home=around.home,
@@ -159,11 +166,18 @@ def look(sight: Sight, around: Around) -> Status:
         blocked=len(around.blocked),
         pinned=around.pinned,
         written_off=around.written_off,
-        scheduler=SCHEDULER in driven,
+        scheduler=any(is_scheduler(subject) for subject in driven),
         led_back=tuple(around.led_back),
         pins=around.pins,
         expired_pins=around.expired_pins,
+        next_run=around.next_run,
+        missed=tuple(around.missed),
     )
+
+
+def is_scheduler(subject: str) -> bool:
+    """Whether a lease on this is that of a scheduler: the one of the home, or one beside it."""
+    return subject.partition(":")[0] == SCHEDULER
 
 
 def _driver(lease: Lease) -> Driver:

@@ -7,28 +7,41 @@ from rollout.executor.result import Until, WaveResult
 from rollout.model.plan import Wave
 from rollout.operations.back import NO_TIER, carry_out
 from rollout.operations.execute import Left, Order, standing_obstacles
+from rollout.operations.hours import within
 from rollout.operations.means import Means
 from rollout.operations.narrow import Narrowed
 from rollout.operations.order import refuse_what_is_over
-from rollout.operations.settling import settle
+from rollout.operations.runs import shut, taken_up
+from rollout.operations.settling import done, settle
 from rollout.operations.status import SCHEDULER
 from rollout.operations.subject import wave_name, wave_number
-from rollout.store.waves import PLANNED, RUNNING
+from rollout.store.schedules import Schedules
+from rollout.store.waves import ENDED, PLANNED, RUNNING
 
 
 def untended(means: Means, left: Left) -> list[str]:
     """Names of the waves that have something to be done now and that nobody drives. Only reads."""
     now = means.clock.now()
+    schedules = Schedules(means.database)
+    outside = shut(schedules.standing(), now)
+    due = {run.wave for run in schedules.open_runs() if run.window.end > now}
     found = set(means.progress.restless(now))
     for wave in means.progress.waves():
-        if wave.state == RUNNING:
+        if wave.state == RUNNING and wave.number not in outside:
             found.add(wave.number)
-        elif wave.state == PLANNED and wave.detached and now < wave.plan_expires:
+        elif wave.state == PLANNED and (wave.detached or wave.number in due) and now < wave.plan_expires:
             stored = means.waves.get(wave.number)
             if not standing_obstacles(means, stored, Order(), left):
                 found.add(wave.number)
     names = [wave_name(number) for number in sorted(found)]
     return [name for name in names if means.live_lease(name) is None]
+
+
+def settle_those_done(means: Means) -> None:
+    """Waves whose moves are all warm or final have ended, although a driver finishes them: the next ones wait no more."""
+    for wave in means.progress.waves():
+        if wave.state == RUNNING and done(means, wave.number, wave.size):
+            means.waves.settle(wave.number, ENDED, who=means.user, now=means.clock.now())
 
 
 def tend(means: Means, name: str, *, until: Until = Until.FINISHED) -> WaveResult:
@@ -41,7 +54,9 @@ def tend(means: Means, name: str, *, until: Until = Until.FINISHED) -> WaveResul
         if stored.facts.state == PLANNED:
             refuse_what_is_over(stored, means.clock.now())
             means.waves.begin(number, who=means.user, why=f"left to the {SCHEDULER}", now=means.clock.now())
-        result = drive(means.world(stored.policy), stored.wave, lease, until=until)
+        taken_up(means, number)
+        world = within(means.world(stored.policy), Schedules(means.database), number)
+        result = drive(world, stored.wave, lease, until=until)
         settle(means, stored, result)
     carry_out(means, result.queued)
     return result
@@ -56,6 +71,6 @@ def tend_once(means: Means, name: str) -> None:
     if over and number > 0:
         with means.lease(name, f"{SCHEDULER}: {name}") as lease:
             stored = means.waves.get(number)
-            world = means.world(stored.policy)
+            world = within(means.world(stored.policy), Schedules(means.database), number)
             narrow = replace(world, journal=Narrowed(world.journal, over))
             drive(narrow, replace(stored.wave, moves=()), lease, until=Until.FINISHED)

@@ -2,30 +2,35 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+Due = Callable[[], datetime | None]
 Look = Callable[[], Sequence[str]]
 Work = Callable[[str], None]
 Broken = Callable[[str, Exception], None]
 
 AT_ONCE = 32
 LOOKING = "look"
+LOOKING_THEN = "look when due"
 
 
 class Loop:
-    """Wakes up every `every_s` seconds. `look` only reads, and names what is to be done; `work` does one of these.
+    """Wakes up every `every_s` seconds, and when something is `due`. `look` names what is to be done; `work` does one of these.
 
     What is under way is not begun again. A wake-up that was missed is made up for once. `broken` hears what went wrong, the
     loop goes on: the next wake-up looks again.
     """
 
-    def __init__(self, look: Look, work: Work, broken: Broken, *, every_s: float = 1.0) -> None:
+    def __init__(self, look: Look, work: Work, broken: Broken, *, every_s: float = 1.0, due: Due = lambda: None) -> None:
         self._look = look
         self._work = work
         self._broken = broken
         self._every_s = every_s
+        self._due = due
+        self._at: datetime | None = None
         self._busy: set[str] = set()
         self._lock = threading.Lock()
 
@@ -49,12 +54,20 @@ class Loop:
     def _wake(self, scheduler: BackgroundScheduler) -> None:
         try:
             found = self._look()
+            self._wake_at(scheduler, self._due())
         except Exception as error:  # noqa: BLE001 (a look that broke is told; the next wake-up looks again)
             self._broken(LOOKING, error)
             return
         for name in found:
             if self._take(name):
                 scheduler.add_job(self._do, args=[name], misfire_grace_time=None)
+
+    def _wake_at(self, scheduler: BackgroundScheduler, at: datetime | None) -> None:
+        """A wake-up only looks: what a library would run at that time in two processes, the store gives to one of them."""
+        if at is not None and at != self._at:
+            options = {"id": LOOKING_THEN, "replace_existing": True, "misfire_grace_time": None, "executor": LOOKING}
+            scheduler.add_job(lambda: self._wake(scheduler), "date", run_date=at, **options)
+        self._at = at
 
     def _take(self, name: str) -> bool:
         with self._lock:

@@ -85,6 +85,11 @@ class Progress:
             found = _waves(session, number)
             return found[0] if found else None
 
+    def counts(self, wave: int) -> Mapping[State, int]:
+        """How many moves of the wave stand in each state."""
+        with self._database.reading() as session:
+            return _counts(session, wave).get(wave, {})
+
     def restless(self, now: datetime) -> Sequence[int]:
         """Waves with a move that has begun, has not ended, and is due."""
         query = select(MoveRow.wave).distinct().where(MoveRow.live == 1, col(MoveRow.due) <= text(now))

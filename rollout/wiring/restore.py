@@ -12,7 +12,7 @@ from rollout.model.lease import Lease
 from rollout.network.ask import Asker, Question
 from rollout.operations.driving import subject
 from rollout.operations.restore import Placed, Restored, amends, make
-from rollout.operations.status import SCHEDULER
+from rollout.operations.status import is_scheduler
 from rollout.operations.subject import wave_name
 from rollout.store import counters, placements, releases
 from rollout.store.database import FILE, Database
@@ -113,7 +113,7 @@ def _fence(database: Database, leases: Sequence[Lease]) -> int:
     """For services that the host part has no number of: nobody who drives now is refused by it, nobody of before is let in."""
     with database.reading() as session:
         last = counters.current(session, counters.LEASE)
-    return min((one.number for one in leases if one.subject != SCHEDULER), default=last)
+    return min((one.number for one in leases if not is_scheduler(one.subject)), default=last)
 
 
 def _silent(client: Client, started: set[str], specs: Mapping[str, Service]) -> list[str]:

@@ -1,13 +1,16 @@
 """What the scheduler is handed: looking for waves that nobody drives, and driving one."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rollout.errors import LockedError, RolloutError
+from rollout.operations import runs
 from rollout.operations.driving import holding
+from rollout.operations.execute import Order, standing_obstacles
 from rollout.operations.status import SCHEDULER
-from rollout.operations.tend import tend, tend_once, untended
+from rollout.operations.tend import settle_those_done, tend, tend_once, untended
 from rollout.schedule.loop import Loop
 from rollout.wiring import actor
 from rollout.wiring.execute import Names
@@ -19,15 +22,21 @@ Say = Callable[[str], None]
 
 
 @contextmanager
-def loop(say: Say, stop: threading.Event, *, once: bool) -> Iterator[Loop]:
-    """The scheduler of the home that is found. LockedError while another one runs there."""
+def loop(say: Say, stop: threading.Event, *, once: bool, beside: bool = False) -> Iterator[Loop]:
+    """The scheduler of the home that is found. LockedError while another one runs there, but for one that runs `beside` it."""
     home = find()
     with means(home, Voice(say=say, stop=stop.is_set), who=actor.scheduler()) as tools:
         names = Names(tools, home)
 
         def look() -> list[str]:
             take_over_notes(home, say=say)
+            settle_those_done(tools)
+            runs.look(tools, waits, say)
             return untended(tools, names.left)
+
+        def waits(number: int) -> str:
+            found = standing_obstacles(tools, tools.waves.get(number), Order(), names.left)
+            return "; ".join(obstacle.text for obstacle in found)
 
         def work(name: str) -> None:
             try:
@@ -40,8 +49,9 @@ def loop(say: Say, stop: threading.Event, *, once: bool) -> Iterator[Loop]:
                 return
             say(f"{name}: as far as it goes")
 
-        with holding(tools.leases, SCHEDULER, actor.holder(SCHEDULER)):
-            yield Loop(look, work, lambda name, error: say(broken(name, error)))
+        subject = f"{SCHEDULER}:{os.getpid()}" if beside else SCHEDULER
+        with holding(tools.leases, subject, actor.holder(SCHEDULER)):
+            yield Loop(look, work, lambda name, error: say(broken(name, error)), due=lambda: runs.next_look(tools))
 
 
 def broken(name: str, error: Exception) -> str:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from rollout.errors import RolloutError, UsageError
 from rollout.operations.eta import Known, Measured, Paces
 from rollout.operations.outlook import FRESH, RUNNING, STOPPED, outlook
+from rollout.operations.schedule import missed, upcoming
 from rollout.operations.status import SHOWN, Around, Status, look
 from rollout.operations.subject import wave_number
 from rollout.store import blocks, pins, setting
@@ -65,6 +66,8 @@ class Board:
             expired_pins={service: pin.told for service, pin in sorted(pinned.items()) if not pin.holds(now)},
             written_off=written_off,
             led_back=pending(self.home),
+            next_run=next(upcoming(self.database, now, wave=number), None),
+            missed=missed(self.database, now, wave=number),
         )
         facts, acts = {wave.number: wave for wave in sight.waves}, Watched(self.database).acts(since=now - FRESH)
         paces = self._paces([facts[n] for n in sorted({move.wave for move in sight.moves} & facts.keys())])

@@ -10,7 +10,7 @@ from rollout.calendar.zones import known
 from rollout.model.schedule import Schedule
 from rollout.operations import schedule as operations
 from rollout.operations.schedule import Added, Asked, Due, Line
-from rollout.operations.status import SCHEDULER
+from rollout.operations.status import is_scheduler
 from rollout.operations.subject import wave_number
 from rollout.store.database import Database
 from rollout.store.progress import Progress
@@ -64,7 +64,7 @@ class Timetable:
     def kept(self) -> bool:
         """Whether a scheduler runs."""
         held = actor.leases(self._database).held()
-        return any(one.subject.split(":")[0] == SCHEDULER and actor.alive(one.holder) for one in held)
+        return any(is_scheduler(one.subject) and actor.alive(one.holder) for one in held)
 
 
 @contextmanager
