@@ -32,9 +32,8 @@ GRACE_S = 5.0
 
 
 def drive(world: World, wave: Wave, lease: Lease, *, until: Until = Until.WARM) -> WaveResult:
-    """Drive every move of the wave until it is warm (or final) or stuck; whatever is forbidden is waited for.
-
-    Outside the wave's window that is not so for moves that have not begun: they are left for the next one.
+    """Drive every move of the wave until it is warm (or final) or stuck; whatever is forbidden is waited for. When the wave's
+    window is over, moves that have not begun are left for the next one.
 
     Planned moves without a row are enrolled first. A wave of back moves has a negative number and no planned moves: its rows
     were enrolled by `enrol.enrol`. Returns early when `stop_requested`; all can be resumed by a new driver from the journal.

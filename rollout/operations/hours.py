@@ -63,7 +63,7 @@ def obstacle(database: Database, wave: int, name: str, now: datetime) -> list[Ob
     then = f"to do it at any time: rollout schedule remove {numbers}"
     if found.next is None:
         then = f"rollout schedule add {name} --at …, or {then}"
-    return [Obstacle(cause=Cause.WINDOW, text=f"{name} is {why}", then=then)]
+    return [Obstacle(cause=Cause.WINDOW, text=f"it is {why}", then=then)]
 
 
 def local(at: datetime, zone: str) -> str:

@@ -211,7 +211,8 @@ def _fits_its_period(text: str, window: timedelta, after: datetime) -> None:
     found = cron.shortest_gap(text, after)
     if found is not None and window > found[0]:
         gap, one, other = found
-        between = f"the {_span(gap)} from {one:%a %H:%M} to {other:%a %H:%M}, when '{text}' is due"
+        shown = "%a %H:%M" if gap >= timedelta(days=1) else "%H:%M"
+        between = f"the {_span(gap)} from {one:{shown}} to {other:{shown}}, when '{text}' is due"
         raise UsageError(
             f"a window of {_span(window)} is longer than {between}",
             then=f"--window {_span(gap)}, or shorter",
