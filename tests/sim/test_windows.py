@@ -9,6 +9,7 @@ from rollout.calendar.windows import around
 from rollout.errors import Exit
 from rollout.executor.ports import ControlKind
 from rollout.executor.result import Until
+from rollout.model.fleet import RuntimeName
 from rollout.model.plan import Strategy
 from rollout.model.policy import Concurrency, Overrun
 from rollout.model.schedule import Missed, Schedule, Times
@@ -33,12 +34,12 @@ def closes(seconds: float, opens: float = DAY_S):  # type: ignore[no-untyped-def
 
 
 def test_when_its_window_ends_traffic_goes_back_to_zero_and_what_has_not_begun_is_left() -> None:
-    sim = SimWorld(policy=replace(POLICY, concurrency=Concurrency(total=1), step_s=100))
+    sim = SimWorld(policy=replace(POLICY, concurrency=Concurrency(total=1), step_s=100, keep_warm_s=DAY_S))
     api, web = sim.add("api"), sim.add("web")
     sim.after(400, lambda: setattr(sim, "stop", True))
     result = sim.drive(Until.WARM, closed=closes(70))
     assert sim.states() == {api: State.PROVING, web: State.PLANNED}
-    assert sim.host.weights[api] == {name: (100 if name == "legacy" else 0) for name in sim.host.weights[api]}
+    assert sim.host.weights[api][RuntimeName.LEGACY] == 100
     assert "outside its window" in sim.row(api).waits_for
     assert result.interrupted
 
@@ -60,7 +61,7 @@ def test_with_nothing_in_flight_a_driver_ends_with_its_window() -> None:
 
 
 def test_a_move_that_does_not_fit_is_not_begun() -> None:
-    sim = SimWorld()
+    sim = SimWorld(policy=replace(POLICY, keep_warm_s=DAY_S))
     long = sim.add("long")
     sim.moves[0] = sim.moves[0]._replace(expected_s=500)
     short = sim.add("short")
@@ -77,14 +78,14 @@ def test_by_its_policy_a_move_holds_its_weight_over_the_end() -> None:
     assert (sim.row(api).state, sim.row(api).weight) == (State.SHIFTING, 50)
 
 
-def test_a_gap_is_closed_over_the_end_of_the_window() -> None:
+def test_a_gap_is_closed_although_the_window_ends_in_it() -> None:
     sim = SimWorld()
     api = sim.add("api", Strategy.RECREATE)
-    sim.moves[0] = sim.moves[0]._replace(expected_s=1)
     sim.after(300, lambda: setattr(sim, "stop", True))
-    sim.drive(Until.WARM, closed=closes(3))
-    assert sim.host.running(api, "v2"), "never left without a copy"
-    assert sum(sim.host.weights[api].values()) == 100
+    sim.drive(Until.WARM, closed=lambda *_: "outside its window" if "gap" in sim.state_walk(api) else None)
+    assert sim.state_walk(api)[-1] == "baking", "it serves again, and goes no step further"
+    assert sim.host.running(api, RuntimeName.V2)
+    assert sim.host.weights[api][RuntimeName.V2] == 100
 
 
 @pytest.mark.parametrize("verb", [ControlKind.REVERT, ControlKind.FAIL])
