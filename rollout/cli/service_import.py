@@ -13,7 +13,7 @@ from rollout.errors import PartialError, UsageError
 from rollout.manifests import mapping
 from rollout.manifests.draft import Given
 from rollout.manifests.scan import Scan, scan
-from rollout.operations.fleet_import import Imported, import_found
+from rollout.operations.fleet_import import Imported, import_found, with_known_env
 from rollout.wiring import actor
 from rollout.wiring import fleet as wiring
 from rollout.wiring.collection import uncollected
@@ -51,6 +51,9 @@ def import_(
     with uncollected():
         found = scan(paths, given, mapping.read(map_) if map_ else mapping.MappingFile(), os.environ)
     _require_something(found, paths)
+    if any(one.draft.kept_env for one in found.found):
+        with wiring.fleet_to_look_at() as fleet:
+            found = with_known_env(fleet, found)
     write = not dry_run and bool(found.found) and (keep_going or not found.problems)
     opened = wiring.fleet(create=True) if write else wiring.fleet_to_look_at()
     with opened as fleet:

@@ -37,6 +37,8 @@ class Draft:
     `locate` finds its line. It is called only to tell it: finding a line may mean reading the whole file again.
 
     `runtime_key`: the place that names the runtime, dotted.
+    `kept_env`: variables whose values the file does not tell; they stay as they are.
+
     `kept`: keys kept as labels, without effect. `left_out`: keys that were not taken over. Both as dotted names.
     `notes`: how it was read, where that could be read otherwise.
     """
@@ -47,6 +49,7 @@ class Draft:
     runtime: RuntimeName | None = None
     runtime_key: str = ""
     silent: tuple[str, ...] = ()
+    kept_env: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -1,10 +1,12 @@
 """Our own fleet files: `services`, a list of tables with the fields of a service, and `defaults` for all of them.
 
-TOML, YAML and JSON have the same keys, times in seconds. A key that is not ours is an error: in our own file it is a typo.
+TOML, YAML and JSON have the same keys, times in seconds. `env_names`: variables whose values stay as the home has them. A key
+that is not ours is an error: in our own file it is a typo.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 
 from rollout.manifests import fields
@@ -23,6 +25,7 @@ KEYS: Mapping[str, fields.Reader] = {
     "image": fields.text,
     "directory": fields.text,
     "env": fields.pairs,
+    "env_names": fields.strings,
     "env_file": fields.text,
     "port": fields.port,
     "health_path": fields.text,
@@ -103,12 +106,14 @@ def entry_draft(entry: object, defaults: Mapping[str, object], near: Near, place
     if "name" not in values:
         raise FileProblemError(f"{told} has no name", line_of(place))
     runtime = values.pop("runtime", None)
+    known = fields.strings(values.pop("env_names", ()))
     values["directory"] = near.path(str(values.get("directory") or ""))
     if env_file := values.get("env_file"):
         values["env_file"] = near.path(str(env_file))
     chosen = RuntimeName(str(runtime)) if runtime else None
     key = ".".join(str(step) for step in (*place, "runtime")) if chosen else ""
-    return Draft(file=near.file, locate=lambda: line_of(place), values=values, runtime=chosen, runtime_key=key)
+    where = partial(line_of, place)
+    return Draft(file=near.file, locate=where, values=values, runtime=chosen, runtime_key=key, kept_env=known)
 
 
 def _values(entry: object, told: str, place: Place, line_of: LineOf) -> Iterator[tuple[str, object]]:

@@ -1,10 +1,12 @@
 """A fleet as a table: one row per service, one column per key; `env.NAME` and `labels.NAME` for the tables.
 
-An empty cell says nothing. `command` is run by the shell; volumes are separated by blanks.
+An empty cell says nothing. `command` is run by the shell; volumes and env_names are separated by blanks. A column `KEY:json`
+holds the value of a key as JSON: what a plain cell cannot say.
 """
 
 import csv
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -17,6 +19,8 @@ from rollout.manifests.jsonc import decode
 from rollout.manifests.problem import FileProblemError, Problem
 
 TABLES = ("env", "labels")
+LISTS = ("volumes", "env_names")
+AS_JSON = ":json"
 NUMBERS = tuple(key for key, reader in KEYS.items() if reader in (fields.whole, fields.seconds, fields.port))
 
 
@@ -35,12 +39,13 @@ def read(content: bytes, path: Path) -> tuple[list[Draft], list[Problem]]:
     return drafts, problems
 
 
-def rows(content: bytes, known: set[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Lines and cells of a table whose columns are all `known`. FileProblemError with the line."""
+def rows(content: bytes, known: set[str], more: Collection[str] = ()) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Lines and cells of a table whose columns are all `known`, or among `more`. FileProblemError with the line."""
     reader = csv.reader(StringIO(decode(content), newline=""), strict=True)
     try:
         header = [cell.strip() for cell in next(reader, [])]
-        _check(header, known)
+        _check([name for name in header if name not in more], known)
+        _require_once(header)
         begin = reader.line_num + 1
         for cells in reader:
             if any(cells):
@@ -62,13 +67,17 @@ def table(content: bytes) -> Iterator[tuple[int, Mapping[str, str]]]:
 
 
 def _rows(content: bytes) -> Iterator[tuple[int, Mapping[str, str]]]:
-    yield from rows(content, set(KEYS) - set(TABLES))
+    yield from rows(content, set(KEYS) - set(TABLES), {key + AS_JSON for key in KEYS})
 
 
 def _check(header: list[str], known: set[str]) -> None:
     for name in header:
         if name not in known and not (name.startswith(tuple(f"{table}." for table in TABLES)) and "name" in known):
             raise FileProblemError(f"unknown column {name!r}; known are {', '.join(sorted(known))}", 1)
+
+
+def _require_once(header: list[str]) -> None:
+    for name in header:
         if header.count(name) > 1:
             raise FileProblemError(f"duplicate column {name!r}", 1)
     if not header:
@@ -79,15 +88,24 @@ def _entry(cells: Mapping[str, str]) -> dict[str, object]:
     entry: dict[str, object] = {}
     for name, cell in cells.items():
         table, _, key = name.partition(".")
-        if key:
+        if name.endswith(AS_JSON) and name.removesuffix(AS_JSON) in KEYS:
+            entry[name.removesuffix(AS_JSON)] = _json(name, cell)
+        elif key:
             held = entry.setdefault(table, {})
             if isinstance(held, dict):
                 held[key] = cell
-        elif name == "volumes":
+        elif name in LISTS:
             entry[name] = cell.split()
         else:
             entry[name] = _number(cell) if name in NUMBERS else cell
     return entry
+
+
+def _json(name: str, cell: str) -> object:
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError) as error:
+        raise FileProblemError(f"column {name}: not JSON") from error
 
 
 def _number(cell: str) -> object:

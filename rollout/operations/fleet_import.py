@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rollout.manifests.draft import Found
+from rollout.manifests.problem import Problem
 from rollout.manifests.scan import Scan
 from rollout.model.fleet import RuntimeName, Service
 from rollout.operations import setting as choice
@@ -49,6 +50,22 @@ def import_found(
     return done[0]
 
 
+def with_known_env(fleet: Services, scan: Scan) -> Scan:
+    """The scan; services with a variable whose value stands neither in their file nor in the fleet are problems of it."""
+    asking = {one.service.id: one for one in scan.found if one.draft.kept_env}
+    with fleet.database.reading() as session:
+        known = fleet.known(session, list(asking))
+    bad = []
+    for name, one in asking.items():
+        there = {*one.service.env, *(known[name].env if name in known else ())}
+        if absent := [variable for variable in one.draft.kept_env if variable not in there]:
+            reason = f"{name}: no value is known of {', '.join(absent)}: give it in env, or export --with-secrets"
+            bad.append((name, Problem(file=one.draft.file, line=one.draft.line, reason=reason)))
+    left_out = {name for name, _ in bad}
+    found = tuple(one for one in scan.found if one.service.id not in left_out)
+    return replace(scan, found=found, problems=(*scan.problems, *(problem for _, problem in bad)))
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     rules: Rules
@@ -57,7 +74,7 @@ class _Asked:
 
 
 def _import(fleet: Services, session: Transaction, found: Sequence[Found], asked: _Asked) -> Imported:
-    partial = [one.service.id for one in found if one.draft.silent]
+    partial = [one.service.id for one in found if one.draft.silent or one.draft.kept_env]
     known = fleet.known(session, partial)
     wanted = [_kept(one, known.get(one.service.id)) for one in found]
     comparison = fleet.put_in(session, wanted, who=asked.rules.who, why=asked.reason or "import")
@@ -92,8 +109,12 @@ def _choices(session: Transaction, found: Sequence[Found], added: frozenset[str]
 
 def _kept(one: Found, known: Service | None) -> Service:
     """The service as its file says, and in what that kind of file cannot tell, as it was."""
-    if known is None or not one.draft.silent:
+    if known is None:
         return one.service
+    kept = {name: known.env[name] for name in one.draft.kept_env if name in known.env}
+    service = replace(one.service, env={**kept, **one.service.env}) if kept else one.service
+    if not one.draft.silent:
+        return service
     labels = {key: value for key, value in known.labels.items() if not key.startswith(OF_MANIFESTS)}
     silent = {field: getattr(known, field) for field in one.draft.silent}
-    return replace(one.service, **silent, labels={**labels, **one.service.labels})
+    return replace(service, **silent, labels={**labels, **service.labels})
