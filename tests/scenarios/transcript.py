@@ -39,14 +39,14 @@ def masked(text: str, home: Path) -> str:
 
 
 def run(line: str) -> str:
-    """What `$ rollout …` prints: stdout, then stderr marked by `! `, then the exit code where it is not 0."""
+    """What `$ rollout …` prints: stdout (what looks like a line of ours is moved in by a blank), then stderr marked by `! `, then the exit code where it is not 0."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             main(shlex.split(line)[1:])
         except SystemExit as ending:
             code = ending.code
-    said = out.getvalue() + "".join(f"! {text}\n" for text in err.getvalue().splitlines())
+    said = re.sub(r"(?m)^(?=#|\$ )", " ", out.getvalue()) + "".join(f"! {text}\n" for text in err.getvalue().splitlines())
     return said + (f"[exit {code}]\n" if code else "")
 
 
