@@ -39,7 +39,7 @@ def masked(text: str, home: Path) -> str:
 
 
 def run(line: str) -> str:
-    """What `$ rollout …` prints: stdout (what looks like a line of ours is moved in by a blank), then stderr marked by `! `, then the exit code where it is not 0."""
+    """What `$ rollout …` prints: stdout (lines that look like ours moved in), stderr marked by `! `, the exit code if not 0."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
