@@ -1,6 +1,6 @@
 """What `decide` is shown and what it answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -8,6 +8,7 @@ from rollout.executor.ports import Copy
 from rollout.model.fleet import Release
 from rollout.model.move import Move
 from rollout.model.policy import Inconclusive, Policy
+from rollout.model.snapshot import Snapshot
 from rollout.model.state import Event, State
 from rollout.model.verdict import Outcome, Verdict
 
@@ -44,7 +45,8 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What one look found. `tail`: the last lines of a copy that is in trouble. `broken`: why the look itself failed."""
+    """What one look found. `tail`: the last lines of a copy that is in trouble. `snapshots`: of the period
+    that may end now. `broken`: why the look itself failed."""
 
     release: Release | None = None
     target: Copy | None = None
@@ -54,6 +56,7 @@ class Seen:
     absent: Mapping[str, str] = field(default_factory=dict)
     open_on_source: int = 0
     open_on_target: int = 0
+    snapshots: Sequence[Snapshot] = ()
     tail: tuple[str, ...] = ()
     broken: str = ""
 

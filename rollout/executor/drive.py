@@ -247,7 +247,7 @@ class Driver:
             now = self._now
             action = decide(self._orders.rules, row, seen, now)
             if isinstance(action, Fire):
-                row, seen = self._ledger.write(row, self._scribe.event(row, action, now)), None
+                row, seen = self._ledger.write(row, self._scribe.event(row, action, now, seen=seen)), None
             elif isinstance(action, Remind):
                 row = self._ledger.write(row, self._scribe.remind(row, action.reason, now))
             else:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rollout.executor.actions import Case, Do, Fire, Rules, Wait
+from rollout.executor.actions import Case, Do, Fire, Rules, Seen, Wait
 from rollout.executor.fold import apply, following
 from rollout.executor.ports import NONE, Effects, Write
 from rollout.executor.steps import Task, after
@@ -53,8 +53,18 @@ class Scribe:
             changes |= {"since": iso(now), "deadline": (now + timedelta(seconds=seconds)).isoformat()}
         return self._write(row, EntryKind.OUTCOME, now, step=stored, changes=changes, effects=effects)
 
-    def event(self, row: Move, fire: Fire, now: datetime, *, actor: str = "", queued: str = "", step: str | None = None) -> Write:
-        """An event of the table, and what follows from it. `step`: the effect whose failure it is."""
+    def event(
+        self,
+        row: Move,
+        fire: Fire,
+        now: datetime,
+        *,
+        actor: str = "",
+        queued: str = "",
+        step: str | None = None,
+        seen: Seen | None = None,
+    ) -> Write:
+        """An event of the table, and what follows from it. `step`: the effect whose failure it is; `seen`: what led to it."""
         state = following(row, fire.event)
         changes: dict[str, object] = {"queued": queued} if queued else {}
         if state is not row.state or fire.event is Event.OK:
@@ -68,11 +78,13 @@ class Scribe:
         write = self._write(
             row, kind, now, step=step, event=fire.event, actor=actor, reason=fire.reason, evidence=fire.evidence, changes=changes
         )
-        blocks = _blocks(row, write.row)
-        if setting is None and not blocks:
+        blocks, snapshots = _blocks(row, write.row), seen.snapshots if seen else ()
+        if setting is None and not blocks and not snapshots:
             return write
         effects = Effects(
-            setting=(row.service, setting[0]) if setting else None, block=(row.service, write.row.reason) if blocks else None
+            setting=(row.service, setting[0]) if setting else None,
+            block=(row.service, write.row.reason) if blocks else None,
+            snapshots=snapshots,
         )
         return replace(write, effects=effects)
 

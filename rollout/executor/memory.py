@@ -13,6 +13,7 @@ from rollout.executor.ports import LEASE_S, Batch, Clock, Control, Effects, Writ
 from rollout.model.fleet import Footing, Placement, Release, RuntimeName, Setting
 from rollout.model.lease import Holder, Lease
 from rollout.model.move import Entry, Move
+from rollout.model.snapshot import Snapshot
 from rollout.model.state import State
 
 
@@ -106,6 +107,7 @@ class MemoryJournal:
         self.asked: dict[int, Control] = {}
         self.taken: set[int] = set()
         self.blocked: dict[str, str] = {}
+        self.measured: list[Snapshot] = []
         self.placed: dict[tuple[str, RuntimeName], Placement] = {}
         self.settings: dict[str, Setting] = {}
         self.releases: dict[str, list[Release]] = {}
@@ -192,6 +194,7 @@ class MemoryJournal:
             self.placed.pop(key, None)
         if effects.setting is not None:
             self.settings[effects.setting[0]] = effects.setting[1]
+        self.measured.extend(effects.snapshots)
         if effects.block is not None:
             self.blocked[effects.block[0]] = effects.block[1]
 

@@ -1,5 +1,6 @@
 """One look at a move: its copies, its gates, what is in flight. Reads only; a broken instrument is told, not raised."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -7,15 +8,18 @@ from rollout.errors import FencedError, RolloutError
 from rollout.executor.actions import Seen, worst
 from rollout.executor.asking import Asking
 from rollout.executor.comparing import compares, never_compares
+from rollout.executor.measuring import period
 from rollout.executor.ports import Copy, Gate, Look
 from rollout.executor.world import World
 from rollout.model.fleet import Release, RuntimeName
 from rollout.model.move import Move
+from rollout.model.snapshot import Snapshot
 from rollout.model.state import State
 from rollout.model.verdict import Outcome, Verdict
 
 TAIL = 50
 WATCHED = frozenset({State.PROVING, State.SHIFTING, State.BAKING, State.WARM, State.STUCK})
+MEASURED = frozenset({State.PROVING, State.SHIFTING, State.BAKING})
 PROVES_SOURCE = frozenset({State.PROVING, State.FALLING_BACK, State.STUCK})
 
 
@@ -77,7 +81,25 @@ def _look(world: World, shown: Look, asking: Asking) -> Seen:
         open_on_source=_open(world, row, row.source, asking) if row.state is State.FINISHING else 0,
         open_on_target=_open(world, row, row.target, asking) if row.state is State.FALLING_BACK else 0,
         tail=asking.of("the log", lambda: tail(world, row)) if trouble else (),
+        snapshots=_measured(world, shown, verdicts, asking),
     )
+
+
+def _measured(world: World, shown: Look, verdicts: tuple[Verdict, ...], asking: Asking) -> Sequence[Snapshot]:
+    """Of the period that may end now. An instrument that breaks, or does not answer, keeps no move from anything."""
+    instrument = world.instrument
+    if instrument is None or shown.move.state not in MEASURED:
+        return ()
+
+    def question() -> Sequence[Snapshot]:
+        instrument.watch(shown)
+        ending = period(shown, verdicts, world.policy)
+        return instrument.measure(shown, *ending) if ending else ()
+
+    try:
+        return asking.of("the instrument", question)
+    except Exception:  # noqa: BLE001 (what was measured is shown, nothing is decided by it)
+        return ()
 
 
 def _copy(world: World, row: Move, side: RuntimeName, token: str, asking: Asking) -> Copy | None:

@@ -11,6 +11,7 @@ from rollout.executor.crowd import Crowd
 from rollout.model.fleet import Footing, Placement, Release, RuntimeName, Setting
 from rollout.model.lease import Holder, Lease
 from rollout.model.move import Entry, Move
+from rollout.model.snapshot import Snapshot
 from rollout.model.state import State
 from rollout.model.verdict import Verdict
 
@@ -115,9 +116,8 @@ class Edge(Protocol):
 class Look:
     """What a gate is shown: a move, and the `side` of it that is looked at, with the token of its copy.
 
-    `since`: when the present state or traffic step began, for looks at v2; when falling back began, for looks at the
-    source. `weight`: v2's share of traffic in percent. `final`: no further look is granted, a gate that waits for more
-    data says so now; with `probe` it may send requests of its own to both sides.
+    `since`: when the present state or traffic step began (of the source: when falling back began). `weight`: v2's share in
+    percent. `final`: no further look is granted; with `probe` the gate may send requests of its own to both sides.
     """
 
     move: Move
@@ -195,6 +195,7 @@ class Effects:
     unplace: tuple[tuple[str, RuntimeName], ...] = ()
     setting: tuple[str, Setting] | None = None
     block: tuple[str, str] | None = None
+    snapshots: Sequence[Snapshot] = ()
 
 
 NONE = Effects()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from rollout.executor.measuring import Instrument
 from rollout.executor.ports import Clock, Edge, Gate, Journal, Leases, Runtime, Spawn, Standing
 from rollout.model.fleet import Footing, RuntimeName
 from rollout.model.move import Entry, Move
@@ -42,7 +43,8 @@ class World:
     are about to begin, by id, why those may not that must not begin. `meet`: told of services before their moves are driven.
     `at_once`: an effect on this service ends at once and needs no thread. `closed`: why a step that needs so many seconds may
     not happen now (window, freeze), None where it may. `comparing`: gates that hold v2 against legacy at the same time; they
-    are asked in the last traffic step below 100 % alone. `mask` keeps secrets out of the journal. `tick_s`: how often controls
+    are asked in the last traffic step below 100 % alone. `instrument`: None where nothing is
+    measured. `mask` keeps secrets out of the journal. `tick_s`: how often controls
     are read and due rows are claimed, at least. `gate_s`: a gate that has not answered by then is broken: it holds its move.
     """
 
@@ -56,6 +58,7 @@ class World:
     policy: Policy
     spawn: Spawn
     comparing: Sequence[Gate] = ()
+    instrument: Instrument | None = None
     tell: Callable[[Entry, Move], None] = nothing
     stop_requested: Callable[[], bool] = never
     stale: Callable[[Sequence[Move]], Mapping[str, str]] = none_of

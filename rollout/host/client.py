@@ -13,6 +13,7 @@ from rollout.host import protocol
 from rollout.host.address import Address
 from rollout.host.known import Known
 from rollout.host.ports import Attached, InstanceSpec, Listener, Note
+from rollout.host.usage import Used
 from rollout.model.fleet import RuntimeName
 
 ANSWER_S = 60.0
@@ -20,7 +21,7 @@ LONG_S = 900.0
 
 
 class Client:
-    """Fulfils HostPart and Upkeep. Every call is idempotent, so that one that got no answer is made again for `patience_s`.
+    """Fulfils HostPart, Upkeep and Metered. Every call is idempotent: one that got no answer is made again for `patience_s`.
 
     After that it is a HostGoneError. `lives` tells whether there is a host part at all: without one nothing is waited for.
     """
@@ -83,6 +84,10 @@ class Client:
     def tail(self, instance: str, lines: int) -> Sequence[str]:
         """See HostPart."""
         return cast("Sequence[str]", self._ask("tail", instance=instance, lines=lines))
+
+    def used(self, service: str) -> Sequence[Used]:
+        """See Metered."""
+        return cast("Sequence[Used]", self._ask("used", service=service))
 
     def weigh(self, service: str, host_name: str, v2_percent: int, fence: int) -> None:
         """See HostPart."""

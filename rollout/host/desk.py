@@ -9,7 +9,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rollout.errors import BrokenError
 from rollout.host import views
@@ -17,6 +17,7 @@ from rollout.host.fence import admit
 from rollout.host.ledger import Held, Ledger, Record
 from rollout.host.notes import Notes
 from rollout.host.ports import Attached, EdgeWriter, Engine, InstanceSpec, Listener, Names, Phase, Ports, Watch
+from rollout.host.usage import MemoryMeter, Meter, Used, by_launch
 from rollout.model.fleet import RuntimeName
 
 
@@ -29,6 +30,7 @@ class Doers:
     names: Names
     watch: Watch
     ports: Ports
+    meter: Meter = field(default_factory=MemoryMeter)
 
 
 class Desk:
@@ -115,6 +117,11 @@ class Desk:
     def tail(self, instance: str, lines: int) -> Sequence[str]:
         """The last lines of its log."""
         return self.doers.engine.tail(instance, lines)
+
+    def used(self, service: str) -> Sequence[Used]:
+        """What every launch of the service that runs has used until now."""
+        held = self.ledger.record(service).held.values()
+        return by_launch([(h.spec.token, h.spec.id) for h in held if h.wanted], self.doers.engine.pids, self.doers.meter)
 
     def weigh(self, service: str, host_name: str, v2_percent: int, fence: int) -> None:
         """New requests are shared by this weight."""

@@ -14,6 +14,7 @@ from typing import Any, cast, get_args, get_origin, get_type_hints
 from rollout import errors
 from rollout.errors import RolloutError
 from rollout.host.ports import HostPart, Upkeep
+from rollout.host.usage import Metered
 from rollout.model.plain import from_plain, to_plain
 
 KINDS: dict[str, type[RolloutError]] = {
@@ -21,7 +22,7 @@ KINDS: dict[str, type[RolloutError]] = {
 }
 METHODS = {
     name: method
-    for port in (HostPart, Upkeep)
+    for port in (HostPart, Upkeep, Metered)
     for name, method in vars(port).items()
     if inspect.isfunction(method) and not name.startswith("_")
 }

@@ -15,7 +15,7 @@ from rollout.model.fleet import Footing, Origin, Placement, Release, RuntimeName
 from rollout.model.lease import Lease
 from rollout.model.move import Move
 from rollout.model.state import State
-from rollout.store import audit, blocks, controls, leases, moves, pins, placements, releases, setting
+from rollout.store import audit, blocks, controls, leases, moves, pins, placements, releases, setting, snapshots
 from rollout.store.database import Database
 
 TABLE = moves.TABLE
@@ -155,6 +155,7 @@ def _do(session: Session, writes: Sequence[Write]) -> None:
     placements.weigh(session, [weight for effects in all_effects for weight in effects.weigh])
     placements.remove(session, *(place for effects in all_effects for place in effects.unplace))
     setting.put_many(session, [_choice(session, write, *write.effects.setting) for write in writes if write.effects.setting])
+    snapshots.put(session, [snapshot for effects in all_effects for snapshot in effects.snapshots])
     for write in writes:
         if write.effects.block is not None:
             blocks.put(session, *write.effects.block, who=write.entry.actor, at=write.entry.at)

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from rollout.executor.measuring import Instrument
 from rollout.executor.ports import Copy, Edge, Gate, Look, Order, Runtime
 from rollout.model.fleet import EngineName, Release, RuntimeName
+from rollout.model.snapshot import Phase, Snapshot
 from rollout.model.verdict import Verdict
 
 
@@ -15,6 +18,7 @@ class Parts:
     runtimes: Mapping[RuntimeName, Runtime]
     edge: Edge
     gates: Mapping[str, Gate]
+    instrument: Instrument | None = None
 
 
 PartsOf = Callable[[str], Parts]
@@ -90,6 +94,24 @@ class AnyGate:
     def look(self, look: Look) -> Verdict:
         """See Gate."""
         return self._parts_of(look.release.service).gates[self.name].look(look)
+
+
+class AnyInstrument:
+    """Fulfils `executor.measuring.Instrument` for services of any engine; one without an instrument is not measured."""
+
+    def __init__(self, parts_of: PartsOf) -> None:
+        self._parts_of = parts_of
+
+    def watch(self, look: Look) -> None:
+        """See Instrument."""
+        instrument = self._parts_of(look.move.service).instrument
+        if instrument is not None:
+            instrument.watch(look)
+
+    def measure(self, look: Look, phase: Phase, since: datetime) -> Sequence[Snapshot]:
+        """See Instrument."""
+        instrument = self._parts_of(look.move.service).instrument
+        return () if instrument is None else instrument.measure(look, phase, since)
 
 
 def engine_of(release: Release | None, usual: EngineName) -> EngineName:

@@ -26,6 +26,7 @@ from rollout.host.ports import InstanceSpec, Kept, Listener, Phase
 from rollout.host.processes import HostPorts
 from rollout.host.shim_state import locked
 from rollout.host.upkeep import KeepingDesk
+from rollout.host.usage import ProcessMeter
 from rollout.network import dns
 from rollout.network.ask import Asker, Question
 from rollout.network.choose import Wanted, choose
@@ -102,6 +103,7 @@ class HostWorld:
                 names=NamesFolder(self._names, f"{LOOPBACK}:{self._dns_port}"),
                 watch=watch(),
                 ports=HostPorts(),
+                meter=ProcessMeter(),
             ),
             notes=Notes(self.folder / "notes"),
             probe=self._problem,

@@ -15,6 +15,7 @@ from rollout.gates.signed_rank import SignedRank
 from rollout.gates.traffic import Traffic
 from rollout.model.policy import Policy
 from rollout.network.ask import Asker
+from rollout.perf.collect import Collector
 from rollout.wiring.engines import Parts
 from rollout.wiring.home import Home
 from rollout.wiring.host import host_part
@@ -35,4 +36,4 @@ def process_parts(home: Home, policy: Policy, clock: Clock, say: Callable[[str],
         gates[Traffic.name] = Traffic(samples, policy.traffic, own)
     if policy.performance is not None:
         gates[Performance.name] = Performance(samples, SignedRank(), policy.performance, own)
-    return Parts(runtimes=sides, edge=HostEdge(host), gates=gates)
+    return Parts(runtimes=sides, edge=HostEdge(host), gates=gates, instrument=Collector(samples, host))

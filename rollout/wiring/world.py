@@ -22,7 +22,7 @@ from rollout.store.services import Services
 from rollout.store.waves import Waves
 from rollout.wiring import actor
 from rollout.wiring.clock import SystemClock
-from rollout.wiring.engines import AnyEdge, AnyGate, AnyRuntime, Parts, engine_of
+from rollout.wiring.engines import AnyEdge, AnyGate, AnyInstrument, AnyRuntime, Parts, engine_of
 from rollout.wiring.home import Home, find
 from rollout.wiring.led_back import take_over_notes
 from rollout.wiring.live import default_engine, policy_in_force
@@ -113,6 +113,7 @@ class _Workshop:
             edge=AnyEdge(parts),
             gates=[health, *traffic],
             comparing=performance,
+            instrument=AnyInstrument(parts),
             policy=policy,
             spawn=self.threads.submit,
             tell=self.voice.tell,

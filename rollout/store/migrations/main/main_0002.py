@@ -18,6 +18,7 @@ TABLES = (
     "plan",
     "planned",
     "plan_part",
+    "snapshot",
     "wave",
     "schedule",
     "schedule_run",
@@ -181,6 +182,20 @@ def _plan_part() -> None:
     op.create_index(op.f("ix_plan_part_wave"), "plan_part", ["wave"], unique=False)
 
 
+def _snapshot() -> None:
+    op.create_table(
+        "snapshot",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("service", sa.String(), nullable=False),
+        sa.Column("move", sa.String(), nullable=False),
+        sa.Column("ended", sa.String(), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["service"], ["service.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_snapshot_move"), "snapshot", ["move"], unique=False)
+
+
 def _wave() -> None:
     op.create_table(
         "wave",
@@ -258,6 +273,7 @@ def upgrade() -> None:
     _plan()
     _planned()
     _plan_part()
+    _snapshot()
     _wave()
     _schedule()
     _schedule_run()
