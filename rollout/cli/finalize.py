@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from rollout.cli.console import ask_name, emit, out
+from rollout.cli.progress import working
 from rollout.errors import Exit
 from rollout.executor.finalize import BlockerKind
 from rollout.model.plain import to_plain
@@ -26,12 +27,14 @@ def finalize(
     """Write the runtime setting off: every service is on v2, no command offers the choice any more."""
     finalizing = Finalizing()
     try:
-        found = finalizing.check()
+        with working("looking at every service"):
+            found = finalizing.check()
         if not check and not found.written_off:
             refuse(found)
             ask_name("the runtime setting goes, every service stays on v2", "finalize", given=confirm)
-            finalizing.finalize()
-            found = finalizing.check()
+            with working("writing the setting off"):
+                finalizing.finalize()
+                found = finalizing.check()
     finally:
         finalizing.close()
     if as_json:

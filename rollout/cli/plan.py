@@ -7,6 +7,7 @@ import typer
 from rich.text import Text
 
 from rollout.cli import console, plan_text
+from rollout.cli.progress import working
 from rollout.cli.when import since
 from rollout.errors import ChangedError, Exit
 from rollout.model.fleet import Tier
@@ -54,7 +55,8 @@ def plan(
 def _agreed(home: Planning, asked: Asked, *, yes: bool) -> tuple[Proposal, StoredPlan | None]:
     """The plan, and as what it is stored. What changed between showing and storing is told, and asked for again."""
     for _ in range(TRIES):
-        proposal = home.propose(asked)
+        with working("planning"):
+            proposal = home.propose(asked)
         try:
             return proposal, None if proposal.empty else _keep(home, proposal, yes=yes)
         except ChangedError as error:
@@ -67,7 +69,8 @@ def _keep(home: Planning, proposal: Proposal, *, yes: bool) -> StoredPlan:
     if proposal.ask_first:
         named = ", ".join(f"wave-{found.wave} ({found.told})" for found in proposal.ask_first)
         console.ask(f"This plan takes the place of {named}. Go on?", yes=yes)
-    return home.keep(proposal)
+    with working("storing the plan"):
+        return home.keep(proposal)
 
 
 def _data(proposal: Proposal, stored: StoredPlan | None, told: Summary) -> dict[str, object]:

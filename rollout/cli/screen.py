@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -29,9 +30,14 @@ def nothing() -> Sequence[str]:
     return ()
 
 
+def can_be_drawn_on(stream: TextIO) -> bool:
+    """The stream is a terminal that can move its cursor."""
+    return stream.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown", ""}
+
+
 def is_live() -> bool:
     """Somebody looks at stdout, in a terminal that can be drawn on."""
-    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown", ""}
+    return can_be_drawn_on(sys.stdout)
 
 
 def picture(console: Console, status: Status, said: Sequence[str] = ()) -> RenderableType:

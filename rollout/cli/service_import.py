@@ -9,6 +9,7 @@ import typer
 
 from rollout.cli import console, setting
 from rollout.cli import service_options as o
+from rollout.cli.progress import working
 from rollout.errors import PartialError, UsageError
 from rollout.manifests import mapping
 from rollout.manifests.draft import Given
@@ -48,7 +49,7 @@ def import_(
     is filled in from the environment of this command, else from .env beside the file.
     """
     given = Given(name=name, environment=environment, customer=customer or actor.user(), tier=tier, kind=kind)
-    with uncollected():
+    with working("reading"), uncollected():
         found = scan(paths, given, mapping.read(map_) if map_ else mapping.MappingFile(), os.environ)
     _require_something(found, paths)
     if any(one.draft.kept_env for one in found.found):
@@ -56,7 +57,7 @@ def import_(
             found = with_known_env(fleet, found)
     write = not dry_run and bool(found.found) and (keep_going or not found.problems)
     opened = wiring.fleet(create=True) if write else wiring.fleet_to_look_at()
-    with opened as fleet:
+    with opened as fleet, working(f"importing {len(found.found)} services" if write else "comparing"):
         done = import_found(fleet, found, wiring.rules(fleet), runtime=runtime, reason=reason, write=write)
     if json:
         console.emit(_data(found, done))

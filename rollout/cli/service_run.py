@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ from rich.text import Text
 
 from rollout.cli import console
 from rollout.cli import service_options as o
+from rollout.cli.progress import working
 from rollout.cli.when import clock
 from rollout.errors import HostGoneError, PartialError, UsageError
 from rollout.host.ports import HostPart
@@ -53,7 +55,7 @@ def deploy(
         if len(services) == 1 and not all_:
             results: Sequence[Result] = [deploy_one(open_.means, services[0], number=release)]
         else:
-            results = (deploy_every if all_ else deploy_many)(open_.means, services, at_once=at_once)
+            results = _deploy_these(open_, services, every=all_, at_once=at_once)
         if release is not None:
             setting = open_.means.deploys.standing([services[0].id])[services[0].id].setting
             console.say(f"{services[0].id}: the setting stays as it is now: {setting.runtime} ({setting.origin})")
@@ -63,6 +65,11 @@ def deploy(
     if len(pinned) > PINS_TOLD:
         console.say(f"and {len(pinned) - PINS_TOLD} more are pinned: rollout service list")
     _show(results, json=json)
+
+
+def _deploy_these(open_: Desk, services: Sequence[Service], *, every: bool, at_once: int) -> Sequence[Result]:
+    with working("deploying", len(services)) as step:
+        return (deploy_every if every else deploy_many)(replace(open_.means, done=step), services, at_once=at_once)
 
 
 def stop(name: o.Name, *, yes: Yes = False) -> None:

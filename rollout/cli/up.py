@@ -6,6 +6,7 @@ import typer
 
 from rollout.cli import main
 from rollout.cli.console import emit, say
+from rollout.cli.progress import working
 from rollout.model.plain import to_plain
 from rollout.wiring.home import find_or_create
 from rollout.wiring.host import brought_back
@@ -24,8 +25,9 @@ def up(
 ) -> None:
     """Bring back what should run on this host: instances, weights, names, edge. Also after a reboot."""
     home = find_or_create()
-    done = bring_up(home, scheduler=scheduler and SCHEDULER in main.COMMANDS)
-    led_back = take_over_notes(home)
+    with working("bringing back what should run here"):
+        done = bring_up(home, scheduler=scheduler and SCHEDULER in main.COMMANDS)
+        led_back = take_over_notes(home)
     if json:
         emit({"home": str(home.path), **to_plain(done), "led_back": led_back})
         return

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from rollout.cli.console import emit, out, say
+from rollout.cli.progress import working
 from rollout.cli.signals import stopping
 from rollout.cli.ticker import Ticker
 from rollout.errors import Exit, UsageError
@@ -84,7 +85,8 @@ def _revert(
     if without_store:
         _without_store(subjects, as_json=as_json)
     else:
-        run(lambda m, n: _reverted(m, n, subjects, reason), as_json=as_json)
+        with working(f"bringing back {subjects[0]}" + (f" and {len(subjects) - 1} more" if subjects[1:] else "")):
+            run(lambda m, n: _reverted(m, n, subjects, reason), as_json=as_json)
 
 
 @retry.command(name="retry")

@@ -17,6 +17,7 @@ from rollout.cli.when import clock
 from rollout.model.plain import to_plain
 from rollout.operations.status import Status
 from rollout.store.history import Happening
+from rollout.store.watched import SAID
 from rollout.wiring.status import Board
 
 EVERY_S = 0.5
@@ -72,7 +73,8 @@ def _line(happening: Happening) -> str:
     after = happening.facts.get("after")
     host = str(after.get("host", "")) if isinstance(after, dict) else ""
     why = f": {happening.why}" if happening.why else ""
-    return f"{clock(happening.at)} {happening.subject}  {happening.what} by {who(happening.who, host)}{why}"
+    subject = "everything" if happening.subject == "*" else happening.subject
+    return f"{clock(happening.at)} {subject}  {SAID.get(happening.what, happening.what)} by {who(happening.who, host)}{why}"
 
 
 def _event(kind: str, data: dict[str, Any]) -> None:

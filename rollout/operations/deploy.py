@@ -38,6 +38,7 @@ class Means:
     clock: Clock
     engine: EngineName = EngineName.PROCESS
     tell: Tell = lambda _service, _line: None
+    done: Callable[[], None] = lambda: None  # called when one of many is deployed, or is not; from any thread
 
     @property
     def who(self) -> str:
@@ -126,7 +127,9 @@ def deploy_many(means: Means, services: Sequence[Service], *, at_once: int = 8) 
     done = {result.service for result in noted}
     rest = [one for one in services if one.id not in done]
     with ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="deploy") as pool:
-        tried = list(pool.map(lambda one: _tried(means, one), rest))
+        for end in (ends := [pool.submit(_tried, means, one) for one in rest]):
+            end.add_done_callback(lambda _: means.done())
+        tried = [end.result() for end in ends]
     by_id = {result.service: result for result in (*noted, *tried)}
     return [by_id[one.id] for one in services]
 
