@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "up": ("rollout.cli.up", START, "Bring back what should run on this host; also after a reboot."),
     "down": ("rollout.cli.down", START, "End everything that runs here; forgets nothing."),
     "scheduler": ("rollout.cli.scheduler", START, "Finish what is warm, drive what nobody drives (kept by up)."),
+    "doctor": ("rollout.cli.doctor", START, "What works on this machine, what is missing, what would add it."),
     "service": ("rollout.cli.service", GROUPS, "Services: add, list, show, set, remove, import, export."),
     "schedule": ("rollout.cli.schedule", GROUPS, "When waves run: add, list, next, remove."),
     "policy": ("rollout.cli.policy", GROUPS, "The policy in force: use, list, show."),
