@@ -17,6 +17,7 @@ from rollout.store.database import Database
 from rollout.store.moves import text
 from rollout.store.tables import LeaseRow, MoveRow, PlacementRow, PlannedRow, PlanRow, ServiceRow, WaveRow
 
+TROUBLE = frozenset({State.STUCK, State.FELL_BACK})
 BOTH, NOWHERE = "both", "nowhere"
 PLACES = (RuntimeName.LEGACY.value, BOTH, RuntimeName.V2.value, NOWHERE)
 """Where the traffic of a service is."""
@@ -63,9 +64,11 @@ class Progress:
         self._database = database
 
     def sight(self, *, states: Iterable[State], wave: int | None = None, limit: int = 1000) -> Sight:
-        """What stands now; `moves` are those in `states`, at most `limit`, the ones that changed last first."""
+        """What stands now; `moves` are those in `states`, the ones that changed last first: at most `limit` that failed, and
+        `limit` others, so that however many move, no failure is lost behind them."""
+        wanted = set(states)
         with self._database.reading() as session:
-            moves = _moves(session, states, wave, limit)
+            moves = [move for part in (wanted & TROUBLE, wanted - TROUBLE) for move in _moves(session, part, wave, limit)]
             return Sight(
                 waves=_waves(session, wave),
                 counts=_counts(session, wave),
