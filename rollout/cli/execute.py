@@ -126,6 +126,8 @@ class _Run:
             self._ticker.say(interrupted(done))
         elif done.exit == Exit.STOPPED:
             self._ticker.say(f"{done.wave} has stopped; next: rollout resume {done.wave}, or rollout abort {done.wave}")
+        elif done.warm and not done.scheduler and not self._ticker.as_json:
+            self._ticker.say("no scheduler runs, so nobody ends what is warm until: rollout up")
 
     def _print(self, done: WaveReport) -> None:
         if self._ticker.as_json:
