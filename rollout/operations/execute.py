@@ -8,7 +8,7 @@ from functools import partial
 
 from rollout.errors import Exit
 from rollout.executor.drive import drive
-from rollout.executor.ports import ControlKind
+from rollout.executor.ports import Control, ControlKind
 from rollout.executor.result import WaveResult
 from rollout.model.fleet import Tier
 from rollout.model.move import Move
@@ -24,6 +24,7 @@ from rollout.operations.settling import FELL, done, settle
 from rollout.operations.status import SCHEDULER, is_scheduler
 from rollout.store import pins
 from rollout.store.controls import Ask
+from rollout.store.progress import WaveFacts
 from rollout.store.schedules import Schedules
 from rollout.store.waves import ENDED, PLANNED, StoredWave
 
@@ -81,16 +82,32 @@ class WaveReport:
 Left = Callable[[Policy], Mapping[Tier, TierLeft]]
 
 
-def standing_obstacles(means: Means, wave: StoredWave, order: Order, left: Left, *, over: Collection[int] = ()) -> list[Obstacle]:
-    """What stands against the wave now, if the waves `over` were over."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Present:
+    """What is the same for every wave at one moment: read once for many of them."""
+
+    waves: Sequence[WaveFacts]
+    controls: Sequence[Control]
+
+
+def present(means: Means) -> Present:
+    """This moment."""
+    return Present(waves=means.progress.waves(), controls=means.controls.standing(now=means.clock.now()))
+
+
+def standing_obstacles(
+    means: Means, wave: StoredWave, order: Order, left: Left, *, over: Collection[int] = (), at: Present | None = None
+) -> list[Obstacle]:
+    """What stands against the wave now, or `at` a moment, if the waves `over` were over."""
+    at = at or present(means)
     first = [entry.tier for entry in wave.policy.tiers][:1] == [wave.facts.tier]
     ordered = wave.facts.state == PLANNED and not order.out_of_order and not wave.wave.boarding and not first
     outside = hours.obstacle(means.database, wave.facts.number, wave.facts.name, means.clock.now())
     return outside + obstacles(
         wave,
-        waves=[facts for facts in means.progress.waves() if facts.number not in over],
+        waves=[facts for facts in at.waves if facts.number not in over],
         left=left(wave.policy) if ordered else {},
-        controls=means.controls.standing(now=means.clock.now()),
+        controls=at.controls,
         out_of_order=order.out_of_order,
     )
 
@@ -155,8 +172,8 @@ def _against(means: Means, wave: StoredWave, order: Order, left: Left) -> Sequen
     name = wave.facts.name
     if _tended(means, name) and not done(means, wave.facts.number, wave.facts.size):
         return [Obstacle(cause=Cause.DRIVEN, text=f"the scheduler drives {name}", then="")]
-    present = means.waves.get(wave.facts.number)
-    return [] if present.facts.state == ENDED or _tended(means, name) else standing_obstacles(means, present, order, left)
+    found = means.waves.get(wave.facts.number)
+    return [] if found.facts.state == ENDED or _tended(means, name) else standing_obstacles(means, found, order, left)
 
 
 def _wait(means: Means, look: Callable[[], Sequence[Obstacle]], told: Callable[[str], None]) -> None:

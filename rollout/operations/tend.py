@@ -1,16 +1,18 @@
 """What nobody drives: waves left to the scheduler, waves whose driver is gone, warm moves whose time is over, back moves."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 
 from rollout.executor.drive import drive
 from rollout.executor.result import Until, WaveResult
 from rollout.model.plan import Wave
 from rollout.operations.back import NO_TIER, carry_out
-from rollout.operations.execute import Left, Order, standing_obstacles
+from rollout.operations.execute import Left, Order, present, standing_obstacles
 from rollout.operations.hours import within
 from rollout.operations.means import Means
 from rollout.operations.narrow import Narrowed
-from rollout.operations.order import refuse_what_is_over
+from rollout.operations.order import Obstacle, refuse_what_is_over
 from rollout.operations.runs import shut, taken_up
 from rollout.operations.settling import done, settle
 from rollout.operations.status import SCHEDULER
@@ -18,8 +20,21 @@ from rollout.operations.subject import wave_name, wave_number
 from rollout.store.schedules import Schedules
 from rollout.store.waves import ENDED, PLANNED, RUNNING
 
+Against = Callable[[int], Sequence[Obstacle]]
 
-def untended(means: Means, left: Left) -> list[str]:
+
+def against(means: Means, left: Left) -> Against:
+    """What stands against a wave at this moment, looked at once for each."""
+    at = present(means)
+
+    @cache
+    def found(number: int) -> Sequence[Obstacle]:
+        return standing_obstacles(means, means.waves.get(number), Order(), left, at=at)
+
+    return found
+
+
+def untended(means: Means, stands: Against) -> list[str]:
     """Names of the waves that have something to be done now and that nobody drives. Only reads."""
     now = means.clock.now()
     schedules = Schedules(means.database)
@@ -27,14 +42,15 @@ def untended(means: Means, left: Left) -> list[str]:
     due = {run.wave for run in schedules.open_runs() if run.window.end > now}
     found = set(means.progress.restless(now))
     for wave in means.progress.waves():
-        if wave.state == RUNNING and wave.number not in outside:
+        if (wave.state == RUNNING and wave.number not in outside) or (
+            wave.state == PLANNED
+            and (wave.detached or wave.number in due)
+            and now < wave.plan_expires
+            and not stands(wave.number)
+        ):
             found.add(wave.number)
-        elif wave.state == PLANNED and (wave.detached or wave.number in due) and now < wave.plan_expires:
-            stored = means.waves.get(wave.number)
-            if not standing_obstacles(means, stored, Order(), left):
-                found.add(wave.number)
-    names = [wave_name(number) for number in sorted(found)]
-    return [name for name in names if means.live_lease(name) is None]
+    held = {lease.subject for lease in means.leases.held() if means.alive(lease.holder)}
+    return [name for name in (wave_name(number) for number in sorted(found)) if name not in held]
 
 
 def settle_those_done(means: Means) -> None:

@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from rollout.errors import LockedError, RolloutError
 from rollout.operations import runs
 from rollout.operations.driving import holding
-from rollout.operations.execute import Order, standing_obstacles
 from rollout.operations.status import SCHEDULER
-from rollout.operations.tend import settle_those_done, tend, tend_once, untended
+from rollout.operations.tend import against, settle_those_done, tend, tend_once, untended
 from rollout.schedule.loop import Loop
 from rollout.wiring import actor
 from rollout.wiring.execute import Names
@@ -31,12 +30,9 @@ def loop(say: Say, stop: threading.Event, *, once: bool, beside: bool = False) -
         def look() -> list[str]:
             take_over_notes(home, say=say)
             settle_those_done(tools)
-            runs.look(tools, waits, say)
-            return untended(tools, names.left)
-
-        def waits(number: int) -> str:
-            found = standing_obstacles(tools, tools.waves.get(number), Order(), names.left)
-            return "; ".join(obstacle.text for obstacle in found)
+            stands = against(tools, names.left)
+            runs.look(tools, lambda number: "; ".join(one.text for one in stands(number)), say)
+            return untended(tools, stands)
 
         def work(name: str) -> None:
             try:
