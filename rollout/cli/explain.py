@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from rollout.cli import console
+from rollout.cli import console, numbers_text
 from rollout.cli.when import moment, span
 from rollout.model.plain import to_plain
 from rollout.model.plan import Reason, Strategy
@@ -19,9 +19,13 @@ app = typer.Typer(add_completion=False)
 def explain(
     service: Annotated[str, typer.Argument(help="NAME or ENVIRONMENT/NAME.")],
     *,
+    numbers: Annotated[bool, typer.Option("--numbers", help="What was measured of its newest move, and each verdict.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Why a service is in its wave, or why not; what it waits for, and who can change that."""
+    if numbers:
+        _numbers(service, as_json=as_json)
+        return
     with wiring.opened() as home:
         found = home.explain(service)
     if as_json:
@@ -30,6 +34,18 @@ def explain(
     lines = told(found)
     width = max(len(label) for label, _ in lines)
     console.out().print(Text("\n".join(f"{label:<{width}}  {value}" for label, value in lines)))
+
+
+def _numbers(service: str, *, as_json: bool) -> None:
+    with wiring.opened() as home:
+        found = home.numbers(service)
+    if as_json:
+        console.emit({"numbers": to_plain(found)})
+    elif found is None:
+        console.out().print(Text(f"no move of {service} to v2 has begun: nothing was measured yet"))
+    else:
+        screen = console.out()
+        screen.print(numbers_text.told(found, screen.width))
 
 
 def told(found: Explanation) -> list[tuple[str, str]]:

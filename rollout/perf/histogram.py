@@ -5,8 +5,9 @@ their counts, and nothing is lost by it. A library was weighed (ddsketch, hdrhis
 and what is left of the method without that is this page.
 """
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import ceil, log
 
 from rollout.model.snapshot import Histogram
@@ -91,6 +92,24 @@ def above(histogram: Histogram, milliseconds: float) -> int:
     """How many requests surely took longer: those in the bucket of that value are not counted."""
     limit = bucket(max(milliseconds, SMALLEST_MS))
     return sum(count for number, count in histogram.buckets if number > limit)
+
+
+def axis(histograms: Sequence[Histogram], columns: int) -> list[float]:
+    """`columns + 1` latencies that part what all of them hold into columns of the same ratio (ms). One at least has requests."""
+    filled = [histogram for histogram in histograms if histogram.buckets]
+    low = min(quantile(histogram, 0.0) or SMALLEST_MS for histogram in filled)
+    high = max(quantile(histogram, 0.99) or SMALLEST_MS for histogram in filled)
+    ratio = max(high / low, GAMMA**columns) ** (1 / columns)
+    return [low * ratio**column for column in range(columns + 1)]
+
+
+def spread(histogram: Histogram, edges: Sequence[float]) -> list[int]:
+    """How many requests lie in each column between two edges; what lies outside is in the first or the last."""
+    counts = [0] * (len(edges) - 1)
+    for number, count in histogram.buckets:
+        column = bisect_right(edges, middle(number)) - 1
+        counts[min(max(column, 0), len(counts) - 1)] += count
+    return counts
 
 
 def bucket(milliseconds: float) -> int:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from rollout.errors import BrokenError, UsageError
 from rollout.operations import explain as explaining
+from rollout.operations import numbers as measuring
 from rollout.operations import plan as planning
 from rollout.operations import policy as choosing
 from rollout.operations import show as showing
 from rollout.operations.explain import Explanation
+from rollout.operations.numbers import Numbers
 from rollout.operations.plan import Proposal
 from rollout.operations.policy import Known
 from rollout.operations.show import Shown
@@ -82,6 +84,11 @@ class Planning:
         [found] = self._ids([service])
         policy = choosing.active(self.policies).policy
         return explaining.explain(self.database, found, policy, as_of=self._present())
+
+    def numbers(self, service: str) -> Numbers | None:
+        """What was measured of the newest move of the service that a person means; None where none has begun."""
+        [found] = self._ids([service])
+        return measuring.numbers(self.database, found)
 
     def policy(self, name: str | None = None) -> Known:
         """A policy by name or file; the one in force where none is named."""

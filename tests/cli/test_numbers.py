@@ -1,0 +1,138 @@
+"""`explain --numbers`: what was measured and judged of a move, from the store to 80 columns."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rollout.cli.console import report
+from rollout.cli.main import app
+from rollout.model.fleet import RuntimeName
+from rollout.model.snapshot import Phase, Snapshot
+from rollout.operations.numbers import comparisons, document
+from rollout.perf.histogram import of
+from rollout.store import snapshots
+from rollout.wiring.home import Home
+
+Run = Callable[..., tuple[int, str, str]]
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+POLICY = """
+name = "quick"
+[traffic]
+steps = [50, 100]
+step = "0s"
+bake = "100ms"
+keep_warm = "0s"
+[gates.health]
+passes = 1
+looks = 1
+over = "0s"
+every = "50ms"
+[gates.performance]
+[[tier]]
+name = "trial"
+first = 5
+budget = 5
+"""
+
+
+@pytest.fixture
+def run(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def call(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = report(lambda: app(args=list(words), prog_name="rollout", standalone_mode=False))
+        caught = capsys.readouterr()
+        return code, caught.out, caught.err
+
+    return call
+
+
+@pytest.fixture
+def moved(home: Path, run: Run) -> Home:
+    """`slow` has fallen back by the performance gate, `same` has moved; both were measured while both sides served."""
+    (home.parent / "quick.toml").write_text(POLICY)
+    run("policy", "use", "quick.toml")
+    add = ("service", "add", "--tier", "trial", "--engine", "memory", "--command", "run")
+    run(*add, "slow", "--label", "fault.v2.slower=0.4")
+    run(*add, "same")
+    run("service", "deploy", "slow", "same")
+    run("plan")
+    run("execute", "wave-1", "--yes")
+    database = Home(home).database()
+    with database.writing() as session:
+        for side, milliseconds in ((RuntimeName.LEGACY, 20.0), (RuntimeName.V2, 28.0)):
+            snapshot = Snapshot(
+                move="wave-1/production/slow",
+                service="production/slow",
+                runtime=side,
+                phase=Phase.DURING,
+                instrument="edge access log (Envoy)",
+                began=NOON,
+                ended=NOON + timedelta(seconds=10),
+                weight=50,
+                requests=100,
+                errors=2,
+                latencies=of([milliseconds] * 90 + [2 * milliseconds] * 10),
+                cpu_cores=0.25,
+                memory_bytes=20_000_000,
+            )
+            snapshots.put(session, [snapshot])
+    database.close()
+    return Home(home)
+
+
+def test_periods_plot_and_verdicts_fit_80_columns(moved: Home, run: Run) -> None:
+    code, text, _ = run("explain", "slow", "--numbers")
+    lines = text.splitlines()
+    assert code == 0
+    assert max(map(len, lines)) <= 80
+    assert "\x1b" not in text
+    assert lines[0].startswith("wave-1/production/slow: fell back since ")
+    measured = ["during", "legacy", "10", "10.0", "2.0%", "20.0", "40.0", "40.0", "0.25", "20", "MB"]
+    there = next(line.split() for line in lines if line.startswith("during"))
+    assert [*there[:5], *there[8:]] == [*measured[:5], *measured[8:]]
+    assert [float(value) for value in there[5:8]] == [pytest.approx(float(value), rel=0.015) for value in measured[5:8]]
+    assert [line.split()[:2] for line in lines if "█" in line] == [["during", "legacy"], ["during", "v2"]]
+    place = lines.index("performance: fail (shifting, 50 % on v2)")
+    assert "v2 is 40% slower than legacy, allowed 20%" in lines[place + 1]
+
+
+def test_as_json(moved: Home, run: Run) -> None:
+    found = json.loads(run("explain", "slow", "--numbers", "--json")[1])["numbers"]
+    assert found["state"] == "fell_back"
+    assert found["comparison"]["verdict"] == "fail"
+    assert found["comparison"]["legacy_p50_ms"] == pytest.approx(20, rel=0.01)
+    assert found["comparison"]["v2_p99_ms"] == pytest.approx(56, rel=0.01)
+    assert [period["snapshot"]["latencies"]["buckets"] != [] for period in found["periods"]] == [True, True]
+    said = next(verdict for verdict in found["verdicts"] if verdict["gate"] == "performance")
+    assert (said["outcome"], said["evidence"]["max_slowdown"], said["weight"]) == ("fail", 0.2, 50)
+    assert [took["what"] for took in found["took"]] == ["published", "launched and discoverable"]
+
+
+def test_one_line_for_each_service_as_report_and_demo_want_it(moved: Home) -> None:
+    database = moved.database()
+    same, slow = (document(one) for one in comparisons(database, ["production/slow", "production/same"]))
+    database.close()
+    assert same == {
+        "service": "production/same",
+        "legacy_p50_ms": None,
+        "v2_p50_ms": None,
+        "legacy_p99_ms": None,
+        "v2_p99_ms": None,
+        "verdict": "pass",
+    }
+    assert (slow["service"], slow["verdict"]) == ("production/slow", "fail")
+    assert slow["v2_p50_ms"] == pytest.approx(28, rel=0.01)
+
+
+def test_what_has_not_begun_and_what_is_not_there(home: Path, run: Run) -> None:
+    run("service", "add", "new", "--tier", "trial", "--engine", "memory", "--command", "run")
+    assert run("explain", "new", "--numbers")[:2] == (0, "no move of new to v2 has begun: nothing was measured yet\n")
+    assert json.loads(run("explain", "new", "--numbers", "--json")[1])["numbers"] is None
+    code, _, error = run("explain", "nosuch", "--numbers")
+    assert (code, "no service nosuch" in error) == (2, True)
