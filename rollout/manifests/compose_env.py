@@ -77,6 +77,8 @@ def _env_paths(reading: Reading) -> Iterator[tuple[Place, Path]]:
 
 
 def _content(reading: Reading, place: Place, path: Path) -> Mapping[str, str]:
+    if path.exists() and not path.is_file():
+        raise reading.source.unfit(place, f"{path} is not a file")
     try:
         return env_file.read(path)
     except UsageError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rollout.manifests import fields
 
-_SHORT = re.compile(r"(?:(?P<outside>.*):)?(?P<low>\d+)(?:-(?P<high>\d+))?(?:/(?P<protocol>\w+))?")
+_SHORT = re.compile(r"(?:(?P<outside>.*):)?(?P<low>[0-9]{1,5})(?:-(?P<high>[0-9]{1,5}))?(?:/(?P<protocol>\w+))?")
 _MODES = re.compile(r"(?:\w+(?:=\w+)?)(?:,\w+(?:=\w+)?)*")
 HIGHEST = 65535
 TCP = "tcp"

@@ -6,6 +6,8 @@ from rollout.manifests.compose_source import Reading
 from rollout.manifests.problem import FileProblemError
 from rollout.model.fleet import Kind
 
+MOST_SHOWN = 6
+
 
 def read(reading: Reading, kind: Kind | None) -> None:
     """Kind, port and health path are among the values; `kind` is the one that was given."""
@@ -18,8 +20,10 @@ def read(reading: Reading, kind: Kind | None) -> None:
     if asked and not chosen:
         chosen = Port(asked.port)
         reading.note(f"port {asked.port} is that of its health check")
-    if len({port.number for port in listens}) > 1 and chosen:
-        reading.note(f"port {chosen.number} of {', '.join(str(n) for n in sorted({p.number for p in listens}))}")
+    numbers = sorted({port.number for port in listens})
+    if len(numbers) > 1 and chosen:
+        shown = [*map(str, numbers[:MOST_SHOWN]), *["…"] * (len(numbers) > MOST_SHOWN)]
+        reading.note(f"port {chosen.number} of {', '.join(shown)}")
         reading.leave("ports.more")
     settled = kind or _kind(reading, chosen, by_http=asked is not None)
     reading.values["kind"] = settled

@@ -1,5 +1,6 @@
 """One service of a Compose file: fields of ours, each read in all the ways in which Compose lets people write it."""
 
+import re
 import shlex
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -110,6 +111,7 @@ def _deploy(reading: Reading) -> None:
         reading.values["replicas"] = reading.source.read(reading.place("deploy", "replicas"), compose_ports.number)
 
 
+_TIMES = re.compile("[0-9]{1,9}")
 _RESTART = {"no": RestartPolicy.NEVER, "false": RestartPolicy.NEVER, "always": RestartPolicy.ALWAYS}
 
 
@@ -117,7 +119,7 @@ def _restart(reading: Reading) -> None:
     if not reading.has("restart"):
         return
     word, _, times = scalar(reading.source.filled(reading.place("restart"))).strip().partition(":")
-    if word == "on-failure" and (not times or times.isdigit()):
+    if word == "on-failure" and (not times or _TIMES.fullmatch(times)):
         reading.values["restart"] = RestartPolicy.ON_FAILURE
         reading.values |= {"restart_max": int(times)} if times else {}
     elif word == "unless-stopped" and not times:

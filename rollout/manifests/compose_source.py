@@ -64,6 +64,8 @@ class Source:
             raise self.unfit(place, str(error)) from error
         except FileProblemError as error:
             raise self.unfit(place, error.reason) from error
+        except RecursionError as error:
+            raise self.unfit(place, "has variables nested too deeply") from error
 
 
 @dataclass(slots=True)

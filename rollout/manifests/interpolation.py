@@ -80,7 +80,7 @@ class Variables:
         if self._beside is None:
             path = self.folder / BESIDE
             try:
-                self._beside = env_file.read(path) if path.exists() else {}
+                self._beside = env_file.read(path) if path.is_file() else {}
             except UsageError as error:
                 raise FileProblemError(error.what) from error
         return self._beside
