@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from concurrent import futures
+from datetime import UTC, datetime
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -33,18 +34,21 @@ class Loop:
         self._at: datetime | None = None
         self._busy: set[str] = set()
         self._lock = threading.Lock()
+        self._pool = futures.ThreadPoolExecutor(AT_ONCE)
 
     def run(self, stop: threading.Event) -> None:
         """Go on until `stop` is set and what is under way has ended."""
-        pools = {"default": ThreadPoolExecutor(AT_ONCE), LOOKING: ThreadPoolExecutor(1)}
+        pools = {LOOKING: ThreadPoolExecutor(1)}
         scheduler = BackgroundScheduler(executors=pools, timezone="UTC")
         options = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None, "executor": LOOKING}
-        scheduler.add_job(lambda: self._wake(scheduler), "interval", seconds=self._every_s, **options)
+        at_once = datetime.now(UTC)
+        scheduler.add_job(lambda: self._wake(scheduler), "interval", seconds=self._every_s, next_run_time=at_once, **options)
         scheduler.start()
         try:
             stop.wait()
         finally:
             scheduler.shutdown(wait=True)
+            self._pool.shutdown(wait=True)
 
     def once(self) -> None:
         """One look; what it names is done, one after the other."""
@@ -60,7 +64,7 @@ class Loop:
             return
         for name in found:
             if self._take(name):
-                scheduler.add_job(self._do, args=[name], misfire_grace_time=None)
+                self._pool.submit(self._do, name)
 
     def _wake_at(self, scheduler: BackgroundScheduler, at: datetime | None) -> None:
         """A wake-up only looks: what a library would run at that time in two processes, the store gives to one of them."""

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 from rollout.schedule.loop import LOOKING, Loop
 
@@ -89,3 +90,17 @@ def test_once_does_everything_that_one_look_names() -> None:
     done: list[str] = []
     Loop(lambda: ["wave-1", "wave-2"], done.append, lambda *_: None).once()
     assert done == ["wave-1", "wave-2"]
+
+
+def test_it_wakes_up_when_something_is_due_however_seldom_it_looks_else() -> None:
+    """The first look is the one that learns what is due; the next would come in ten minutes."""
+    looks: list[datetime] = []
+    due = datetime.now(UTC) + timedelta(seconds=2)
+
+    def look() -> list[str]:
+        looks.append(datetime.now(UTC))
+        return []
+
+    loop = Loop(look, lambda _: None, lambda *_: None, every_s=600.0, due=lambda: due)
+    with running(loop):
+        until(lambda: any(at >= due for at in looks))
