@@ -9,13 +9,15 @@ from rollout.cli.console import ask, ask_name, out
 from rollout.cli.signals import Stop, stopping
 from rollout.cli.ticker import Ticker
 from rollout.cli.wave_report import intent, interrupted, summary
-from rollout.errors import Exit, UsageError
+from rollout.errors import Exit, RolloutError, UsageError
 from rollout.model.plain import to_plain
 from rollout.operations.execute import Order, WaveReport, asks_for_a_typed_name, check, execute, report
 from rollout.operations.means import Means
 from rollout.store.waves import ENDED, StoredWave
 from rollout.wiring import actor
 from rollout.wiring.execute import Names
+from rollout.wiring.home import find
+from rollout.wiring.host import keep_scheduler
 from rollout.wiring.rehearse import rehearse
 from rollout.wiring.status import Board
 from rollout.wiring.world import Voice, means
@@ -119,14 +121,28 @@ class _Run:
 
     def _show(self, done: WaveReport) -> None:
         if done.detached and not self._ticker.as_json:
-            self._ticker.say(f"{done.wave} is left to the scheduler: rollout up keeps one, rollout status tells")
-            return
-        self._print(done)
+            self._ticker.say(f"{done.wave} is left to the scheduler: rollout status tells what it does")
+        else:
+            self._print(done)
         if done.interrupted:
             self._ticker.say(interrupted(done))
         elif done.exit == Exit.STOPPED:
             self._ticker.say(f"{done.wave} has stopped; next: rollout resume {done.wave}, or rollout abort {done.wave}")
-        elif done.warm and not done.scheduler and not self._ticker.as_json:
+        if not (done.interrupted or done.scheduler) and (done.warm or done.detached or done.exit == Exit.STOPPED):
+            self._hand_over(warm=done.warm > 0)
+
+    def _hand_over(self, *, warm: bool) -> None:
+        """What this command leaves behind is a scheduler's from now on, or it is said that it is nobody's."""
+        try:
+            kept = keep_scheduler(find())
+        except RolloutError as error:
+            self._ticker.say(f"no scheduler could be started: {error.what}; next: rollout up")
+            return
+        if self._ticker.as_json:
+            return
+        if kept:
+            self._ticker.say(f"a scheduler runs from now on{' and ends what is warm' if warm else ''}; rollout down ends it")
+        elif warm:
             self._ticker.say("no scheduler runs, so nobody ends what is warm until: rollout up")
 
     def _print(self, done: WaveReport) -> None:

@@ -16,6 +16,7 @@ Convert = Callable[[Any], object]
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST_DAYS = 36_500
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 _HEADER = re.compile(r"\s*(\[{1,2})\s*([^\[\]]+?)\s*\]{1,2}\s*(?:#.*)?")
 
@@ -87,7 +88,7 @@ def shown(value: object) -> str:
 
 
 def duration(value: Any) -> float:
-    """Seconds of `30s`, `10m`, `4h`, `2d` or a sum such as `1h30m`; longer than nothing."""
+    """Seconds of `30s`, `10m`, `4h`, `2d` or a sum such as `1h30m`; longer than nothing, at most 36500d."""
     expected = "a duration such as 30s, 10m, 4h or 2d"
     if not isinstance(value, str):
         raise Unfit(expected)
@@ -97,6 +98,8 @@ def duration(value: Any) -> float:
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
     if seconds <= 0:
         raise Unfit("a duration longer than nothing")
+    if seconds > _LONGEST_DAYS * _SECONDS["d"]:
+        raise Unfit(f"a duration of at most {_LONGEST_DAYS}d")
     return seconds
 
 

@@ -179,10 +179,10 @@ def _revert_finished(means: Means, services: Sequence[str], reason: str) -> list
     said: list[Said] = []
     done: list[Move] = []
     for service in services:
-        last = means.progress.last_move(service)
+        last = means.progress.last_move(service, RuntimeName.V2)
         if not _is_on_v2(means, service):
             said.append(Said(subject=service, text=_at_rest(means, service)))
-        elif last is None or last.target is not RuntimeName.V2:
+        elif last is None:
             text = f"{service} was never on legacy: there is nothing to go back to"
             said.append(Said(subject=service, text=text, exit=Exit.STALE))
         else:

@@ -24,6 +24,8 @@ LOOK_S = 0.02
 TRIES = 2
 GRACE_S = 10.0
 HOST_PART = "host-part"
+UNWANTED = "no-scheduler"
+"""The file in the host part's folder that holds the wish of `up --no-scheduler`, until the next `up`."""
 Say = Callable[[str], None]
 
 
@@ -94,11 +96,12 @@ def _begin(home: Home) -> bool:
 
 
 def up(home: Home, *, scheduler: bool) -> Up:
-    """The host part of this version runs, and all that should run; a scheduler with `scheduler` alone.
+    """The host part of this version runs, and all that should run; a scheduler with `scheduler` alone: that wish is kept.
 
     PartialError names instances that could not be started; everything else runs then.
     """
     replaced = _end_other_version(home)
+    _wish(home, scheduler=scheduler)
     if not scheduler:
         keeper(home.path).stop(SCHEDULER, GRACE_S)
     began = _begin(home)
@@ -123,6 +126,28 @@ def up(home: Home, *, scheduler: bool) -> Up:
         dns=place["dns"],
         scheduler=scheduler,
     )
+
+
+def keep_scheduler(home: Home) -> bool:
+    """A scheduler is kept, as by `up`, wherever the host part runs; True when it is.
+
+    False where no host part runs, and where `up --no-scheduler` asked for none.
+    """
+    if not running(home) or (folder(home.path) / UNWANTED).exists():
+        return False
+    keeper(home.path).start(own(home.path, SCHEDULER))
+    return True
+
+
+def _wish(home: Home, *, scheduler: bool) -> None:
+    wish = folder(home.path) / UNWANTED
+    try:
+        if scheduler:
+            wish.unlink(missing_ok=True)
+        else:
+            wish.touch(mode=0o600)
+    except OSError as error:
+        raise BrokenError(f"cannot write {wish}: {error.strerror}", then="look at its permissions, free some space") from error
 
 
 def _end_other_version(home: Home) -> str:

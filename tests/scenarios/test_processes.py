@@ -10,8 +10,10 @@ import pytest
 
 from rollout.wiring.home import Home
 from rollout.wiring.host import down, host_part
+from rollout.wiring.status import Board
 from tests.scenarios.test_drivers import Driver, until
 from tests.scenarios.transcript import HERE, run
+from tests.wiring.test_host import ours
 
 SERVER = """
 import http.server, os, sys, threading
@@ -90,6 +92,31 @@ def test_services_serve_on_when_the_driver_is_killed(home_up: Home, drive: Calla
     reverted = run("rollout revert shop/api")
     assert "shop/api is back on legacy and blocked" in reverted
     assert set(load.end()) == {"200"}
+
+
+def test_what_execute_leaves_warm_is_ended_by_a_scheduler_that_it_keeps(home_up: Home) -> None:
+    policy = home_up.path.parent / "warm.toml"
+    policy.write_text((HERE / "quick.toml").read_text().replace('keep_warm = "0s"', 'keep_warm = "1s"'))
+    for name in ("api", "web"):
+        run(f"rollout service add shop/{name} --tier trial --customer acme --health-path / --command 'exec python3 server.py'")
+    assert "release 1 runs on legacy" in run("rollout service deploy shop/api")
+    assert "release 1 runs on legacy" in run("rollout service deploy shop/web")
+    run(f"rollout policy use {policy}")
+    run("rollout plan --service shop/api")
+    run("rollout up --no-scheduler")
+    told = run("rollout execute wave-1")
+    assert "wave-1: 1 warm, legacy kept until" in told
+    assert "! no scheduler runs, so nobody ends what is warm until: rollout up\n" in told
+    assert "a scheduler runs" not in run("rollout status"), "up --no-scheduler is a wish that stays"
+    run("rollout plan")
+    run("rollout up")
+    run("rollout down --yes")
+    told = run("rollout execute wave-2")
+    assert "! a scheduler runs from now on and ends what is warm; rollout down ends it\n" in told, told
+    until(lambda: not Board().status().items)
+    assert "services: 0 on legacy, 2 on v2" in run("rollout status")
+    assert "everything is down" in run("rollout down --yes")
+    assert ours(home_up) == []
 
 
 def test_a_copy_that_does_not_come_up_falls_back_with_its_last_words(home_up: Home, drive: Callable[..., Driver]) -> None:
