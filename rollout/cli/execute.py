@@ -129,9 +129,9 @@ class _Run:
         elif done.exit == Exit.STOPPED:
             self._ticker.say(f"{done.wave} has stopped; next: rollout resume {done.wave}, or rollout abort {done.wave}")
         if not (done.interrupted or done.scheduler) and (done.warm or done.detached or done.exit == Exit.STOPPED):
-            self._hand_over(warm=done.warm > 0)
+            self._hand_over(done)
 
-    def _hand_over(self, *, warm: bool) -> None:
+    def _hand_over(self, done: WaveReport) -> None:
         """What this command leaves behind is a scheduler's from now on, or it is said that it is nobody's."""
         try:
             kept = keep_scheduler(find())
@@ -141,9 +141,11 @@ class _Run:
         if self._ticker.as_json:
             return
         if kept:
-            self._ticker.say(f"a scheduler runs from now on{' and ends what is warm' if warm else ''}; rollout down ends it")
-        elif warm:
+            self._ticker.say(f"a scheduler runs from now on{' and ends what is warm' if done.warm else ''}; rollout down ends it")
+        elif done.warm:
             self._ticker.say("no scheduler runs, so nobody ends what is warm until: rollout up")
+        elif done.detached:
+            self._ticker.say(f"no scheduler runs, so nobody begins {done.wave} until: rollout up")
 
     def _print(self, done: WaveReport) -> None:
         if self._ticker.as_json:
