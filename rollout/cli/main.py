@@ -3,7 +3,7 @@
 import importlib
 import os
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -38,16 +38,29 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "down": ("rollout.cli.down", START, "End everything that runs here; forgets nothing."),
     "scheduler": ("rollout.cli.scheduler", START, "Finish what is warm, drive what nobody drives (kept by up)."),
     "doctor": ("rollout.cli.doctor", START, "What works on this machine, what is missing, what would add it."),
-    "service": ("rollout.cli.service", GROUPS, "Services: add, list, show, set, remove, import, export."),
-    "schedule": ("rollout.cli.schedule", GROUPS, "When waves run: add, list, next, remove."),
-    "policy": ("rollout.cli.policy", GROUPS, "The policy in force: use, list, show."),
-    "store": ("rollout.cli.store", GROUPS, "The store: unlock."),
+    "service": ("rollout.cli.service", GROUPS, "Services"),
+    "schedule": ("rollout.cli.schedule", GROUPS, "When waves run"),
+    "policy": ("rollout.cli.policy", GROUPS, "The policy in force"),
+    "store": ("rollout.cli.store", GROUPS, "The store"),
     "host-part": ("rollout.cli.host_part", "", "Keep instances, edge and names (kept by its own shim)."),
     "dns": ("rollout.cli.dns", "", "Answer names (kept by the host part)."),
 }
 """Command → (module, panel, one line of help). The module's `app` is a Typer; with one command it stands alone.
 
-`module:name` names the Typer of a module that has several."""
+`module:name` names the Typer of a module that has several. Of a group the line says what it is about, GROUP what it has."""
+
+GROUP: dict[str, tuple[str, ...]] = {
+    "service": ("add", "set", "remove", "list", "show", "import", "export", "deploy", "stop", "restart", "logs"),
+    "schedule": ("add", "list", "next", "remove"),
+    "policy": ("use", "list", "show"),
+    "store": ("unlock",),
+}
+
+
+def help_line(name: str) -> str:
+    """The line of help of a command; that of a group ends with all its commands."""
+    line = COMMANDS[name][2]
+    return f"{line}: {', '.join(GROUP[name])}." if name in GROUP else line
 
 
 class LazyGroup(TyperGroup):
@@ -63,9 +76,9 @@ class LazyGroup(TyperGroup):
         """The command, its module loaded now; None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
-        where, panel, summary = COMMANDS[cmd_name]
+        where, panel, _ = COMMANDS[cmd_name]
         if self.listing:
-            return TyperCommand(cmd_name, help=summary, rich_help_panel=panel)
+            return TyperCommand(cmd_name, help=help_line(cmd_name), rich_help_panel=panel)
         module, _, attribute = where.partition(":")
         command = get_command(getattr(importlib.import_module(module), attribute or "app"))
         command.name = cmd_name
@@ -88,8 +101,21 @@ app = typer.Typer(
 )
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 (no other command needs it)
+
+        try:
+            print(f"rollout {version('rollout')}")
+        except PackageNotFoundError:
+            print("rollout, not installed: its version is not known")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    *, _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")] = False
+) -> None:
     """Moves running services from the legacy runtime to v2, wave by wave, with a way back."""
 
 

@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from rollout.cli import console, plan_text
+from rollout.cli import console, main, plan_text
 from rollout.cli.when import moment
 from rollout.model.plain import to_plain
 from rollout.operations.policy import Known
 from rollout.wiring import plan as wiring
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The policy in force: use, list, show.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=main.help_line("policy"))
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from rollout.cli import main
 from rollout.cli.console import ask_name, emit, out, say
 from rollout.cli.when import parse_span
 from rollout.model.plain import to_plain
@@ -16,7 +17,7 @@ from rollout.wiring.timetable import local_zone, timetable
 
 MOST = 1000
 _BECAME = {RunState.CLAIMED: "claimed, not begun yet", RunState.BEGUN: "runs"}
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="When waves run: add, list, next, remove.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=main.help_line("schedule"))
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 

@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
+from rollout.cli import main
 from rollout.cli.console import emit, out
 from rollout.model.plain import to_plain
 from rollout.wiring.store import unlock as unlock_lease
 
 MOST = 2**62
 WHICH = "The number of the lease; the refusal and rollout status name it."
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The store: unlock.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=main.help_line("store"))
 
 
 @app.callback()
