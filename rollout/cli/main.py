@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("rollout.cli.status", MAIN, "Who drives, what failed, what each service waits for and since when."),
     "explain": ("rollout.cli.explain", MAIN, "Why a service is in its wave, or why not, and who can change that."),
     "log": ("rollout.cli.log", MAIN, "Who did what, and every transition, the newest last."),
+    "report": ("rollout.cli.report", MAIN, "What moved when, what came back and why, gaps, pins; also as a page."),
     "pause": ("rollout.cli.verbs:pause", MAIN, "No step forward, weights held, gates watch on."),
     "resume": ("rollout.cli.verbs:resume", MAIN, "The pause, or the stop by a failure budget, is over."),
     "approve": ("rollout.cli.verbs:approve", MAIN, "A wave may begin; a held service may go on."),

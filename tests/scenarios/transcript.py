@@ -24,6 +24,8 @@ MASKS = (
     (re.compile(r"\d{4}-\d\d-\d\d"), "<date>"),
     (re.compile(r"\b\d\d:\d\d(:\d\d)?\b"), "<time>"),
     (re.compile(r"\(\d+ s\)"), "(<span>)"),
+    (re.compile(r"\b\d+\.\d s\b"), "<seconds>"),
+    (re.compile(r"written, \d+ kB"), "written, <size>"),
     (re.compile(r"plan-[0-9a-f]{8}"), "plan-<id>"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "<hash>"),
     (re.compile(r"(policy \w+) [0-9a-f]{8}\b"), r"\1 <hash>"),
