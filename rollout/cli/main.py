@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from rollout.cli import complete
 from rollout.cli.console import report
 from rollout.errors import UsageError
 
@@ -77,13 +78,12 @@ class LazyGroup(TyperGroup):
         """The command, its module loaded now; None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
-        where, panel, _ = COMMANDS[cmd_name]
+        _, panel, _ = COMMANDS[cmd_name]
         if self.listing:
             return TyperCommand(cmd_name, help=help_line(cmd_name), rich_help_panel=panel)
-        module, _, attribute = where.partition(":")
-        command = get_command(getattr(importlib.import_module(module), attribute or "app"))
-        command.name = cmd_name
-        return command
+        if complete.asked():
+            return complete.stand_in(cmd_name, help_line(cmd_name), lambda: _loaded(cmd_name), GROUP.get(cmd_name, ()))
+        return _loaded(cmd_name)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The list of commands, from the table alone."""
@@ -92,6 +92,13 @@ class LazyGroup(TyperGroup):
             super().format_help(ctx, formatter)
         finally:
             self.listing = False
+
+
+def _loaded(name: str) -> Any:
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    command = get_command(getattr(importlib.import_module(module), attribute or "app"))
+    command.name = name
+    return command
 
 
 app = typer.Typer(
@@ -123,6 +130,8 @@ def _root(
 def main(args: list[str] | None = None) -> None:
     """Run one command and end the process with its exit code; errors come in three parts, never as a trace."""
     _open_what_is_closed()
+    if complete.asked():
+        complete.answer(lambda: app(args=[], prog_name="rollout", standalone_mode=False))
     words = sys.argv[1:] if args is None else args
     sys.exit(report(lambda: app(args=_readable(words), prog_name="rollout", standalone_mode=False)))
 

@@ -12,10 +12,11 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlmodel import Session
 
 from rollout.errors import BrokenError, RolloutError, TransientError
+from rollout.store import names
 from rollout.store.encoded import serialize
 from rollout.store.holders import holders, told
 
-FILE = "store.sqlite"
+FILE = names.FILE
 BUSY_S = 30.0
 CACHE_KIB = 65_536
 """How much of the file SQLite may keep in memory. An index of a million services is larger than its usual 2 MB."""

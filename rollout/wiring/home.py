@@ -11,8 +11,10 @@ from pathlib import Path
 from rollout.errors import BrokenError, UsageError
 from rollout.store.database import FILE, WAY_BACK, Database, connect
 from rollout.store.migrate import upgrade
+from rollout.wiring import where
+from rollout.wiring.where import NAMED
 
-FOLDER = ".rollout"
+FOLDER = where.FOLDER
 KEY = "key"
 KEY_BYTES = 32
 
@@ -91,15 +93,12 @@ def _write_key(path: Path) -> None:
 
 def find(start: Path | None = None) -> Home:
     """The home named by ROLLOUT_HOME, else the nearest `.rollout/` upward; UsageError where there is none."""
-    named = os.environ.get("ROLLOUT_HOME")
-    if named:
-        if not Path(named).is_dir():
-            raise UsageError(f"ROLLOUT_HOME={named} is not a folder", then="rollout service add NAME …, or rollout demo")
-        return Home(Path(named))
+    found = where.folder(start)
+    if found is not None:
+        return Home(found)
+    if named := os.environ.get(NAMED):
+        raise UsageError(f"{NAMED}={named} is not a folder", then="rollout service add NAME …, or rollout demo")
     here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents):
-        if (folder / FOLDER).is_dir():
-            return Home(folder / FOLDER)
     raise UsageError(
         f"no {FOLDER}/ in {here} or above it",
         then="rollout service add NAME …, rollout service import PATH, or rollout demo",
@@ -108,7 +107,7 @@ def find(start: Path | None = None) -> Home:
 
 def find_or_create(start: Path | None = None) -> Home:
     """Like `find`, but makes a home (mode 0700) where there is none. For `service add|import`, `up` and `demo` alone."""
-    named = os.environ.get("ROLLOUT_HOME")
+    named = os.environ.get(NAMED)
     try:
         return find(start)
     except UsageError:
