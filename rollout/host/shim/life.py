@@ -136,7 +136,6 @@ class Shim:
             self.log.drain()
             self._obey()
             self._reap()
-        self.log.drain()
         self.guard.dismiss()
 
     def _patience(self) -> float | None:
@@ -190,6 +189,7 @@ class Shim:
         if self.group:
             if self._anything_left():
                 return False
+            self.log.drain()  # before the state says that it has ended: whoever reads that reads its last words too
             self.group, self.kill_at = 0, NEVER
             self.guard.tell(0)
             return self._decide(now)
@@ -222,6 +222,7 @@ class Shim:
             self.start()
         except OSError as error:
             os.write(self.log.writer, f"rollout: cannot run {error.filename}: {error.strerror}\n".encode())
+            self.log.drain()
             self.say("failed")
             return True
         return False
