@@ -3,10 +3,12 @@
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import sys
 import tempfile
+import textwrap
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
@@ -24,6 +26,9 @@ TRACE = "ROLLOUT_TRACE"
 """Where this variable is set, an unforeseen error shows its trace."""
 
 
+SLIMMEST = 40
+_CALL = re.compile(r"\brollout [a-z-]+(?: (?:'[^']*'|[^\s,;·'()]+))*")
+_HELD = "\0"
 LONGEST = 4096
 ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 UNFINISHED = "what had been told is done and saved; services keep serving"
@@ -43,8 +48,33 @@ def err() -> Console:
 
 
 def say(text: str) -> None:
-    """One line to stderr, markup not interpreted."""
-    err().print(Text(text))
+    """One line to stderr, markup not interpreted; in a terminal folded at its width."""
+    _print(err(), text)
+
+
+def tell(text: str) -> None:
+    """One line to stdout, markup not interpreted; in a terminal folded at its width."""
+    _print(out(), text)
+
+
+def _print(console: Console, text: str) -> None:
+    lines = [folded(line, console.width) for line in text.split("\n")] if console.is_terminal else [text]
+    console.print(Text("\n".join(lines)), soft_wrap=True)
+
+
+def folded(text: str, width: int) -> str:
+    """The line folded at spaces, what goes on indented below it; a call of rollout, which people copy, stays in one piece."""
+    indent = " " * (len(text) - len(text.lstrip()))
+    held = _CALL.sub(lambda call: call[0].replace(" ", _HELD), text.lstrip())
+    lines = textwrap.wrap(
+        held,
+        max(width, SLIMMEST),
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines).replace(_HELD, " ")
 
 
 def emit(data: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rollout.cli.console import ask, ask_name, out
+from rollout.cli.console import ask, ask_name, tell
 from rollout.cli.signals import Stop, stopping
 from rollout.cli.ticker import Ticker
 from rollout.cli.wave_report import intent, interrupted, summary
@@ -152,4 +152,4 @@ class _Run:
             self._ticker.event("report", {"report": to_plain(done)})
         else:
             for text in summary(done, actor.now()):
-                out().print(text, markup=False)
+                tell(text)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rollout.cli.console import ask_name, emit, out
+from rollout.cli.console import ask_name, emit, tell
 from rollout.cli.progress import working
 from rollout.errors import Exit
 from rollout.executor.finalize import BlockerKind
@@ -41,7 +41,7 @@ def finalize(
         emit({"finalize": {**to_plain(found), "ready": not found.blockers}})
     else:
         for text in (*_lines(found), *_naming(found)):
-            out().print(text, markup=False)
+            tell(text)
     raise typer.Exit(int(Exit.WAITING if found.blockers else Exit.DONE))
 
 

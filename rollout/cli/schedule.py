@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rollout.cli import main
-from rollout.cli.console import ask_name, emit, out, say
+from rollout.cli.console import ask_name, emit, say, tell
 from rollout.cli.when import parse_span
 from rollout.model.plain import to_plain
 from rollout.model.schedule import Missed, RunState
@@ -143,4 +143,4 @@ def _due(due: Due, dues: Sequence[Due]) -> str:
 
 def _print(lines: Sequence[str]) -> None:
     for text in lines:
-        out().print(text, markup=False)
+        tell(text)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from rollout.cli import main
-from rollout.cli.console import emit, out
+from rollout.cli.console import emit, tell
 from rollout.model.plain import to_plain
 from rollout.wiring.store import unlock as unlock_lease
 
@@ -32,4 +32,4 @@ def unlock(
         emit({"unlocked": to_plain(lease)})
     else:
         text = f"lease {lease.number} of {lease.holder.user} on {lease.subject} is gone; its driver can change nothing more"
-        out().print(text, markup=False)
+        tell(text)

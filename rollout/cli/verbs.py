@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rollout.cli.console import emit, out, say
+from rollout.cli.console import emit, say, tell
 from rollout.cli.progress import working
 from rollout.cli.signals import stopping
 from rollout.cli.ticker import Ticker
@@ -131,5 +131,5 @@ def _show(said: Sequence[Said], *, as_json: bool) -> None:
         emit({"results": [to_plain(one) for one in said]})
         return
     for one in said:
-        out().print(one.text, markup=False)
+        tell(one.text)
     sys.stdout.flush()
