@@ -8,90 +8,19 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import TextIO
 
 import pytest
 
 from rollout.store.database import FILE
 from rollout.wiring.status import Board
+from tests.scenarios.driver import LIMIT_S, Driver, until
 from tests.scenarios.transcript import HERE, run
 
-LIMIT_S = 100.0
 LINE = re.compile(r"\d\d:\d\d:\d\d shop/api  (.+) → (.+)")
-
-
-class Driver:
-    """One `rollout …` in a process of its own, its output read as it comes."""
-
-    def __init__(self, *words: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "rollout", *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
-        )
-        self.out: list[str] = []
-        self.err: list[str] = []
-        self._readers = [
-            threading.Thread(target=self._read, args=(stream, lines), daemon=True)
-            for stream, lines in ((self.process.stdout, self.out), (self.process.stderr, self.err))
-        ]
-        for reader in self._readers:
-            reader.start()
-
-    @staticmethod
-    def _read(stream: TextIO, lines: list[str]) -> None:
-        while line := stream.readline():
-            lines.append(line.rstrip("\n"))
-
-    def says(self, text: str) -> None:
-        """Wait until it has written this."""
-        until(lambda: any(text in line for line in (*self.out, *self.err)) or self.process.poll() is not None)
-        assert any(text in line for line in (*self.out, *self.err)), (self.out, self.err)
-
-    def ends(self) -> int:
-        """Its exit code, when it has ended and all its output is read."""
-        code = self.process.wait(LIMIT_S)
-        for reader in self._readers:
-            reader.join(LIMIT_S)
-        return code
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        for reader in self._readers:
-            reader.join(LIMIT_S)
-        for stream in (self.process.stdout, self.process.stderr):
-            if stream is not None:
-                stream.close()
-
-
-def until(true: Callable[[], bool]) -> None:
-    limit = time.monotonic() + LIMIT_S
-    while not true():
-        assert time.monotonic() < limit, "it did not happen in time"
-        time.sleep(0.02)
-
-
-@pytest.fixture
-def drivers() -> Iterator[Callable[..., Driver]]:
-    started: list[Driver] = []
-
-    def start(*words: str) -> Driver:
-        started.append(Driver(*words))
-        return started[-1]
-
-    yield start
-    for driver in started:
-        driver.close()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from rollout.host.shim_state import read
 from rollout.wiring.host import HOST_PART
 from rollout.wiring.host_desk import keeper
-from tests.scenarios.test_drivers import until
+from tests.scenarios.driver import until
 from tests.scenarios.test_without_store import Stage
 
 

@@ -11,7 +11,7 @@ import pytest
 from rollout.wiring.home import Home
 from rollout.wiring.host import down, host_part
 from rollout.wiring.status import Board
-from tests.scenarios.test_drivers import Driver, until
+from tests.scenarios.driver import Driver, until
 from tests.scenarios.transcript import HERE, run
 from tests.wiring.test_host import ours
 
@@ -59,34 +59,21 @@ def home_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     down(Home(home))
 
 
-@pytest.fixture
-def drive() -> Iterator[Callable[..., Driver]]:
-    started: list[Driver] = []
-
-    def start(*words: str) -> Driver:
-        started.append(Driver(*words))
-        return started[-1]
-
-    yield start
-    for driver in started:
-        driver.close()
-
-
-def test_services_serve_on_when_the_driver_is_killed(home_up: Home, drive: Callable[..., Driver]) -> None:
+def test_services_serve_on_when_the_driver_is_killed(home_up: Home, drivers: Callable[..., Driver]) -> None:
     run("rollout service add shop/api --tier trial --customer acme --health-path / --command 'exec python3 server.py'")
     assert "release 1 runs on legacy" in run("rollout service deploy shop/api")
     run(f"rollout policy use {HERE / 'fast_bake.toml'}")
     run("rollout plan")
     load = Load(host_part(home_up).hello()["edge"], "api.shop.internal")
     until(lambda: "200" in load.answers)
-    killed = drive("execute", "wave-1")
+    killed = drivers("execute", "wave-1")
     killed.says("→ shifting 50 %")
     killed.process.send_signal(signal.SIGKILL)
     killed.ends()
     seen = len(load.answers)
     until(lambda: len(load.answers) > seen + 20)
     assert "nobody drives wave-1 since" in run("rollout status").splitlines()[0]
-    resumed = drive("execute", "wave-1")
+    resumed = drivers("execute", "wave-1")
     assert resumed.ends() == 0, resumed.err
     assert resumed.out[-1].startswith("wave-1: 1 warm")
     reverted = run("rollout revert shop/api")
@@ -119,7 +106,7 @@ def test_what_execute_leaves_warm_is_ended_by_a_scheduler_that_it_keeps(home_up:
     assert ours(home_up) == []
 
 
-def test_a_copy_that_does_not_come_up_falls_back_with_its_last_words(home_up: Home, drive: Callable[..., Driver]) -> None:
+def test_a_copy_that_does_not_come_up_falls_back_with_its_last_words(home_up: Home, drivers: Callable[..., Driver]) -> None:
     once = "test -e once && { echo no more >&2; exit 3; }; touch once; exec python3 server.py"
     run(f"rollout service add shop/api --tier trial --customer acme --command '{once}'")
     assert "release 1 runs on legacy" in run("rollout service deploy shop/api")

@@ -13,7 +13,7 @@ from rollout.host.ports import Phase
 from rollout.wiring.home import Home
 from rollout.wiring.host import down, host_part, running
 from rollout.wiring.host_desk import folder
-from tests.scenarios.test_drivers import Driver, until
+from tests.scenarios.driver import Driver, until
 from tests.scenarios.transcript import HERE, run
 from tests.wiring.test_host import ours
 
@@ -39,27 +39,14 @@ def home_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     until(lambda: ours(Home(home)) == [])
 
 
-@pytest.fixture
-def drive() -> Iterator[Callable[..., Driver]]:
-    started: list[Driver] = []
-
-    def start(*words: str) -> Driver:
-        started.append(Driver(*words))
-        return started[-1]
-
-    yield start
-    for driver in started:
-        driver.close()
-
-
-def in_the_middle(drive: Callable[..., Driver]) -> None:
+def in_the_middle(drivers: Callable[..., Driver]) -> None:
     """a is warm, b is at 50 %, c has not begun; nobody drives any more."""
     for name in NAMES:
         run(f"rollout service add shop/{name} --tier trial --customer {name} --health-path / --command 'exec python3 server.py'")
     assert "3 deployed" in run("rollout service deploy --all")
     run(f"rollout policy use {HERE / 'reboot.toml'}")
     assert "3 to move" in run("rollout plan")
-    driver = drive("execute", "wave-1")
+    driver = drivers("execute", "wave-1")
     driver.says("shop/b  shifting 10 % → shifting 50 %")
     assert "[exit 6]" in run("rollout down --yes")
     driver.process.send_signal(signal.SIGKILL)
@@ -113,8 +100,8 @@ def brought_back(at: Home, before: dict[str, object], count: int) -> None:
     assert stands(at) == before
 
 
-def test_all_is_as_it_was_and_the_wave_goes_on(home_up: Home, drive: Callable[..., Driver]) -> None:
-    in_the_middle(drive)
+def test_all_is_as_it_was_and_the_wave_goes_on(home_up: Home, drivers: Callable[..., Driver]) -> None:
+    in_the_middle(drivers)
     check_traffic(home_up)
     before = stands(home_up)
     assert {phase for *_, phase in before["instances"]} == {Phase.RUNNING}  # type: ignore[attr-defined]  # a list
@@ -134,7 +121,7 @@ def test_all_is_as_it_was_and_the_wave_goes_on(home_up: Home, drive: Callable[..
     brought_back(home_up, before, copies)
 
     reboot(home_up)
-    last = drive("execute", "wave-1")
+    last = drivers("execute", "wave-1")
     assert last.ends() == 0, (last.out, last.err)
     assert any(f"started the host part, brought back {copies} instances" in line for line in last.err), last.err
     assert any("wave-1: 3 warm" in line for line in last.out), last.out

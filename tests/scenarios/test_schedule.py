@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from rollout.store.progress import Progress
 from rollout.store.schedules import Schedules, Wish
 from rollout.store.tables import JournalRow
 from rollout.wiring.home import find
-from tests.scenarios.test_drivers import Driver, until
+from tests.scenarios.driver import Driver, until
 from tests.scenarios.transcript import HERE, run
 
 WAVES, SCHEDULES = 50, 4
@@ -40,19 +40,6 @@ def die(*_args, **_kw):
 schedule.tend = die
 main(["scheduler"])
 """
-
-
-@pytest.fixture
-def drivers() -> Iterator[Callable[..., Driver]]:
-    started: list[Driver] = []
-
-    def start(*words: str) -> Driver:
-        started.append(Driver(*words))
-        return started[-1]
-
-    yield start
-    for driver in started:
-        driver.close()
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from rollout.edge.access_log import AccessLine, parse
+from tests.scenarios.driver import until
 from tests.scenarios.servers import Answer, Product, RedisLoad, WebLoad, product
-from tests.scenarios.test_drivers import until
 from tests.scenarios.transcript import HERE
 
 ENVIRONMENT = "shop"

@@ -10,7 +10,7 @@ import pytest
 from rollout.wiring.home import Home
 from rollout.wiring.host import client, down, host_part
 from tests.scenarios.badness import rollout
-from tests.scenarios.test_drivers import Driver, until
+from tests.scenarios.driver import Driver, until
 from tests.scenarios.test_processes import SERVER, Load
 from tests.scenarios.transcript import HERE, run
 
