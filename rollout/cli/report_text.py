@@ -10,7 +10,7 @@ from rollout.operations.numbers import Comparison
 from rollout.operations.report import Report, Scope, Totals, WaveLine
 from rollout.operations.subject import wave_name
 
-MOST = 20
+MOST = 10
 MORE = "rollout report --html FILE, or --json"
 SAFE = Glyphs().safe
 
