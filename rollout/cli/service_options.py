@@ -1,6 +1,8 @@
 """The options that describe a service, shared by `service add` and `service set`, and what they mean."""
 
+import inspect
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,9 +38,44 @@ Reason = Annotated[str, typer.Option(help="Why; kept in the audit.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 Name = Annotated[str, typer.Argument(help="NAME or ENVIRONMENT/NAME.")]
 
+_DESCRIBE = {
+    "words": Words,
+    "customer": Customer,
+    "tier": TierOption,
+    "kind": KindOption,
+    "command": Command,
+    "image": Image,
+    "directory": Directory,
+    "env": Env,
+    "env_file": EnvFile,
+    "port": Port,
+    "health_path": HealthPath,
+    "health_timeout": HealthTimeout,
+    "replicas": Replicas,
+    "volume": Volume,
+    "region": Region,
+    "restart": Restart,
+    "restart_max": RestartMax,
+    "draining": Draining,
+    "label": Label,
+    "engine": Engine,
+    "cron": Cron,
+}
 _SAME = ("customer", "tier", "kind", "image", "health_path", "replicas", "region", "restart", "restart_max", "engine", "cron")
 _RENAMED = {"health_timeout": "health_timeout_s", "draining": "draining_s"}
 _REFERENCE = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})")
+
+
+def described(command: Callable[..., None]) -> Callable[..., None]:
+    """The command takes every option that describes a service, after its arguments; it gets them as its `**options`."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    many = [inspect.Parameter(name, kind, default=None, annotation=of) for name, of in _DESCRIBE.items()]
+    arguments = [one for one in own if one.kind is not one.KEYWORD_ONLY]
+    parameters = [*arguments, *many, *own[len(arguments) :]]
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # functions take attributes
+    return command
 
 
 def fields_of(options: dict[str, Any]) -> dict[str, Any]:

@@ -39,40 +39,21 @@ def register(app: typer.Typer) -> None:
     app.command()(remove)
 
 
+@o.described
 def add(
     name: Annotated[str, typer.Argument(help="A DNS label, e.g. api, or ENVIRONMENT/NAME.")],
-    words: o.Words = None,
     *,
     environment: Annotated[str | None, typer.Option(help=f"Its private network. Default: {ENVIRONMENT}.")] = None,
-    customer: o.Customer = None,
-    tier: o.TierOption = None,
-    kind: o.KindOption = None,
-    command: o.Command = None,
-    image: o.Image = None,
-    directory: o.Directory = None,
-    env: o.Env = None,
-    env_file: o.EnvFile = None,
-    port: o.Port = None,
-    health_path: o.HealthPath = None,
-    health_timeout: o.HealthTimeout = None,
-    replicas: o.Replicas = None,
-    volume: o.Volume = None,
-    region: o.Region = None,
-    restart: o.Restart = None,
-    restart_max: o.RestartMax = None,
-    draining: o.Draining = None,
-    label: o.Label = None,
-    engine: o.Engine = None,
-    cron: o.Cron = None,
     runtime: setting.Runtime = None,
     reason: o.Reason = "",
     json: o.Json = False,
+    **options: Any,
 ) -> None:
     """Add a service.
 
     The shortest form: rollout service add hello --tier trial -- python3 -m http.server '$PORT'
     """
-    service = _new(name, environment, service_options.fields_of(locals()))
+    service = _new(name, environment, service_options.fields_of(options))
     with wiring.fleet(create=True) as fleet:
         added = operations.add(fleet, service, wiring.rules(fleet), runtime=runtime, reason=reason)
         view = operations.view(fleet, service.id)
@@ -95,40 +76,21 @@ def _new(name: str, environment: str | None, fields: dict[str, Any]) -> Service:
     return Service(name=short, environment=environment or place or ENVIRONMENT, **(usual | fields))
 
 
+@o.described
 def edit(
     name: o.Name,
-    words: o.Words = None,
     *,
-    customer: o.Customer = None,
-    tier: o.TierOption = None,
-    kind: o.KindOption = None,
-    command: o.Command = None,
-    image: o.Image = None,
-    directory: o.Directory = None,
-    env: o.Env = None,
-    env_file: o.EnvFile = None,
-    port: o.Port = None,
-    health_path: o.HealthPath = None,
-    health_timeout: o.HealthTimeout = None,
-    replicas: o.Replicas = None,
-    volume: o.Volume = None,
-    region: o.Region = None,
-    restart: o.Restart = None,
-    restart_max: o.RestartMax = None,
-    draining: o.Draining = None,
-    label: o.Label = None,
-    engine: o.Engine = None,
-    cron: o.Cron = None,
     unset: o.Unset = None,
     runtime: setting.Runtime = None,
     reason: o.Reason = "",
     json: o.Json = False,
+    **options: Any,
 ) -> None:
     """Edit a service; what it runs changes at its next deploy.
 
     Variables and labels are added to those it has; volumes take the place of those it has.
     """
-    fields = service_options.fields_of(locals())
+    fields = service_options.fields_of(options)
     with wiring.fleet() as fleet:
         before = fleet.find(name)
         changes = _changes(before, fields, unset or [])
