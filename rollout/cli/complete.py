@@ -23,6 +23,7 @@ NAMED: dict[str, tuple[Kinds, dict[str, Kinds]]] = {
     "show": ((ANY_WAVE, PLAN), {}),
     "execute": ((WAVE, PLAN), {"--confirm": (WAVE,)}),
     "status": ((WAVE,), {}),
+    "report": ((), {"--plan": (PLAN,), "--wave": (ANY_WAVE,)}),
     "explain": ((SERVICE,), {}),
     "log": ((SERVICE,), {}),
     "pause": ((WAVE,), {}),
