@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from rollout.cli import complete
+from rollout.cli import complete, examples
 from rollout.cli.console import report
 from rollout.errors import UsageError
 
@@ -98,6 +98,9 @@ def _loaded(name: str) -> Any:
     module, _, attribute = COMMANDS[name][0].partition(":")
     command = get_command(getattr(importlib.import_module(module), attribute or "app"))
     command.name = name
+    command.epilog = examples.block(name)
+    for sub, one in getattr(command, "commands", {}).items():
+        one.epilog = examples.block(f"{name} {sub}")
     return command
 
 

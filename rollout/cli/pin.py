@@ -36,8 +36,6 @@ def _pin(
     """Keep services on legacy for a while, by their owner's wish.
 
     One that is moving, or has moved, is brought back first and is not blocked. Pinned again, what is not named stays.
-
-    Example: rollout pin shop/api --reason "a trade fair" --until 2026-12-24
     """
     _refuse_waves("pin", services)
     end = None if until is None else _end(until, actor.now())
@@ -52,10 +50,7 @@ def _unpin(
     reason: Annotated[str, typer.Option("--reason", "-r", help="Why, for the audit.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Services that were pinned may be planned again. Starts nothing.
-
-    Example: rollout unpin shop/api
-    """
+    """Services that were pinned may be planned again. Starts nothing."""
     _refuse_waves("unpin", services)
     run(lambda m, n: pinning.unpin(m, _ids(n, services), reason), as_json=as_json)
 

@@ -36,11 +36,9 @@ def add(
     reason: Annotated[str, typer.Option("--reason", "-r", help="Why, for the audit.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Let the scheduler begin a wave at a time, or whenever a cron expression is due. The wave goes forward in its windows only.
+    """Let the scheduler begin a wave at a time, or whenever a cron expression is due.
 
-    rollout schedule add wave-3 --at "2026-12-01 02:00" --timezone Europe/Berlin
-
-    rollout schedule add wave-3 --cron "0 2 * * SUN" --window 2h
+    The wave goes forward in its windows only.
     """
     length = parse_span(window) if window else None
     asked = Asked(zone=timezone or local_zone(), at=at, cron=cron, window=length, missed=missed, reason=reason)
