@@ -31,7 +31,8 @@ def told(report: Report) -> Iterator[str]:
     yield from _section("before and after, ms at the edge: legacy -> v2", [_compared(one) for one in report.comparisons])
     yield from _section("gaps, the longest first (by the journal: at most so long)", [_gap(gap) for gap in report.gaps])
     if report.overlapping and not report.gaps:
-        yield from ("", f"no service had to be away: {report.overlapping} moves ran both copies at once")
+        moves = "1 move" if report.overlapping == 1 else f"{report.overlapping} moves"
+        yield from ("", f"no service had to be away: {moves} ran both copies at once")
     pinned = [f"{pin.service}  {pin.told}{'' if pin.holds else ' (expired)'}" for pin in report.pins]
     yield from _section("pinned", pinned)
 
