@@ -60,11 +60,12 @@ def test_json_has_everything_with_its_units(moved: Run) -> None:
 
 
 def test_no_form_of_it_tells_a_secret(moved: Run, tmp_path: Path) -> None:
+    assert moved("revert", "shop/ok", "--reason", "it told hunter22")[0] == 0
     moved("report", "--html", "page.html")
     page = (tmp_path / "page.html").read_text()
     for text in (page, moved("report")[1], moved("report", "--json")[1]):
         assert "hunter22" not in text
-        assert text.count("***") >= 2
+        assert text.count("***") >= 3
     assert "<i>" not in page
 
 
