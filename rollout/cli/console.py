@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.text import Text
 from typer.exceptions import TyperException
 
+from rollout.cli import mistyped
 from rollout.errors import BrokenError, Exit, RolloutError, StoppedByPersonError, UsageError
 
 FORMAT_VERSION = 1
@@ -246,4 +247,4 @@ def _usage(error: TyperException) -> UsageError:
     """What typer says of a command line that it does not understand."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "rollout"
-    return UsageError(error.format_message().strip().rstrip(".").replace("Value error, ", ""), then=f"{path} --help")
+    return UsageError(mistyped.told(error), then=f"{path} --help")

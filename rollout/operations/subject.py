@@ -6,6 +6,7 @@ from rollout.errors import UsageError
 
 FLEET = "*"
 _WAVE = re.compile(r"(wave|back)-([1-9][0-9]{0,8})")
+_NUMBER = re.compile(r"[^0-9]*([1-9][0-9]{0,8})[^0-9]*")
 
 
 def is_wave(text: str) -> bool:
@@ -18,7 +19,9 @@ def wave_number(text: str) -> int:
     found = _WAVE.fullmatch(text)
     if found is None:
         told = text or "an empty text"
-        raise UsageError(f"{told} is not the name of a wave", then="name it like wave-3; rollout status lists them")
+        number = _NUMBER.fullmatch(text)
+        meant = f"; did you mean wave-{number[1]}?" if number else ""
+        raise UsageError(f"{told} is not the name of a wave{meant}", then="name it like wave-3; rollout status lists them")
     return int(found[2]) if found[1] == "wave" else -int(found[2])
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from difflib import get_close_matches
 from typing import IO
 
 from sqlalchemy import func, insert, select
@@ -22,6 +23,8 @@ WAVE, SEAT, CONTROL = (MAIN.tables[name] for name in ("wave", "planned", "contro
 PLANNED, SUPERSEDED, EXPIRED = "planned", "superseded", "expired"
 DIGITS = 9
 """No wave has a number with more."""
+MEANT = 200
+"""So many names are compared with one that is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +221,16 @@ def _unknown(session: Session, name: str) -> UsageError:
     newest = session.execute(select(col(PlanRow.id)).order_by(col(PlanRow.stored).desc()).limit(1)).scalar_one_or_none()
     if newest is None:
         return UsageError(f"there is no {told}: nothing has been planned", then="rollout plan")
+    near = [] if name.removeprefix("wave-").isdecimal() else get_close_matches(name, _names(session, last or 0), n=1)
+    if near:
+        return UsageError(f"there is no {told}; did you mean {near[0]}?", then=f"rollout show {near[0]}")
     return UsageError(f"there is no {told}; there are wave-1 to wave-{last}", then=f"rollout show {newest}")
+
+
+def _names(session: Session, last: int) -> list[str]:
+    """The newest plans and waves by name: as many as a person may have meant."""
+    plans = session.execute(select(col(PlanRow.id)).order_by(col(PlanRow.stored).desc()).limit(MEANT)).scalars()
+    return [*plans, *(f"wave-{number}" for number in range(last, max(0, last - MEANT), -1))]
 
 
 def _stored(session: Session, row: PlanRow, plan: Plan) -> StoredPlan:

@@ -157,9 +157,11 @@ def test_unknown_names_are_answered_with_what_there_is(plans: Plans) -> None:
     with pytest.raises(UsageError, match="nothing has been planned"):
         plans.get("wave-1")
     plans.store(plan("a", "b"), who="ann", now=NOW)
-    for name in ("wave-9", "plan-00000000", "wave-x"):
+    for name in ("wave-9", "plan-00000000", "quux"):
         with pytest.raises(UsageError, match=f"there is no {name}; there are wave-1 to wave-2"):
             plans.get(name)
+    with pytest.raises(UsageError, match="there is no wave1; did you mean wave-1?"):
+        plans.get("wave1")
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"\xff", b'{"waves": 3', b"3"])
