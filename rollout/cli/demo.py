@@ -18,6 +18,7 @@ from rollout.demo.document import Record
 from rollout.demo.show import story
 from rollout.demo.story import INTERRUPTED, Story
 from rollout.errors import BrokenError, Exit, RolloutError, StoppedByPersonError
+from rollout.model.verdict import Outcome
 
 app = typer.Typer(add_completion=False)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -25,14 +26,21 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @app.command()
 def demo(
-    *, json: Annotated[bool, typer.Option("--json", help="Print one JSON document; the story goes to stderr.")] = False
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document; the story goes to stderr.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave it running, to play with.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Send the same load again: the number that it printed.", metavar="N")] = None,
+    slow: Annotated[bool, typer.Option("--slow", help="Take time, to watch.")] = False,
 ) -> None:
-    """Move nine real services from legacy to v2 on this machine, under load, two of them broken; then take it all down.
+    """Move 24 real services from legacy to v2 on this machine, under load, three of them broken; then take it all down.
 
     Needs nothing and leaves nothing: it works in a folder of its own. Ends with 0 only if everything happened as told.
+
+    Example: rollout demo --slow
     """
     signals = Signals()
-    played = story()
+    seed = int.from_bytes(os.urandom(2)) if seed is None else seed
+    played = story(seed=seed, keep=keep, slow=slow)
     signals.reach(played)
     target = console.err() if json else console.out()
     began = time.monotonic()
@@ -42,6 +50,7 @@ def demo(
         console.emit(played.record.document(played.error))
     else:
         _summary(target, played.record)
+    console.err().print(Text(f"the same load again: rollout demo --seed {seed}", style="dim"))
     if played.error:
         raise _failure(played, signals)
 
@@ -88,6 +97,7 @@ def draw(target: Console, event: events.Event, seconds: float) -> None:
 
 
 Lines = list[tuple[str, str]]
+BODY = "  {:15} {:>10} {:>8} {:>10} {:>8}  {}"
 TIMED = (events.Deployed, events.Changed, events.Repaired)
 
 
@@ -102,8 +112,34 @@ def _opened(event: events.Opened) -> Lines:
 
 
 def _deployed(event: events.Deployed) -> Lines:
-    fault = f"   planted: {event.fault}" if event.fault else ""
-    return [(f"  {event.service:15} {event.tier:11} {event.kind:7} runs on legacy{fault}", "")]
+    special = f"  planted: {event.fault}" if event.fault else f"  {event.note}"
+    return [(f"  {event.service:13} {event.tier:10} {event.kind:6} on legacy{special}".rstrip(), "")]
+
+
+def _said(event: events.Said) -> Lines:
+    return [(line, "yellow") for line in event.text.splitlines()]
+
+
+def _compared(event: events.Compared) -> Lines:
+    head = [("", ""), ("Before and after, in ms at the edge, and what the performance gate said of it:", "bold")]
+    rows = [BODY.format("service", "legacy p50", "v2 p50", "legacy p99", "v2 p99", "verdict")]
+    for one in event.lines:
+        numbers = (one.legacy_p50_ms, one.v2_p50_ms, one.legacy_p99_ms, one.v2_p99_ms)
+        shown = ["-" if number is None else f"{number:.1f}" for number in numbers]
+        rows.append(BODY.format(one.service, *shown, one.verdict or "not asked"))
+    slow = [f"{one.service}: as it was before its repair" for one in event.lines if one.verdict is Outcome.FAIL]
+    return head + [(row, "") for row in (*rows, *slow)]
+
+
+def _kept(event: events.Kept) -> Lines:
+    tries = ("status", f"explain {event.service} --numbers", f"revert {event.service}", "finalize --check")
+    return [
+        ("", ""),
+        ("Everything runs on, without load. To play with it:", "bold"),
+        (f"  export ROLLOUT_HOME={event.home}/.rollout", ""),
+        *((f"  rollout {command}", "") for command in tries),
+        (f"To end it: rollout down --yes && rm -r {event.home}", "bold"),
+    ]
 
 
 def _planned(event: events.Planned) -> Lines:
@@ -154,6 +190,7 @@ def _closed(event: events.Closed) -> Lines:
 DRAWN: dict[type[events.Event], Callable[..., Lines]] = {
     events.Opened: _opened,
     events.Deployed: _deployed,
+    events.Said: _said,
     events.Planned: _planned,
     events.Began: _began,
     events.Changed: _changed,
@@ -162,6 +199,8 @@ DRAWN: dict[type[events.Event], Callable[..., Lines]] = {
     events.Repaired: _repaired,
     events.Finished: _finished,
     events.Finalized: _finalized,
+    events.Compared: _compared,
+    events.Kept: _kept,
     events.Closed: _closed,
 }
 

@@ -24,6 +24,8 @@ STANDING = frozenset({"paused", "froze", "limited"})
 """Acts that are told as what halts, for as long as they do."""
 NOT_MOVED = (State.PLANNED, State.SKIPPED, State.ABORTED, State.FELL_BACK, State.STUCK)
 COUNTED = (*NOT_MOVED[:1], *sorted(IN_FLIGHT), State.WARM, State.FINISHING, State.FINISHED, *NOT_MOVED[1:])
+
+
 def drawn(status: Status, window: Window, *, said: Sequence[str] = ()) -> list[Text]:
     """At most `window.height` lines of at most `window.width` cells. `said`: what the command itself has to say."""
     head = list(_heads(status, window))
@@ -206,5 +208,3 @@ def _foot(status: Status) -> Iterator[Text]:
     told = [f"{driver.user} drives {driver.subject} (process {driver.pid} on {driver.host})" for driver in status.drivers]
     told = [*(told or ["nobody drives"]), "a scheduler runs" if status.scheduler else ""]
     yield Text("; ".join(part for part in told if part), style="dim")
-
-

@@ -117,9 +117,7 @@ def logs(
             _print(line, labelled=labelled)
 
 
-def _there(
-    there: HostPart, service: str, runtime: RuntimeName | None, lines: int, may_be_gone: bool
-) -> Sequence[written.Line]:
+def _there(there: HostPart, service: str, runtime: RuntimeName | None, lines: int, may_be_gone: bool) -> Sequence[written.Line]:
     """What the copies that are there wrote; without a host part nothing, where something else can be told instead."""
     try:
         return written.last(there, service, runtime, lines)

@@ -31,4 +31,3 @@ def status(
             out().print(board.drawn(reading.status(wave)))
     finally:
         reading.close()
-

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from rollout.model.fleet import Kind, Tier
 from rollout.model.state import State
+from rollout.operations.numbers import Comparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,12 +17,35 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed:
-    """A service runs on legacy. `fault`: what will go wrong on v2, in words."""
+    """A service runs on legacy. `fault`: what will go wrong on v2, `note`: what else is special about it, in words."""
 
     service: str
     tier: Tier
     kind: Kind
     fault: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """The owner of a service pinned it, or does so no more: the product's own words."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Before and after of every service, measured at the edge; the gate's verdict of its newest move."""
+
+    lines: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """Everything runs on: in this folder, which is the home; one of its services."""
+
+    home: str
+    service: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,4 +121,5 @@ class Closed:
     leftovers: tuple[str, ...]
 
 
-Event = Opened | Deployed | Planned | Began | Changed | FellBack | Ended | Repaired | Finished | Finalized | Closed
+Moved = Planned | Began | Changed | FellBack | Ended | Repaired | Finished
+Event = Opened | Deployed | Said | Moved | Compared | Finalized | Kept | Closed

@@ -1,32 +1,42 @@
 """The built-in load client: real requests through the edge, on kept-alive connections, each with an id of its own."""
 
 import http.client
+import random
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from rollout.demo.accounting import Shot
 
-PACE_S = 0.03
+BUSY_S, QUIET_S = 0.018, 0.18
+"""The pause between two requests to a service that moves now, and to another one (seconds), give or take a fifth."""
 TIME_LIMIT_S = 5.0
-POST_EVERY = 4
+POSTS = 0.25
 
 
 class Load:
-    """A client for each service, about 30 requests a second each, GET and POST, from `start` until `stop`.
+    """Clients for each service, GET and POST, from `start` until `stop`: about 30 requests a second each where it is busy.
 
-    One request of a service at a time: what it fails is in a row, as the edge's breaker counts.
+    Each sends one request at a time: what a service with one client fails is in a row, as the edge's breaker counts. `clients`:
+    how many by service. The same `seed` means the same pauses and methods, client by client.
     """
 
-    def __init__(self, address: str, host_names: Mapping[str, str]) -> None:
+    def __init__(self, address: str, host_names: Mapping[str, str], clients: Mapping[str, int], seed: int) -> None:
         self._address = address
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
         self._shots: list[Shot] = []
+        self._busy: frozenset[str] = frozenset()
         for service, host_name in host_names.items():
-            thread = threading.Thread(target=self._send, args=(service, host_name), name=f"load {service}", daemon=True)
-            self._threads.append(thread)
+            for number in range(clients[service]):
+                chance = random.Random(f"{seed} {service} {number}")
+                ask = (service, host_name, chance)
+                self._threads.append(threading.Thread(target=self._send, args=ask, name=f"load {service}", daemon=True))
+
+    def busy(self, services: Collection[str]) -> None:
+        """These services are called more often from now on, all others less."""
+        self._busy = frozenset(services)
 
     def start(self) -> None:
         """From now on requests are sent."""
@@ -44,14 +54,12 @@ class Load:
         """What was sent until now."""
         return tuple(self._shots)
 
-    def _send(self, service: str, host_name: str) -> None:
+    def _send(self, service: str, host_name: str, chance: random.Random) -> None:
         """One client: one connection, one request after the other."""
         host, _, port = self._address.rpartition(":")
         connection = http.client.HTTPConnection(host, int(port), timeout=TIME_LIMIT_S)
-        number = 0
-        while not self._stopped.wait(PACE_S):
-            number += 1
-            self._shots.append(one_request(connection, service, host_name, post=number % POST_EVERY == 0))
+        while not self._stopped.wait(chance.uniform(0.8, 1.2) * (BUSY_S if service in self._busy else QUIET_S)):
+            self._shots.append(one_request(connection, service, host_name, post=chance.random() < POSTS))
         connection.close()
 
 

@@ -1,13 +1,16 @@
 """The demo's sample services: small real programs. Run as a script; standard library only, knows nothing of rollout.
 
-    python sample.py http [--fault crash|errors] [--port N] [--calls NAME --report FILE]
+    python sample.py http [--fault crash|errors|slow] [--port N] [--calls NAME --report FILE] [--takes MS] [--data FILE]
+                          [--leaves-port-after S]
     python sample.py worker
 
 A fault shows on v2 alone: `crash` ends at once, as a program does that needs something which only legacy had; `errors`
-answers 500 from the 30th request on, while its health path stays good. On TERM it ends with exit code 0.
+answers 500 from the 30th request on, while its health path stays good; `slow` takes 40 % longer. `--leaves-port-after`: on v2
+it then listens on another port too, and two seconds later no more on the first. On TERM it ends with exit code 0.
 """
 
 import argparse
+import fcntl
 import http.client
 import json
 import os
@@ -20,6 +23,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 GOOD_REQUESTS = 29
 """How many requests the fault `errors` answers well on v2."""
+SLOWER = 1.4
+BOTH_PORTS_S = 2.0
 
 RUNTIME = os.environ.get("ROLLOUT_RUNTIME", "legacy")
 
@@ -52,6 +57,7 @@ class Answer(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     counter = Counter()
     fails_after: int | None = None
+    takes_s = 0.0
 
     def do_GET(self) -> None:
         """200 with the runtime that answers, or the planted 500."""
@@ -59,6 +65,8 @@ class Answer(BaseHTTPRequestHandler):
             self._reply(200, {"healthy": True})
             return
         number = self.counter.next()
+        if self.takes_s:
+            time.sleep(self.takes_s)
         if self.fails_after is not None and number > self.fails_after:
             say(f"request {number}: the driver of v2 has no free connection")
             self._reply(500, {"planted": True, "request": number})
@@ -108,17 +116,46 @@ def call_neighbour(name: str, report: str, stopped: threading.Event) -> None:
             lines.write(json.dumps(shot) + "\n")
 
 
+def listen(port: int) -> Server:
+    """Connections to this port are served from now on; 0: a free one."""
+    server = Server((os.environ.get("HOST", "127.0.0.1"), port), Answer)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    say(f"{RUNTIME}: listening on {server.server_address[1]}")
+    return server
+
+
+def other_port(first: Server, after: float, stopped: threading.Event) -> Server:
+    """Some seconds later another port serves, and soon only that; connections that are open stay. Nobody is told."""
+    if stopped.wait(after):
+        return first
+    second = listen(0)
+    stopped.wait(BOTH_PORTS_S)
+    first.shutdown()
+    first.server_close()
+    say(f"{RUNTIME}: left port {first.server_address[1]}")
+    return second
+
+
+def take(data: str) -> None:
+    """The volume is this process's own for as long as it lives; a second copy beside it ends at once."""
+    held = os.open(data, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        sys.exit(f"fatal: {data} is in use by another copy")
+
+
 def serve(options: argparse.Namespace, stopped: threading.Event) -> None:
     """Answer until stopped."""
     if options.fault == "errors" and RUNTIME == "v2":
         Answer.fails_after = GOOD_REQUESTS
-    port = options.port or int(os.environ["PORT"])
-    server = Server((os.environ.get("HOST", "127.0.0.1"), port), Answer)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    say(f"{RUNTIME}: listening on {port}")
+    Answer.takes_s = options.takes / 1000 * (SLOWER if options.fault == "slow" and RUNTIME == "v2" else 1.0)
+    server = listen(options.port or int(os.environ["PORT"]))
     caller = threading.Thread(target=call_neighbour, args=(options.calls, options.report, stopped))
     if options.calls:
         caller.start()
+    if options.leaves_port_after and RUNTIME == "v2":
+        server = other_port(server, options.leaves_port_after, stopped)
     stopped.wait()
     server.shutdown()
     if options.calls:
@@ -146,13 +183,18 @@ def main() -> None:
     """Be the service that the arguments name."""
     parser = argparse.ArgumentParser()
     parser.add_argument("kind", choices=["http", "worker"])
-    parser.add_argument("--fault", choices=["crash", "errors"])
+    parser.add_argument("--fault", choices=["crash", "errors", "slow"])
     parser.add_argument("--port", type=int)
     parser.add_argument("--calls")
     parser.add_argument("--report")
+    parser.add_argument("--takes", type=float, default=0.0)
+    parser.add_argument("--data")
+    parser.add_argument("--leaves-port-after", type=float, default=0.0)
     options = parser.parse_args()
     if options.fault == "crash" and RUNTIME == "v2":
         sys.exit("fatal: /run/legacy/session.sock is not there: this program was built for legacy")
+    if options.data:
+        take(options.data)
     threading.excepthook = die
     stopped = threading.Event()
     ending = {signal.SIGTERM, signal.SIGINT}

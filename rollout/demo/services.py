@@ -1,7 +1,8 @@
-"""The fleet of the demo: nine services of four tiers in two environments, two of them with a planted fault."""
+"""The fleet of the demo: 24 services of four tiers in three environments, three of them with a planted fault."""
 
 import socket
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +11,11 @@ from rollout.model.fleet import Kind, Service, Tier
 
 PROGRAM = Path(__file__).with_name("sample.py")
 NEIGHBOUR_REPORT = "neighbour.jsonl"
+CUSTOMERS = ("ada", "bob", "cleo", "dora", "eve")
+TAKES_MS = "30"
+"""How long the service that will be slow takes for an answer: 40 % of it are more than the scatter of a busy machine."""
+LEAVES_PORT_S = "20"
+"""Later than its move takes, so that nobody drives it any more: only the host part is there to follow."""
 
 
 class Fault(StrEnum):
@@ -17,19 +23,32 @@ class Fault(StrEnum):
 
     CRASH = "crash"
     ERRORS = "errors"
+    SLOW = "slow"
 
     @property
     def statuses(self) -> frozenset[int]:
-        """What the edge's log says of an answer that this fault produced: its own 500, or that there was no program."""
-        return frozenset({500}) if self is Fault.ERRORS else frozenset({0, 502, 503, 504})
+        """What the edge's log says of an answer that this fault produced: its own 500, no program; slow answers are good."""
+        return {
+            Fault.CRASH: frozenset({0, 502, 503, 504}),
+            Fault.ERRORS: frozenset({500}),
+            Fault.SLOW: frozenset[int](),
+        }[self]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One service of the story: what it is and what is wrong with it."""
+    """One service of the story: what it is and what is wrong with it.
+
+    `clients`: how many call it at the same time; none calls an idle one. `pin`: why its owner keeps it on legacy at first.
+    `note`: what else is special about it, in words.
+    """
 
     service: Service
     fault: Fault | None = None
+    clients: int = 1
+    pin: str = ""
+    leaves_port: bool = False
+    note: str = ""
 
     @property
     def calls(self) -> bool:
@@ -39,7 +58,7 @@ class Part:
     @property
     def takes_traffic(self) -> bool:
         """The load client calls it."""
-        return self.service.kind is Kind.HTTP
+        return self.service.kind is Kind.HTTP and self.clients > 0
 
 
 def command(*options: str) -> tuple[str, ...]:
@@ -73,31 +92,80 @@ def _part(tier: Tier, name: str, customer: str, fault: Fault | None = None) -> P
 
 def _worker(part: Part) -> Part:
     """The same without a port and without a health path."""
-    return replace(part, service=replace(part.service, kind=Kind.WORKER, command=command("worker"), health_path=None))
+    service = replace(part.service, kind=Kind.WORKER, command=command("worker"), health_path=None)
+    return replace(part, service=service, note="no port")
 
 
 def _fixed(part: Part) -> Part:
     """The same on a port of its own: two copies cannot run at once, so that it is moved by `recreate`."""
     port = free_port()
-    return replace(part, service=replace(part.service, port=port, command=command("http", "--port", str(port))))
+    return _running(part, "--port", str(port), note="a port of its own: recreate")
 
 
-def _calling(part: Part, name: str, report: Path) -> Part:
-    """The same, calling a neighbour by name all the time and writing each call into `report`."""
-    return replace(part, service=replace(part.service, command=command("http", "--calls", name, "--report", str(report))))
+def _with_volume(part: Part, file: Path) -> Part:
+    """The same with a volume, which one copy at a time may mount: moved by `recreate`."""
+    mounted = replace(part, service=replace(part.service, volumes=(f"{file.parent}:/data",)))
+    return _running(mounted, "--data", str(file), note="a volume: recreate")
+
+
+def _running(part: Part, *options: str, note: str) -> Part:
+    """The same with other options; a port among them is its declared one."""
+    port = int(options[1]) if options[0] == "--port" else None
+    return replace(part, service=replace(part.service, port=port, command=command("http", *options)), note=note)
+
+
+def _slow(part: Part) -> Part:
+    """The same, 40 % slower on v2; three clients, as each has to wait longer."""
+    options = ("http", "--takes", TAKES_MS)
+    return replace(
+        part,
+        fault=Fault.SLOW,
+        clients=3,
+        service=replace(part.service, command=command(*options, "--fault", "slow")),
+    )
+
+
+def _leaving_port(part: Part) -> Part:
+    """The same, which leaves its port for another one some seconds after it runs on v2."""
+    moved = _running(part, "--leaves-port-after", LEAVES_PORT_S, note="changes its port on v2, tells nobody")
+    return replace(moved, leaves_port=True)
 
 
 def parts(folder: Path) -> tuple[Part, ...]:
-    """The whole fleet, in the order of tiers. `folder`: where the calling neighbour writes its report."""
-    trial = (_part(Tier.TRIAL, "blog/preview", "ada"), _part(Tier.TRIAL, "shop/coupons", "bob", Fault.CRASH))
-    hobby = (_part(Tier.HOBBY, "blog/pages", "ada"), _worker(_part(Tier.HOBBY, "blog/mailer", "cleo")))
+    """The whole fleet, in the order of tiers. `folder`: where the calling neighbour writes its report, and the volume is."""
+    return (*_trial(), *_hobby(), *_pro(folder), *_enterprise(folder))
+
+
+def _trial() -> Sequence[Part]:
+    names = ("blog/preview", "blog/drafts", "shop/banner", "bank/sandbox", "bank/tour")
+    sound = [_part(Tier.TRIAL, name, customer) for name, customer in zip(names, CUSTOMERS, strict=False)]
+    return (*sound, _part(Tier.TRIAL, "shop/coupons", "bob", Fault.CRASH))
+
+
+def _hobby() -> Sequence[Part]:
+    sound = [_part(Tier.HOBBY, name, "ada") for name in ("blog/pages", "blog/feed", "shop/reviews")]
+    mailer = _worker(_part(Tier.HOBBY, "blog/mailer", "cleo"))
+    idle = replace(_part(Tier.HOBBY, "shop/archive", "cleo"), clients=0, note="idle: nobody calls it")
+    return (*sound, mailer, idle, _leaving_port(_part(Tier.HOBBY, "bank/rates", "finn")))
+
+
+def _pro(folder: Path) -> Sequence[Part]:
     api = _part(Tier.PRO, "shop/api", "dora")
-    web = _calling(_part(Tier.PRO, "shop/web", "eve"), api.service.host_name, folder / NEIGHBOUR_REPORT)
-    pro = (api, web, _part(Tier.PRO, "shop/search", "finn", Fault.ERRORS))
-    enterprise = (_part(Tier.ENTERPRISE, "shop/orders", "gus"), _fixed(_part(Tier.ENTERPRISE, "shop/ledger", "hana")))
-    return (*trial, *hobby, *pro, *enterprise)
+    options = ("--calls", api.service.host_name, "--report", str(folder / NEIGHBOUR_REPORT))
+    web = _running(_part(Tier.PRO, "shop/web", "eve"), *options, note="calls shop/api by name all the time")
+    search = _part(Tier.PRO, "shop/search", "finn", Fault.ERRORS)
+    prices = _slow(_part(Tier.PRO, "shop/prices", "gus"))
+    cards = replace(_part(Tier.PRO, "bank/cards", "hana"), pin="a trade fair")
+    return (api, web, search, prices, cards, _part(Tier.PRO, "bank/login", "hana"), _part(Tier.PRO, "blog/press", "ada"))
+
+
+def _enterprise(folder: Path) -> Sequence[Part]:
+    sound = [_part(Tier.ENTERPRISE, name, "gus") for name in ("shop/orders", "bank/payments", "bank/audit")]
+    ledger = _fixed(_part(Tier.ENTERPRISE, "shop/ledger", "hana"))
+    return (*sound, ledger, _with_volume(_part(Tier.ENTERPRISE, "bank/vault", "hana"), folder / "vault.data"))
 
 
 def repaired(part: Part) -> Service:
     """The service without its fault."""
-    return replace(part.service, command=command("http"))
+    options = ("--takes", TAKES_MS) if part.fault is Fault.SLOW else ()
+    return replace(part.service, command=command("http", *options))

@@ -12,9 +12,12 @@ CALLED = "shop/api"
 """The service that its neighbour calls all the time."""
 
 
-def story() -> Story:
-    """A demo that is ready to be told. Its folder is made now, and gone after its last event."""
+def story(*, seed: int, keep: bool = False, slow: bool = False) -> Story:
+    """A demo that is ready to be told. Its folder is made now, and gone after its last event, unless it is kept.
+
+    `seed`: of the load. `slow`: with time to watch.
+    """
     folder = Path(tempfile.mkdtemp(prefix="rollout-demo-")).resolve()
     fleet = parts(folder)
-    traffic = Traffic(fleet, report=folder / NEIGHBOUR_REPORT, called=CALLED)
-    return Story(cast=Cast(stage=DemoStage(folder), parts=fleet, traffic=traffic, folder=folder))
+    traffic = Traffic(fleet, report=folder / NEIGHBOUR_REPORT, called=CALLED, seed=seed)
+    return Story(cast=Cast(stage=DemoStage(folder, slow=slow), parts=fleet, traffic=traffic, folder=folder, keep=keep))

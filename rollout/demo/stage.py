@@ -8,6 +8,7 @@ from rollout.edge.access_log import AccessLine
 from rollout.model.fleet import Service
 from rollout.model.move import Entry, Move
 from rollout.model.plan import Plan, Wave
+from rollout.operations.numbers import Comparison
 
 Told = Callable[[Entry, Move], None]
 """Called after each durable entry of the journal, with it and the row of its move. From any thread."""
@@ -33,6 +34,15 @@ class Stage(Protocol):
 
     def retry(self, service: str) -> None:
         """The service may be planned again."""
+
+    def pin(self, service: str, reason: str) -> str:
+        """The service stays on legacy; the product's words for it."""
+
+    def unpin(self, service: str) -> str:
+        """The service may be planned again; the product's words for it."""
+
+    def performance(self, services: Sequence[str]) -> Sequence[Comparison]:
+        """Both sides of each service, in their order by id."""
 
     def finalize(self) -> None:
         """The setting is written off."""

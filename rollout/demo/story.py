@@ -18,15 +18,18 @@ from rollout.demo.events import (
     Began,
     Changed,
     Closed,
+    Compared,
     Deployed,
     Ended,
     Event,
     FellBack,
     Finalized,
     Finished,
+    Kept,
     Opened,
     Planned,
     Repaired,
+    Said,
 )
 from rollout.demo.gaps import Gaps
 from rollout.demo.services import Fault, Part, repaired
@@ -34,10 +37,18 @@ from rollout.demo.stage import Stage
 from rollout.demo.traffic import Traffic
 from rollout.errors import RolloutError
 from rollout.model.move import Entry, Move
-from rollout.model.plan import Plan, Strategy, Wave
+from rollout.model.plan import Plan, Reason, Strategy, Wave
 from rollout.model.state import State
+from rollout.model.verdict import Outcome
+from rollout.operations.numbers import Comparison
 
-FAULTS = {Fault.CRASH: "crashes on v2", Fault.ERRORS: "answers 5xx on v2 from its 30th request there"}
+FAULTS = {
+    Fault.CRASH: "crashes on v2",
+    Fault.ERRORS: "answers 5xx on v2 from its 30th request there",
+    Fault.SLOW: "40 % slower on v2",
+}
+REASONS = {Fault.CRASH: "does not come up", Fault.ERRORS: "traffic: ", Fault.SLOW: "performance: "}
+"""A word of the reason for which each falls back."""
 LAST_LINES = 3
 INTERRUPTED = "interrupted"
 
@@ -48,12 +59,16 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cast:
-    """Who plays: the stage in its folder, the services, the traffic on them; None where there is no edge to send it to."""
+    """Who plays: the stage in its folder, the services, the traffic on them; None where there is no edge to send it to.
+
+    `keep`: the story ends without taking anything down, unless something goes wrong.
+    """
 
     stage: Stage
     parts: Sequence[Part]
     traffic: Traffic | None
     folder: Path
+    keep: bool = False
 
 
 @dataclass(kw_only=True)
@@ -68,6 +83,7 @@ class Story:
     _told: "queue.SimpleQueue[Event | None]" = field(default_factory=queue.SimpleQueue)
     _states: dict[str, tuple[State, int]] = field(default_factory=dict)
     _last_lines: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _too_slow: dict[str, Comparison] = field(default_factory=dict)
     _gaps: Gaps = field(default_factory=Gaps)
 
     def events(self) -> Iterator[Event]:
@@ -101,7 +117,11 @@ class Story:
         finally:
             if self._asked_to_end:  # a terminal's Ctrl-C reaches what was just being started too: that is no error
                 self.error = INTERRUPTED
-            self._take_down()
+            self._take_stock()
+            if self.cast.keep and not self.error:
+                self._keep()
+            else:
+                self._take_down()
             self.record.seconds = self.clock() - began
             self._judge()
             self._told.put(None)
@@ -115,25 +135,51 @@ class Story:
             self._deploy([part for part in parts if part.calls is calling])
         if self.cast.traffic:
             self.cast.traffic.start(edge)
-        self._waves(stage.plan())
+        self._pin()
+        plan = stage.plan()
+        self.record.stayed = sorted(one.service for one in plan.excluded if one.reason is Reason.PINNED)
+        self._waves(plan)
+        self._unpin()
         self._repair()
         self._waves(stage.plan())
         stage.finish(self._move)
         self._tell(Finished(services=stage.on().get("v2", 0)))
-        stage.finalize()
-        self.record.finalized = True
-        self._tell(Finalized())
+        self._compare()
+        if not self.cast.keep:
+            stage.finalize()
+            self.record.finalized = True
+            self._tell(Finalized())
+
+    def _pin(self) -> None:
+        for part in self._pinned():
+            self._tell(Said(text=self.cast.stage.pin(part.service.id, part.pin)))
+
+    def _unpin(self) -> None:
+        for part in self._pinned():
+            self._tell(Said(text=self.cast.stage.unpin(part.service.id)))
+
+    def _pinned(self) -> Sequence[Part]:
+        return [part for part in self.cast.parts if part.pin]
+
+    def _compare(self) -> None:
+        """Every service as it is now; one that was too slow as it was then: that is why it came back."""
+        newest = self.cast.stage.performance([part.service.id for part in self.cast.parts])
+        self.record.performance = [self._too_slow.get(one.service, one) for one in newest]
+        self._tell(Compared(lines=tuple(self.record.performance)))
 
     def _deploy(self, parts: Sequence[Part]) -> None:
         self.cast.stage.deploy([part.service for part in parts])
         for part in parts:
             service = part.service
-            self._tell(Deployed(service=service.id, tier=service.tier, kind=service.kind, fault=_fault(part)))
+            self._tell(Deployed(service=service.id, tier=service.tier, kind=service.kind, fault=_fault(part), note=part.note))
 
     def _waves(self, plan: Plan) -> None:
         waves = tuple((wave.name, wave.tier, tuple(move.service for move in wave.moves)) for wave in plan.waves)
+        pinned = sum(one.reason is Reason.PINNED for one in plan.excluded)
         moves = sum(len(services) for _, _, services in waves)
-        self._tell(Planned(waves=waves, summary=f"Plan: {moves} to move, {len(plan.excluded)} excluded"))
+        self._tell(
+            Planned(waves=waves, summary=f"Plan: {moves} to move, {pinned} pinned, {len(plan.excluded) - pinned} excluded")
+        )
         for wave in plan.waves:
             self._gaps.declare(wave)
             self._wave(wave)
@@ -142,6 +188,8 @@ class Story:
         services = tuple(move.service for move in wave.moves)
         self._tell(Began(wave=wave.name, tier=wave.tier, services=services))
         began, before = self.clock(), len(self.record.fallbacks)
+        if self.cast.traffic:
+            self.cast.traffic.busy(services)
         self.cast.stage.execute(wave, self._move)
         fell = len(self.record.fallbacks) - before
         moved = sum(self._states.get(service, (None, 0))[0] in _MOVED for service in services)
@@ -151,6 +199,8 @@ class Story:
     def _repair(self) -> None:
         """A new release without the fault for each service that fell back, and it may be planned again."""
         fallen = {fallback.service for fallback in self.record.fallbacks}
+        compared = self.cast.stage.performance(sorted(fallen))
+        self._too_slow = {one.service: one for one in compared if one.verdict is Outcome.FAIL}
         services = [repaired(part) for part in self.cast.parts if part.service.id in fallen]
         releases = self.cast.stage.deploy(services)
         for service in services:
@@ -181,15 +231,23 @@ class Story:
         if move.strategy is Strategy.RECREATE:
             self._gaps.see(entry, move)
 
-    def _take_down(self) -> None:
-        """Nothing runs any more; what is left is looked for, written down, and then ended by force."""
-        stage, traffic = self.cast.stage, self.cast.traffic
+    def _take_stock(self) -> None:
+        """No more requests are sent; what was sent, and what runs where, is written down."""
         try:
-            if traffic:
-                self._count(traffic)
-            self.record.services = dict(stage.on())
+            if self.cast.traffic:
+                self._count(self.cast.traffic)
+            self.record.services = dict(self.cast.stage.on())
         except Exception as error:  # noqa: BLE001 (a stage that is broken cannot be counted, but must be closed)
             self.error = self.error or f"it could not be counted: {error}"
+
+    def _keep(self) -> None:
+        """Everything runs on."""
+        self.record.kept = True
+        self._told.put(Kept(home=str(self.cast.folder), service=self.cast.parts[0].service.id))
+
+    def _take_down(self) -> None:
+        """Nothing runs any more; what is left is looked for, written down, and then ended by force."""
+        stage = self.cast.stage
         try:
             used = stage.close()
             self.record.leftovers = leftovers.look_until_gone(lambda: leftovers.look(self.cast.folder, *used), time.sleep)
@@ -203,11 +261,14 @@ class Story:
         counted = traffic.end(self.cast.stage.lines, self._gaps.all())
         self.record.requests, self.record.longest_gap_ms = counted.requests, counted.longest_gap_ms
         self.record.unlogged, self.record.neighbour_calls = counted.unlogged, counted.neighbour_calls
+        leaving = [part.service.id for part in self.cast.parts if part.leaves_port]
+        self.record.port_changes = {service: counted.copies_seen.get(service, 0) for service in leaving}
 
     def _judge(self) -> None:
         """Where nothing went wrong by itself, the promises are looked at one by one."""
-        planted = [part.service.id for part in self.cast.parts if part.fault]
-        wrong = not_as_told(self.record, services=len(self.cast.parts), planted=planted, traffic=self.cast.traffic is not None)
+        planted = {part.service.id: REASONS[part.fault] for part in self.cast.parts if part.fault}
+        pinned, traffic = [part.service.id for part in self._pinned()], self.cast.traffic is not None
+        wrong = not_as_told(self.record, services=len(self.cast.parts), planted=planted, pinned=pinned, traffic=traffic)
         self.error = self.error or "; ".join(wrong)
 
     def _tell(self, event: Event) -> None:

@@ -2,8 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from rollout.demo.gaps import Gap
 from rollout.demo.load import Load
 from rollout.demo.services import Part
 from rollout.edge.access_log import AccessLine
+from rollout.model.fleet import RuntimeName
 
 LOG_LIMIT_S = 3.0
 """The edge writes its log a little later than it answers."""
@@ -19,18 +21,23 @@ LOG_LIMIT_S = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """What the traffic came to. `unlogged`: answered requests that the edge's log does not know."""
+    """What the traffic came to. `unlogged`: answered requests that the edge's log does not know.
+
+    `copies_seen`: how many addresses on v2 answered, by service.
+    """
 
     requests: Requests
     longest_gap_ms: float
     unlogged: int
     neighbour_calls: int
+    copies_seen: Mapping[str, int] = field(default_factory=dict)
 
 
 class Traffic:
     """Continuous load on every service that takes it. `report`: where the neighbour that calls `called` writes."""
 
-    def __init__(self, parts: Sequence[Part], *, report: Path, called: str) -> None:
+    def __init__(self, parts: Sequence[Part], *, report: Path, called: str, seed: int = 0) -> None:
+        self._seed = seed
         self._parts = parts
         self._report = report
         self._called = called
@@ -39,8 +46,15 @@ class Traffic:
 
     def start(self, edge: str) -> None:
         """Requests are sent until `end`."""
-        self._load = Load(edge, {part.service.id: part.service.host_name for part in self._parts if part.takes_traffic})
+        called = [part for part in self._parts if part.takes_traffic]
+        names = {part.service.id: part.service.host_name for part in called}
+        self._load = Load(edge, names, {part.service.id: part.clients for part in called}, self._seed)
         self._load.start()
+
+    def busy(self, services: Collection[str]) -> None:
+        """These services are called more often than the others from now on."""
+        if self._load is not None:
+            self._load.busy(services)
 
     def repaired(self, service: str) -> None:
         """From now on a failure of this service is not planted any more."""
@@ -53,7 +67,7 @@ class Traffic:
         self._load.stop()
         neighbour = calls_in(self._report, self._called)
         shots = [*self._load.shots(), *neighbour]
-        seen = _read_until_whole(lines, {shot.id for shot in shots if shot.status})
+        seen, copies = _read_until_whole(lines, {shot.id for shot in shots if shot.status})
         downtimes = [downtime(gap) for gap in gaps]
         planted = {
             part.service.id: Planted(part.fault.statuses, self._repaired.get(part.service.id, float("inf")))
@@ -65,6 +79,7 @@ class Traffic:
             longest_gap_ms=longest_gap_ms(shots, downtimes),
             unlogged=sum(1 for shot in shots if shot.status and shot.id not in seen),
             neighbour_calls=len(neighbour),
+            copies_seen=copies,
         )
 
 
@@ -89,11 +104,21 @@ def _seen(line: AccessLine) -> Seen:
     return Seen(f"{rest.removesuffix('.internal')}/{name}", line.side, line.status, line.attempts > 1)
 
 
-def _read_until_whole(lines: Callable[[], Sequence[AccessLine]], wanted: set[str]) -> dict[str, Seen]:
-    """The edge's log by request id, read again until every answered request is in it, or the limit is over."""
+def _read_until_whole(lines: Callable[[], Sequence[AccessLine]], wanted: set[str]) -> tuple[dict[str, Seen], dict[str, int]]:
+    """The edge's log by request id, read again until every answered request is in it, or the limit is over.
+
+    And on how many addresses each service answered on v2.
+    """
     end = time.monotonic() + LOG_LIMIT_S
     while True:
-        seen = {line.request_id: _seen(line) for line in lines()}
+        whole = lines()
+        seen = {line.request_id: _seen(line) for line in whole}
         if wanted <= seen.keys() or time.monotonic() > end:
-            return seen
+            return seen, _copies(whole)
         time.sleep(0.1)
+
+
+def _copies(lines: Sequence[AccessLine]) -> dict[str, int]:
+    """On how many addresses each service answered well on v2."""
+    addresses = {(_seen(line).service, line.upstream) for line in lines if line.side is RuntimeName.V2 and line.status == 200}
+    return Counter(service for service, _ in addresses)

@@ -97,4 +97,3 @@ def _of_the_file(source: Source) -> Iterator[str]:
         beside = source.file.with_name(f"{stem}.override{suffix}")
         if beside.exists():
             yield f"{beside.name} beside it is not laid over it; {WRITE_OUT}"
-

@@ -13,13 +13,17 @@ from rollout.edge.envoy import EnvoyEdge
 from rollout.edge.settings import EdgeSettings, keep_settings
 from rollout.errors import HostGoneError, StoppedError
 from rollout.executor.result import Until
+from rollout.manifests.policy import shipped
 from rollout.model.fleet import Service
 from rollout.model.move import Entry, Move
 from rollout.model.plan import Plan, Wave
 from rollout.model.state import State
 from rollout.operations import deploy, execute, fleet, tend, verbs
+from rollout.operations import pin as pinning
 from rollout.operations.execute import Order
 from rollout.operations.means import Means
+from rollout.operations.numbers import Comparison, comparisons
+from rollout.operations.setting import Wish
 from rollout.store.progress import Progress
 from rollout.wiring import host as hosting
 from rollout.wiring.deploy import desk
@@ -32,6 +36,7 @@ from rollout.wiring.plan import Asked, opened
 from rollout.wiring.world import Voice, means
 
 POLICY = "demo"
+SLOWLY = {'step = "1s"': 'step = "8s"', 'bake = "2s"': 'bake = "15s"', 'keep_warm = "1s"': 'keep_warm = "10s"'}
 WAVES_AT_ONCE = 4
 REASON = "rollout demo"
 Told = Callable[[Entry, Move], None]
@@ -40,7 +45,8 @@ Told = Callable[[Entry, Move], None]
 class DemoStage:
     """Fulfils `demo.stage.Stage` in `folder`, which is there. From `open` on this process uses that home and no other."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, slow: bool = False) -> None:
+        self._slow = slow
         self._folder = folder
         self._home = Home(folder / FOLDER)
         self._asked_to_stop = threading.Event()
@@ -52,11 +58,22 @@ class DemoStage:
         os.environ["ROLLOUT_HOME"] = str(self._home.path)
         os.environ.pop("ROLLOUT_ENGINE", None)
         with opened() as planning:
-            planning.use(POLICY)
+            planning.use(self._policy())
         keep_settings(host_folder(self._home.path) / "edge", EdgeSettings(retries=False))
         done = hosting.up(self._home, scheduler=False)
         self._addresses |= {done.edge, done.dns}
         return done.edge
+
+    def _policy(self) -> str:
+        """The demo's policy by name; the slow one as a file."""
+        if not self._slow:
+            return POLICY
+        text = shipped()[POLICY]
+        for quick, slow in SLOWLY.items():
+            text = text.replace(quick, slow)
+        path = self._folder / f"{POLICY}.toml"
+        path.write_text(text, encoding="utf-8")
+        return str(path)
 
     def deploy(self, services: Sequence[Service]) -> Mapping[str, int]:
         """See Stage."""
@@ -100,6 +117,21 @@ class DemoStage:
         """See Stage."""
         with means(self._home) as tools:
             verbs.retry(tools, service, REASON)
+
+    def pin(self, service: str, reason: str) -> str:
+        """See Stage."""
+        with means(self._home) as tools:
+            return pinning.pin(tools, [service], Wish(reason=reason))[0].text
+
+    def unpin(self, service: str) -> str:
+        """See Stage."""
+        with means(self._home) as tools:
+            return pinning.unpin(tools, [service], REASON)[0].text
+
+    def performance(self, services: Sequence[str]) -> Sequence[Comparison]:
+        """See Stage."""
+        with means(self._home) as tools:
+            return comparisons(tools.database, services)
 
     def finalize(self) -> None:
         """See Stage."""

@@ -42,10 +42,10 @@ def test_the_first_command_runs_the_demo_and_everything_happens_as_told(clone: P
     assert "The edge listens on http://127.0.0.1:" in result.stderr  # pip may have had something to say before
     told = json.loads(result.stdout)
     requests = told["requests"]
-    assert told["services"] == {"legacy": 0, "v2": 9}
-    assert sorted(f["service"] for f in told["fallbacks"]) == ["shop/coupons", "shop/search"]
+    assert told["services"] == {"legacy": 0, "v2": 24}
+    assert sorted(f["service"] for f in told["fallbacks"]) == ["shop/coupons", "shop/prices", "shop/search"]
     assert {wave["tier"] for wave in told["waves"]} == {"trial", "hobby", "pro", "enterprise"}
-    assert sum(wave["moved"] for wave in told["waves"]) == 9
+    assert sum(wave["moved"] for wave in told["waves"]) == 24
     assert requests["sent"] >= 1000
     assert 1 <= requests["failed_planted"] <= 5
     assert (requests["failed_outside_declared_downtime"], requests["retried"]) == (0, 0)
