@@ -25,10 +25,7 @@ def _cannot_run() -> dict[str, str]:
         "debian": Path("/etc/debian_version").exists() and "ROLLOUT_TESTS_WITHOUT" not in os.environ,
     }
     return {
-        prefix: f"needs {need}"
-        for need, prefixes in listed.get("needs", {}).items()
-        if not facts[need]
-        for prefix in prefixes
+        prefix: f"needs {need}" for need, prefixes in listed.get("needs", {}).items() if not facts[need] for prefix in prefixes
     }
 
 

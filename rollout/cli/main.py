@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "pin": ("rollout.cli.pin:pin", MAIN, "Keep services on legacy for a while; what moves comes back first."),
     "unpin": ("rollout.cli.pin:unpin", MAIN, "Pinned services may be planned again."),
     "finalize": ("rollout.cli.finalize", MAIN, "Remove the runtime setting, once nothing needs it."),
-    "demo": ("rollout.cli.demo", START, "Watch nine real services move here, two of them broken; leaves nothing behind."),
+    "demo": ("rollout.cli.demo", START, "Watch 24 real services move here, three of them broken; leaves nothing behind."),
     "up": ("rollout.cli.up", START, "Bring back what should run on this host; also after a reboot."),
     "down": ("rollout.cli.down", START, "End everything that runs here; forgets nothing."),
     "scheduler": ("rollout.cli.scheduler", START, "Finish what is warm, drive what nobody drives (kept by up)."),

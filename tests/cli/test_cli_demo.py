@@ -16,10 +16,13 @@ from rollout.demo import events
 from rollout.demo.document import Record
 from rollout.model.fleet import Kind, Tier
 from rollout.model.state import State
+from rollout.model.verdict import Outcome
+from rollout.operations.numbers import Comparison
 
 TOLD = [
     events.Opened(edge="127.0.0.1:4711", example="preview.blog.internal"),
     events.Deployed(service="shop/coupons", tier=Tier.TRIAL, kind=Kind.HTTP, fault="crashes on v2"),
+    events.Said(text="bank/cards is pinned by ann: a trade fair"),
     events.Planned(waves=(("wave-1", Tier.TRIAL, ("shop/coupons",)),), summary="Plan: 1 to move, 0 excluded"),
     events.Began(wave="wave-1", tier=Tier.TRIAL, services=("shop/coupons",)),
     events.Changed(service="shop/coupons", state=State.FALLING_BACK, note="it ended"),
@@ -27,7 +30,20 @@ TOLD = [
     events.Ended(wave="wave-1", tier=Tier.TRIAL, moved=0, fell_back=1, seconds=4.25),
     events.Repaired(service="shop/coupons", release=2),
     events.Finished(services=9),
+    events.Compared(
+        lines=(
+            Comparison(
+                service="shop/prices",
+                legacy_p50_ms=31.5,
+                v2_p50_ms=43.25,
+                legacy_p99_ms=None,
+                v2_p99_ms=50.0,
+                verdict=Outcome.FAIL,
+            ),
+        )
+    ),
     events.Finalized(),
+    events.Kept(home="/tmp/rollout-demo-x", service="shop/api"),
     events.Closed(leftovers=()),
 ]
 
@@ -61,7 +77,7 @@ def signals() -> Iterator[None]:
 
 
 def run(monkeypatch: pytest.MonkeyPatch, played: Played, *options: str) -> int:
-    monkeypatch.setattr("rollout.cli.demo.story", lambda: played)
+    monkeypatch.setattr("rollout.cli.demo.story", lambda **_: played)
     with pytest.raises(SystemExit) as ending:
         main(["demo", *options])
     return int(ending.value.code or 0)
@@ -75,7 +91,18 @@ def test_every_event_is_drawn_and_no_markup_is_taken_from_it() -> None:
     text = written.getvalue()
     assert set(command.DRAWN) == {type(event) for event in TOLD}
     assert text.splitlines()[0].startswith("The edge listens on http://127.0.0.1:4711/")
-    for part in ("crashes on v2", "1.5 s", "[with 1]", "wrote: fatal: no socket", "0 moved, 1 fell back, 4.2 s", "written off"):
+    for part in (
+        "crashes on v2",
+        "1.5 s",
+        "[with 1]",
+        "wrote: fatal: no socket",
+        "0 moved, 1 fell back, 4.2 s",
+        "written off",
+        "43.2",
+        "as it was before its repair",
+        "a trade fair",
+        "ROLLOUT_HOME=/tmp/rollout-demo-x/.rollout",
+    ):
         assert part in text
 
 

@@ -9,6 +9,8 @@ from rollout.demo.accounting import Requests
 from rollout.demo.document import NOTHING_SENT, Record, not_as_told
 from rollout.demo.events import Ended, FellBack
 from rollout.model.fleet import Tier
+from rollout.model.verdict import Outcome
+from rollout.operations.numbers import Comparison
 
 GOOD = Requests(
     sent=5000,
@@ -21,14 +23,25 @@ GOOD = Requests(
     outside_by_service={},
 )
 
+PLANTED = {"shop/search": "traffic: ", "shop/coupons": "it ended"}
+COMPARED = Comparison(
+    service="shop/search", legacy_p50_ms=1.0, v2_p50_ms=None, legacy_p99_ms=2.5, v2_p99_ms=None, verdict=Outcome.PASS, reason="…"
+)
+
 
 def record() -> Record:
     return Record(
         services={"v2": 9},
         waves=[Ended(wave="wave-1", tier=Tier.TRIAL, moved=1, fell_back=1, seconds=4.321)],
-        fallbacks=[FellBack(service="shop/coupons", reason="it ended"), FellBack(service="shop/search", reason="errors")],
+        fallbacks=[
+            FellBack(service="shop/coupons", reason="it ended"),
+            FellBack(service="shop/search", reason="traffic: errors"),
+        ],
         requests=GOOD,
         neighbour_calls=300,
+        port_changes={"bank/rates": 2},
+        performance=[COMPARED],
+        stayed=["bank/cards"],
         longest_gap_ms=120.0,
         finalized=True,
         seconds=51.26,
@@ -36,7 +49,7 @@ def record() -> Record:
 
 
 def complaints(changed: Record) -> list[str]:
-    return not_as_told(changed, services=9, planted=["shop/search", "shop/coupons"])
+    return not_as_told(changed, services=9, planted=PLANTED, pinned=["bank/cards"])
 
 
 def test_the_document_has_exactly_the_promised_keys() -> None:
@@ -47,9 +60,20 @@ def test_the_document_has_exactly_the_promised_keys() -> None:
         "fallbacks",
         "requests",
         "longest_gap_ms",
+        "performance",
         "finalized",
         "seconds",
         "leftovers",
+    ]
+    assert document["performance"] == [
+        {
+            "service": "shop/search",
+            "legacy_p50_ms": 1.0,
+            "v2_p50_ms": None,
+            "legacy_p99_ms": 2.5,
+            "v2_p99_ms": None,
+            "verdict": "pass",
+        }
     ]
     assert document["services"] == {"legacy": 0, "v2": 9}
     assert document["waves"] == [{"name": "wave-1", "tier": "trial", "moved": 1, "fell_back": 1, "seconds": 4.3}]
@@ -86,6 +110,9 @@ def test_a_demo_that_went_as_told_has_no_complaint() -> None:
         (lambda r: replace(r, requests=replace(GOOD, retried=1)), "tried twice"),
         (lambda r: replace(r, unlogged=2), "2 answered requests"),
         (lambda r: replace(r, neighbour_calls=0), "neighbour"),
+        (lambda r: replace(r, port_changes={"bank/rates": 1}), "answered on 1 ports"),
+        (lambda r: replace(r, stayed=[]), "left out bank/cards"),
+        (lambda r: replace(r, fallbacks=[r.fallbacks[0], replace(r.fallbacks[1], reason="health")]), "another reason: health"),
     ],
 )
 def test_each_broken_promise_is_named(change: Callable[[Record], Record], word: str) -> None:
@@ -96,5 +123,5 @@ def test_each_broken_promise_is_named(change: Callable[[Record], Record], word: 
 
 def test_without_traffic_only_the_moves_are_judged() -> None:
     silent = replace(record(), requests=NOTHING_SENT, neighbour_calls=0)
-    assert not_as_told(silent, services=9, planted=["shop/search", "shop/coupons"], traffic=False) == []
+    assert not_as_told(silent, services=9, planted=PLANTED, pinned=["bank/cards"], traffic=False) == []
     assert len(complaints(silent)) == 3

@@ -82,6 +82,39 @@ def test_the_fault_crash_ends_on_v2_alone_and_says_why(start: Start, runtime: st
     assert (process.returncode, output.startswith("fatal: ")) == (code, True)
 
 
+@pytest.mark.parametrize(("runtime", "seconds"), [("legacy", 0.05), ("v2", 0.07)])
+def test_the_fault_slow_takes_40_percent_longer_on_v2_alone(start: Start, runtime: str, seconds: float) -> None:
+    port = free_port()
+    start("http", "--takes", "50", "--fault", "slow", PORT=str(port), ROLLOUT_RUNTIME=runtime)
+    connection = connected(port)
+    shots = [one_request(connection, "shop/prices", "prices") for _ in range(5)]
+    connection.close()
+    assert {shot.status for shot in shots} == {200}
+    assert seconds <= min(shot.ended - shot.began for shot in shots)
+
+
+def test_a_port_is_left_for_another_and_open_connections_stay(start: Start) -> None:
+    port = free_port()
+    process = start("http", "--leaves-port-after", "0.2", PORT=str(port), ROLLOUT_RUNTIME="v2")
+    connection = connected(port)
+    assert one_request(connection, "bank/rates", "rates").status == 200
+    until(lambda: not leftovers.answers(f"127.0.0.1:{port}"))
+    assert one_request(connection, "bank/rates", "rates").status == 200
+    connection.close()
+    assert process.stdout is not None
+    first, second = (int(process.stdout.readline().split()[-1]) for _ in range(2))
+    assert (first == port, second != port, leftovers.answers(f"127.0.0.1:{second}")) == (True, True, True)
+
+
+def test_a_second_copy_on_the_volume_ends(start: Start, tmp_path: Path) -> None:
+    port, data = free_port(), str(tmp_path / "data")
+    start("http", "--data", data, PORT=str(port))
+    connected(port).close()
+    second = start("http", "--data", data, PORT=str(free_port()))
+    output, _ = second.communicate(timeout=10)
+    assert (second.returncode, "in use by another copy" in output) == (1, True)
+
+
 @pytest.mark.parametrize("options", [("worker",), ("http",)])
 def test_term_ends_a_sample_with_exit_code_0(start: Start, options: tuple[str, ...]) -> None:
     port = free_port()
@@ -112,7 +145,13 @@ def test_the_neighbour_reports_every_call_and_the_load_client_counts_per_service
     start(
         "http", "--calls", "api.shop.internal", "--report", str(report), PORT=str(free_port()), ROLLOUT_EDGE=f"127.0.0.1:{port}"
     )
-    load = Load(f"127.0.0.1:{port}", {"shop/api": "api.shop.internal", "shop/orders": "orders.shop.internal"})
+    load = Load(
+        f"127.0.0.1:{port}",
+        {"shop/api": "api.shop.internal", "shop/orders": "orders.shop.internal"},
+        {"shop/api": 1, "shop/orders": 2},
+        7,
+    )
+    load.busy(["shop/api", "shop/orders"])
     load.start()
     until(lambda: len({shot.service for shot in load.shots()}) == 2 and report.exists() and len(report.read_text()) > 300)
     load.stop()
@@ -144,13 +183,16 @@ def test_leftovers_are_found_by_folder_socket_and_file_and_swept(start: Start, t
     assert leftovers.look_until_gone(lambda: leftovers.look(folder, [f"127.0.0.1:{port}"], []), time.sleep) == []
 
 
-def test_the_fleet_of_the_story_has_four_tiers_two_environments_and_the_promised_parts(tmp_path: Path) -> None:
+def test_the_fleet_of_the_story_has_four_tiers_three_environments_and_the_promised_parts(tmp_path: Path) -> None:
     fleet = parts(tmp_path)
     services = [part.service for part in fleet]
-    assert len({service.id for service in services}) == len(services) >= 8
+    assert len({service.id for service in services}) == len(services) == 24
     assert {service.tier for service in services} == set(Tier)
-    assert len({service.environment for service in services}) == 2
-    assert sorted(part.fault for part in fleet if part.fault) == [Fault.CRASH, Fault.ERRORS]
+    assert len({service.environment for service in services}) == 3
+    assert sorted(part.fault for part in fleet if part.fault) == [Fault.CRASH, Fault.ERRORS, Fault.SLOW]
+    for special in ([p for p in fleet if p.pin], [p for p in fleet if p.leaves_port], [s for s in services if s.volumes]):
+        assert len(special) == 1
+    assert [part.service.id for part in fleet if not part.takes_traffic] == ["blog/mailer", "shop/archive"]
     assert [service.kind for service in services].count(Kind.WORKER) == 1
     calling = [service for service in services if service.command and "--calls" in service.command]
     assert len(calling) == 1

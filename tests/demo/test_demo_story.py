@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rollout.demo.events import Changed, Closed, Ended, Event, FellBack, Finalized, Opened, Planned, Repaired
+from rollout.demo.events import Changed, Closed, Ended, Event, FellBack, Finalized, Kept, Opened, Planned, Repaired
 from rollout.demo.services import Part, parts
 from rollout.demo.stage import Told
 from rollout.demo.story import Cast, Story
@@ -15,11 +15,14 @@ from rollout.edge.access_log import AccessLine
 from rollout.errors import BrokenError
 from rollout.model.fleet import RuntimeName, Service, Tier
 from rollout.model.move import Entry, EntryKind, Move
-from rollout.model.plan import Plan, PlannedMove, Precondition, Strategy, Wave
+from rollout.model.plan import Exclusion, Plan, PlannedMove, Precondition, Reason, Strategy, Wave
 from rollout.model.policy import Policy
 from rollout.model.state import State
+from rollout.model.verdict import Outcome
+from rollout.operations.numbers import Comparison
 
 NOW = datetime(2024, 6, 4, tzinfo=UTC)
+WHY = "does not come up, traffic: , performance: "
 
 
 def planned(service: Service) -> PlannedMove:
@@ -46,6 +49,7 @@ class Cardboard:
     fleet: dict[str, Service] = field(default_factory=dict)
     where: dict[str, str] = field(default_factory=dict)
     blocked: set[str] = field(default_factory=set)
+    pinned: set[str] = field(default_factory=set)
     called: list[str] = field(default_factory=list)
     waves: int = 0
 
@@ -73,7 +77,9 @@ class Cardboard:
         waves = []
         for tier in Tier:
             here = [
-                s for s in self.fleet.values() if s.tier is tier and self.where[s.id] == "legacy" and s.id not in self.blocked
+                s
+                for s in self.fleet.values()
+                if s.tier is tier and self.where[s.id] == "legacy" and s.id not in self.blocked | self.pinned
             ]
             if here:
                 self.waves += 1
@@ -87,7 +93,7 @@ class Cardboard:
             policy_hash="",
             tiers=tuple(Tier),
             waves=tuple(waves),
-            excluded=(),
+            excluded=tuple(Exclusion(service=s, tier=Tier.PRO, reason=Reason.PINNED, detail="a trade fair") for s in self.pinned),
         )
 
     def execute(self, wave: Wave, told: Told) -> None:
@@ -107,8 +113,8 @@ class Cardboard:
             for state in path:
                 log = [f"line {n}" for n in range(50)] if state is State.FALLING_BACK else []
                 entry = Entry(move=move.id, kind=EntryKind.EVENT, at=NOW, actor="demo", evidence={"log": log})
-                told(entry, replace(move, state=state, reason="planted" if fault else ""))
-                told(entry, replace(move, state=state, reason="planted" if fault else "", seq=9))
+                told(entry, replace(move, state=state, reason=WHY if fault else ""))
+                told(entry, replace(move, state=state, reason=WHY if fault else "", seq=9))
             self.where[each.service] = "legacy" if fault else "v2"
             self.blocked |= {each.service} if fault else set()
 
@@ -118,6 +124,24 @@ class Cardboard:
     def retry(self, service: str) -> None:
         self._call("retry")
         self.blocked.remove(service)
+
+    def pin(self, service: str, reason: str) -> str:
+        self._call("pin")
+        self.pinned.add(service)
+        return f"{service} is pinned: {reason}"
+
+    def unpin(self, service: str) -> str:
+        self._call("unpin")
+        self.pinned.remove(service)
+        return f"{service} is pinned no more"
+
+    def performance(self, services: Sequence[str]) -> Sequence[Comparison]:
+        self._call("performance")
+        verdicts = {service: Outcome.FAIL if service in self.blocked else Outcome.PASS for service in services}
+        return [
+            Comparison(service=service, legacy_p50_ms=1, v2_p50_ms=2, legacy_p99_ms=3, v2_p99_ms=4, verdict=verdict)
+            for service, verdict in sorted(verdicts.items())
+        ]
 
     def finalize(self) -> None:
         self._call("finalize")
@@ -161,19 +185,39 @@ def test_the_whole_story_is_told_in_order(fleet: Sequence[Part]) -> None:
     assert isinstance(told[0], Opened)
     assert isinstance(told[-1], Closed)
     assert len(of(told, Planned)) == 2
-    assert {e.service for e in of(told, FellBack)} == {"shop/coupons", "shop/search"}  # type: ignore[union-attr]
-    assert {e.service for e in of(told, Repaired)} == {"shop/coupons", "shop/search"}  # type: ignore[union-attr]
+    assert {e.service for e in of(told, FellBack)} == {"shop/coupons", "shop/prices", "shop/search"}  # type: ignore[union-attr]
+    assert {e.service for e in of(told, Repaired)} == {"shop/coupons", "shop/prices", "shop/search"}  # type: ignore[union-attr]
     assert len(of(told, Finalized)) == 1
     document = story.record.document(story.error)
-    assert document["services"] == {"legacy": 0, "v2": 9}
+    assert document["services"] == {"legacy": 0, "v2": 24}
     assert [(w.wave, w.moved, w.fell_back) for w in of(told, Ended)] == [  # type: ignore[union-attr]
-        ("wave-1", 1, 1),
-        ("wave-2", 2, 0),
-        ("wave-3", 2, 1),
-        ("wave-4", 2, 0),
+        ("wave-1", 5, 1),
+        ("wave-2", 6, 0),
+        ("wave-3", 4, 2),
+        ("wave-4", 5, 0),
         ("wave-5", 1, 0),
-        ("wave-6", 1, 0),
+        ("wave-6", 3, 0),
     ]
+    assert story.record.stayed == ["bank/cards"]
+    slow = {line.service for line in story.record.performance if line.verdict is Outcome.FAIL}
+    assert (len(story.record.performance), slow) == (24, {"shop/coupons", "shop/prices", "shop/search"})
+
+
+def test_what_is_kept_is_neither_finalized_nor_taken_down(fleet: Sequence[Part]) -> None:
+    stage = Cardboard()
+    story = told_on(stage, fleet)
+    story.cast = replace(story.cast, keep=True)
+    told = list(story.events())
+    assert (story.error, story.record.finalized, isinstance(told[-1], Kept)) == ("", False, True)
+    assert not {"close", "finalize"} & set(stage.called)
+
+
+def test_what_should_be_kept_is_taken_down_where_something_broke(fleet: Sequence[Part]) -> None:
+    stage = Cardboard(fails_at="finish")
+    story = told_on(stage, fleet)
+    story.cast = replace(story.cast, keep=True)
+    told = list(story.events())
+    assert (stage.called[-1], isinstance(told[-1], Closed)) == ("close", True)
 
 
 def test_a_change_is_told_once_and_a_fallback_with_its_last_lines(fleet: Sequence[Part]) -> None:
@@ -181,10 +225,12 @@ def test_a_change_is_told_once_and_a_fallback_with_its_last_lines(fleet: Sequenc
     changes = [(e.service, e.state) for e in of(told, Changed)]  # type: ignore[union-attr]
     assert changes.count(("shop/coupons", State.FALLING_BACK)) == 1
     first = of(told, FellBack)[0]
-    assert (first.reason, first.lines) == ("planted", ("line 47", "line 48", "line 49"))  # type: ignore[union-attr]
+    assert (first.reason, first.lines) == (WHY, ("line 47", "line 48", "line 49"))  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("name", ["open", "deploy", "plan", "execute", "finish", "retry", "finalize", "close"])
+@pytest.mark.parametrize(
+    "name", ["open", "deploy", "pin", "plan", "execute", "unpin", "finish", "retry", "performance", "finalize", "close"]
+)
 def test_whatever_breaks_is_the_error_and_all_is_taken_down(fleet: Sequence[Part], name: str) -> None:
     stage = Cardboard(fails_at=name)
     story, told = play(stage, fleet)

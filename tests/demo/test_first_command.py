@@ -48,6 +48,8 @@ def test_the_first_command_runs_the_demo_and_everything_happens_as_told(clone: P
     assert sum(wave["moved"] for wave in told["waves"]) == 24
     assert requests["sent"] >= 1000
     assert 1 <= requests["failed_planted"] <= 5
+    assert len(told["performance"]) == 24
+    assert {line["service"]: line["verdict"] for line in told["performance"]}["shop/prices"] == "fail"
     assert (requests["failed_outside_declared_downtime"], requests["retried"]) == (0, 0)
     assert requests["failed"] == requests["failed_planted"] + requests["failed_in_declared_downtime"]
     assert told["longest_gap_ms"] > 0

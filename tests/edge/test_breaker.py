@@ -31,9 +31,7 @@ def break_v2(edge: RunningEdge, client: httpx.Client, name: str, legacy: HttpCop
 
 
 @pytest.mark.parametrize("fault", ["status", "reset", "refused"])
-def test_after_three_failures_in_a_row_legacy_serves(
-    plain: RunningEdge, copies: MakeCopy, name: str, fault: str
-) -> None:
+def test_after_three_failures_in_a_row_legacy_serves(plain: RunningEdge, copies: MakeCopy, name: str, fault: str) -> None:
     legacy, v2 = copies("legacy"), copies("v2")
     v2.status = {"status": 500, "reset": 0, "refused": 200}[fault]
     address = NOBODY if fault == "refused" else v2.address
@@ -56,9 +54,7 @@ def test_failures_that_good_answers_part_do_not_trip(plain: RunningEdge, copies:
     assert v2.address not in plain.edge.failing()
 
 
-def test_after_its_rest_it_is_tried_again_and_one_failure_is_enough(
-    plain: RunningEdge, copies: MakeCopy, name: str
-) -> None:
+def test_after_its_rest_it_is_tried_again_and_one_failure_is_enough(plain: RunningEdge, copies: MakeCopy, name: str) -> None:
     legacy, v2 = copies("legacy"), copies("v2")
     write(plain, name, [legacy.address], [v2.address], 100)
     v2.status = 500
@@ -93,9 +89,7 @@ def test_when_all_replicas_are_broken_the_other_side_serves(plain: RunningEdge, 
         assert answers(client, 30) == {(200, "legacy"): 30}
 
 
-def test_broken_without_another_side_it_still_gets_its_requests(
-    plain: RunningEdge, copies: MakeCopy, name: str
-) -> None:
+def test_broken_without_another_side_it_still_gets_its_requests(plain: RunningEdge, copies: MakeCopy, name: str) -> None:
     v2 = copies("v2")
     write(plain, name, [], [v2.address], 100)
     v2.status = 503
@@ -107,9 +101,7 @@ def test_broken_without_another_side_it_still_gets_its_requests(
         assert answers(client, 10) == {(200, "v2"): 10}
 
 
-def test_a_legacy_service_with_errors_of_its_own_stays_on_legacy(
-    plain: RunningEdge, copies: MakeCopy, name: str
-) -> None:
+def test_a_legacy_service_with_errors_of_its_own_stays_on_legacy(plain: RunningEdge, copies: MakeCopy, name: str) -> None:
     legacy = copies("legacy")
     legacy.status = 500
     write(plain, name, [legacy.address], [copies("v2").address], 0)
@@ -117,9 +109,7 @@ def test_a_legacy_service_with_errors_of_its_own_stays_on_legacy(
         assert answers(client, 20) == {(500, "legacy"): 20}
 
 
-def test_a_new_copy_on_an_old_address_begins_without_a_history(
-    plain: RunningEdge, copies: MakeCopy, name: str
-) -> None:
+def test_a_new_copy_on_an_old_address_begins_without_a_history(plain: RunningEdge, copies: MakeCopy, name: str) -> None:
     legacy, v2 = copies("legacy"), copies("v2")
     with plain.client(name) as client:
         break_v2(plain, client, name, legacy, v2)
@@ -130,9 +120,7 @@ def test_a_new_copy_on_an_old_address_begins_without_a_history(
         assert answers(client, 5) == {(200, "v2"): 5}
 
 
-def test_the_trip_holds_over_a_change_of_weight_and_a_removal_forgets_it(
-    plain: RunningEdge, copies: MakeCopy, name: str
-) -> None:
+def test_the_trip_holds_over_a_change_of_weight_and_a_removal_forgets_it(plain: RunningEdge, copies: MakeCopy, name: str) -> None:
     legacy, v2 = copies("legacy"), copies("v2")
     with plain.client(name) as client:
         break_v2(plain, client, name, legacy, v2)
@@ -162,9 +150,7 @@ def test_a_post_that_failed_is_not_sent_twice(running: RunningEdge, copies: Make
     assert (len(v2.seen), len(legacy.seen)) == (1, 0)
 
 
-def test_a_dead_legacy_copy_is_helped_out_by_v2_where_that_has_traffic(
-    running: RunningEdge, copies: MakeCopy, name: str
-) -> None:
+def test_a_dead_legacy_copy_is_helped_out_by_v2_where_that_has_traffic(running: RunningEdge, copies: MakeCopy, name: str) -> None:
     v2 = copies("v2")
     with running.client(name) as client:
         write(running, name, [NOBODY], [v2.address], 50)
@@ -173,9 +159,7 @@ def test_a_dead_legacy_copy_is_helped_out_by_v2_where_that_has_traffic(
         assert answers(client, 5) == {(503, "legacy"): 5}
 
 
-def test_a_client_cannot_say_how_often_it_is_tried_or_where_it_goes(
-    plain: RunningEdge, copies: MakeCopy, name: str
-) -> None:
+def test_a_client_cannot_say_how_often_it_is_tried_or_where_it_goes(plain: RunningEdge, copies: MakeCopy, name: str) -> None:
     legacy, v2 = copies("legacy"), copies("v2")
     v2.status = 503
     write(plain, name, [legacy.address], [v2.address], 100)

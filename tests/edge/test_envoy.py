@@ -35,9 +35,7 @@ def test_the_weight_shares_the_requests(running: RunningEdge, copies: MakeCopy, 
 
 
 @pytest.mark.parametrize(("weight", "only"), [(0, "v2"), (100, "legacy"), (50, "v2"), (50, "legacy")])
-def test_a_side_without_copies_gets_nothing(
-    running: RunningEdge, copies: MakeCopy, name: str, weight: int, only: str
-) -> None:
+def test_a_side_without_copies_gets_nothing(running: RunningEdge, copies: MakeCopy, name: str, weight: int, only: str) -> None:
     copy = copies(only)
     sides = {"legacy": [copy] if only == "legacy" else [], "v2": [copy] if only == "v2" else []}
     running.edge.write(route(name, **sides, weight=weight))
@@ -63,9 +61,7 @@ def test_replicas_share_the_requests_of_their_side(running: RunningEdge, copies:
     ("host", "status"),
     [("{}", 200), ("{}:8080", 200), ("UPPER", 200), ("{}.evil", 404), ("evil.{}", 404), ("{}@evil", 400), ("../x", 404)],
 )
-def test_only_the_whole_host_name_leads_to_a_service(
-    running: RunningEdge, copies: MakeCopy, host: str, status: int
-) -> None:
+def test_only_the_whole_host_name_leads_to_a_service(running: RunningEdge, copies: MakeCopy, host: str, status: int) -> None:
     running.edge.write(route("whole.test.internal", legacy=[copies("legacy")], v2=[], weight=0))
     asked = "WHOLE.Test.INTERNAL" if host == "UPPER" else host.format("whole.test.internal")
     with running.client(asked) as client:

@@ -112,9 +112,7 @@ def test_paths_headers_and_queries_pass_as_they_came(plain: RunningEdge, copies:
     assert headers["host"] == name
 
 
-def test_too_many_headers_are_refused_and_others_notice_nothing(
-    plain: RunningEdge, copies: MakeCopy, name: str
-) -> None:
+def test_too_many_headers_are_refused_and_others_notice_nothing(plain: RunningEdge, copies: MakeCopy, name: str) -> None:
     copy = copies("legacy")
     plain.edge.write(Route(host_name=name, legacy=(copy.address,), v2=(), weight=0))
     with plain.client(name) as client:

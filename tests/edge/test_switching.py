@@ -47,9 +47,7 @@ def test_no_request_is_lost_while_the_sides_are_switched(plain: RunningEdge, cop
     assert found.total() > 300
 
 
-def test_after_a_write_returns_not_one_new_request_goes_to_the_old_side(
-    plain: RunningEdge, copies: MakeCopy, name: str
-) -> None:
+def test_after_a_write_returns_not_one_new_request_goes_to_the_old_side(plain: RunningEdge, copies: MakeCopy, name: str) -> None:
     a, b = copies("a"), copies("b")
     with plain.client(name) as client:
         for number in range(100):

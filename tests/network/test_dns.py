@@ -155,5 +155,3 @@ def test_a_taken_port_is_one_clear_error(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "cannot answer names on 127.0.0.1" in result.stderr
     assert "Traceback" not in result.stderr
-
-

@@ -122,9 +122,7 @@ def test_a_killed_driver_is_told_and_the_same_command_resumes(
     driver.process.send_signal(signal.SIGKILL)
     assert driver.ends() == -signal.SIGKILL
     first, second, *_ = status().splitlines()
-    assert re.fullmatch(
-        r"nobody drives wave-1 since \d\d:\d\d:\d\d, 1 move at (50|100) %; next: rollout execute wave-1", first
-    )
+    assert re.fullmatch(r"nobody drives wave-1 since \d\d:\d\d:\d\d, 1 move at (50|100) %; next: rollout execute wave-1", first)
     assert second.endswith("nobody drives")
     again = drivers("execute", "wave-1")
     assert again.ends() == 0, again.err
