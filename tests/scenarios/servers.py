@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.scenarios.test_drivers import until
+from tests.scenarios.driver import until
 from tests.scenarios.transcript import HERE
 
 BODY = re.compile(rb"(legacy|v2) (\d+)\s+")
