@@ -4,7 +4,7 @@ import io
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -65,12 +65,20 @@ def test_a_pipe_and_a_dumb_terminal_get_nothing(monkeypatch: pytest.MonkeyPatch)
     assert stderr.getvalue() == ""
 
 
+@pytest.fixture
+def usual_term() -> Iterator[None]:
+    """SIGTERM ends this process, as it ends a command, whatever other tests left."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("usual_term")
 def test_what_ends_the_work_ends_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     stderr = looked_at(monkeypatch)
-    before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as ended, working("planning"):
         until(lambda: "planning" in stderr.getvalue())
         signal.raise_signal(signal.SIGTERM)
     assert ended.value.code == 143
     assert stderr.getvalue().rfind("\x1b[?25h") > stderr.getvalue().rfind("\x1b[?25l")
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -5,6 +5,7 @@ writes what was printed in place of comparing it.
 """
 
 import contextlib
+import difflib
 import io
 import os
 import re
@@ -56,6 +57,7 @@ def check(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every command of the transcript prints what stands there."""
     monkeypatch.setenv("LOGNAME", "ann")
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("COLUMNS", raising=False)  # a pipe is as wide as what goes through it; pytest's workers set 79
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     path = HERE / name
     golden = path.read_text()
@@ -67,4 +69,4 @@ def check(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             told += f"\n{line}" if told else line
     if os.environ.get("ROLLOUT_GOLDEN") == "write":
         path.write_text(told)
-    assert told == golden
+    assert told == golden, "".join(difflib.unified_diff(golden.splitlines(True), told.splitlines(True), name, "told"))
