@@ -14,7 +14,7 @@ NEIGHBOUR_REPORT = "neighbour.jsonl"
 CUSTOMERS = ("ada", "bob", "cleo", "dora", "eve")
 TAKES_MS = "30"
 """How long the service that will be slow takes for an answer: 40 % of it are more than the scatter of a busy machine."""
-LEAVES_PORT_S = "20"
+LEAVES_PORT_S, SLOWLY_S = "28", "75"
 """Later than its move takes, so that nobody drives it any more: only the host part is there to follow."""
 
 
@@ -125,15 +125,15 @@ def _slow(part: Part) -> Part:
     )
 
 
-def _leaving_port(part: Part) -> Part:
+def _leaving_port(part: Part, after: str) -> Part:
     """The same, which leaves its port for another one some seconds after it runs on v2."""
-    moved = _running(part, "--leaves-port-after", LEAVES_PORT_S, note="changes its port on v2, tells nobody")
+    moved = _running(part, "--leaves-port-after", after, note="changes its port on v2, tells nobody")
     return replace(moved, leaves_port=True)
 
 
-def parts(folder: Path) -> tuple[Part, ...]:
-    """The whole fleet, in the order of tiers. `folder`: where the calling neighbour writes its report, and the volume is."""
-    return (*_trial(), *_hobby(), *_pro(folder), *_enterprise(folder))
+def parts(folder: Path, *, slow: bool = False) -> tuple[Part, ...]:
+    """The whole fleet, in the order of tiers. `folder`: where the calling neighbour writes its report, and the volume is. `slow`: moves take longer."""
+    return (*_trial(), *_hobby(SLOWLY_S if slow else LEAVES_PORT_S), *_pro(folder), *_enterprise(folder))
 
 
 def _trial() -> Sequence[Part]:
@@ -142,11 +142,11 @@ def _trial() -> Sequence[Part]:
     return (*sound, _part(Tier.TRIAL, "shop/coupons", "bob", Fault.CRASH))
 
 
-def _hobby() -> Sequence[Part]:
+def _hobby(leaves_port_after: str) -> Sequence[Part]:
     sound = [_part(Tier.HOBBY, name, "ada") for name in ("blog/pages", "blog/feed", "shop/reviews")]
     mailer = _worker(_part(Tier.HOBBY, "blog/mailer", "cleo"))
     idle = replace(_part(Tier.HOBBY, "shop/archive", "cleo"), clients=0, note="idle: nobody calls it")
-    return (*sound, mailer, idle, _leaving_port(_part(Tier.HOBBY, "bank/rates", "finn")))
+    return (*sound, mailer, idle, _leaving_port(_part(Tier.HOBBY, "bank/rates", "finn"), leaves_port_after))
 
 
 def _pro(folder: Path) -> Sequence[Part]:

@@ -18,6 +18,6 @@ def story(*, seed: int, keep: bool = False, slow: bool = False) -> Story:
     `seed`: of the load. `slow`: with time to watch.
     """
     folder = Path(tempfile.mkdtemp(prefix="rollout-demo-")).resolve()
-    fleet = parts(folder)
+    fleet = parts(folder, slow=slow)
     traffic = Traffic(fleet, report=folder / NEIGHBOUR_REPORT, called=CALLED, seed=seed)
     return Story(cast=Cast(stage=DemoStage(folder, slow=slow), parts=fleet, traffic=traffic, folder=folder, keep=keep))
