@@ -132,7 +132,10 @@ def _leaving_port(part: Part, after: str) -> Part:
 
 
 def parts(folder: Path, *, slow: bool = False) -> tuple[Part, ...]:
-    """The whole fleet, in the order of tiers. `folder`: where the calling neighbour writes its report, and the volume is. `slow`: moves take longer."""
+    """The whole fleet, in the order of tiers. `folder`: where the calling neighbour writes its report, and the volume is.
+
+    `slow`: moves take longer.
+    """
     return (*_trial(), *_hobby(SLOWLY_S if slow else LEAVES_PORT_S), *_pro(folder), *_enterprise(folder))
 
 
