@@ -23,7 +23,9 @@ Env = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A var
 EnvFile = Annotated[Path | None, typer.Option(help="A file of NAME=VALUE lines, read at each deploy.")]
 Port = Annotated[str | None, typer.Option(metavar="env|N", help="env: it obeys PORT (default). A number: it listens there.")]
 HealthPath = Annotated[str | None, typer.Option(help="Path that answers when it is healthy. None: a TCP connect.")]
-HealthTimeout = Annotated[float | None, typer.Option(metavar="SECONDS", help="How long it may take to become healthy.")]
+HealthTimeout = Annotated[
+    float | None, typer.Option(metavar="SECONDS", help="How long it may take to become healthy; to listen at all, at least 60.")
+]
 Replicas = Annotated[int | None, typer.Option(help="How many copies.")]
 Volume = Annotated[list[str] | None, typer.Option(help="A volume NAME:/PATH, mounted by one copy. Repeatable.")]
 Region = Annotated[str | None, typer.Option(help="Where it should run.")]

@@ -117,7 +117,7 @@ class Keeping(ABC):
             if choice.port is not None:
                 return choice
             if (self.clock.now() - began).total_seconds() >= order.deadline_s:
-                raise self._broken(order, spec, f"{choice.problem} after {order.deadline_s:g} s")
+                raise self._broken(order, spec, f"after {order.deadline_s:g} s {choice.problem}")
             self.clock.sleep(LOOK_S)
 
     def check_alive(self, order: Order, spec: InstanceSpec) -> None:

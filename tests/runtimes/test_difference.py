@@ -115,7 +115,7 @@ def test_v2_asks_the_health_path_where_there_are_several(world: World) -> None:
 
 def test_v2_fails_where_several_ports_remain(world: World) -> None:
     world.engine.faults["shop/api", RuntimeName.V2] = Fault(listens=(9001, 9002))
-    with pytest.raises(BrokenError, match="several ports: 9001, 9002; set one after 5 s"):
+    with pytest.raises(BrokenError, match="after 5 s several ports: 9001, 9002; set one"):
         V2(world.desk, world.clock).launch(order(RuntimeName.V2))
     assert world.names.known == {}
 
