@@ -10,8 +10,10 @@ from rollout.model.fleet import Pin, RuntimeName, Setting, Tier
 from rollout.model.plan import Candidate, Reason, Strategy
 from rollout.model.policy import Policy
 from rollout.model.state import FINAL, State
+from rollout.operations.order import obstacles
 from rollout.operations.show import changed
 from rollout.operations.subject import FLEET
+from rollout.operations.tiers import left
 from rollout.planner.eligibility import exclusion
 from rollout.store import candidates, pins, setting
 from rollout.store.candidates import AsOf
@@ -20,7 +22,7 @@ from rollout.store.database import Database, Transaction
 from rollout.store.history import failed_deploy
 from rollout.store.plans import Plans
 from rollout.store.progress import Progress
-from rollout.store.waves import Waves
+from rollout.store.waves import PLANNED, Waves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +138,8 @@ def explain(database: Database, service: str, policy: Policy, *, as_of: AsOf) ->
     waits_for, commands = _next(candidate, reason, planned, moving)
     if failure is not None and reason is Reason.NOT_RUNNING:
         waits_for, commands = "a deploy that succeeds", (*commands, (_OWNER, "rollout service logs {service}"))
+    if reason is None and planned is not None and planned.state == PLANNED and not planned.stale:
+        waits_for, commands = _against(database, planned, as_of, waits_for, commands)
     if reason in {None, Reason.MOVING}:
         waits_for, commands = _halted(database, planned, as_of.now, waits_for, commands)
     return Explanation(
@@ -160,6 +164,21 @@ def explain(database: Database, service: str, policy: Policy, *, as_of: AsOf) ->
 def _failure(session: Transaction, service: str) -> Failure | None:
     row = failed_deploy(session, service)
     return Failure(at=datetime.fromisoformat(row.at), why=row.why) if row else None
+
+
+def _against(database: Database, planned: Planned, as_of: AsOf, waits_for: str, commands: Commands) -> tuple[str, Commands]:
+    """Where something stands against the beginning of its wave, that comes first: what `execute` would say."""
+    wave, waves = Waves(database).get(int(planned.wave.removeprefix("wave-"))), Progress(database).waves()
+    controls = [c for c in Controls(database).standing(now=as_of.now) if c.kind is not ControlKind.PAUSE]
+    found = obstacles(wave, waves=waves, left={}, controls=controls, out_of_order=False)
+    if not found and wave.policy.tiers[0].tier is not wave.facts.tier:
+        with database.reading() as session:
+            fleet = candidates.every(session, as_of)
+            rest = left(fleet, wave.policy, Progress(database).seated())
+        found = obstacles(wave, waves=waves, left=rest, controls=controls, out_of_order=False)
+    if not found:
+        return waits_for, commands
+    return "; ".join(one.text for one in found), tuple((_OPERATOR, one.then) for one in found if one.then)
 
 
 def _halted(

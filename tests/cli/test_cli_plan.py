@@ -222,6 +222,18 @@ def test_explain_tells_why_there(fleet: Database, cli: Cli) -> None:
     assert "stale" in text
 
 
+def test_explain_tells_what_stands_against_the_wave(fleet: Database, cli: Cli) -> None:
+    cli("policy", "use", "fast.toml")
+    cli("plan")
+    found, text = explained(cli, "api")
+    assert found["planned"]["wave"] == "wave-3"
+    assert found["waits_for"].split("; ") == [
+        f"{wave} of the same plan comes first and is planned" for wave in ("wave-1", "wave-2")
+    ]
+    assert "whoever runs the rollout: rollout execute wave-1" in text
+    assert "rollout execute wave-3" not in text
+
+
 WHY_NOT = {
     "pinned": ("pinned", "waits for driver", "the end of the pin", "rollout unpin shop/pinned"),
     "blocked": ("blocked", "5xx on v2", "a repaired release, other health settings, or a retry", "rollout retry shop/blocked"),
