@@ -77,28 +77,7 @@ class Collector:
         with self._lock:
             begun = self._begun.get(_period(look))
         ended = self._read(look)
-        return [self._snapshot(look, phase, since, samples[side], begun, ended) for side in SIDES[phase]]
-
-    def _snapshot(  # noqa: PLR0917 (one value from all its parts)
-        self, look: Look, phase: Phase, since: datetime, sample: Sample, begun: _Reading | None, ended: _Reading
-    ) -> Snapshot:
-        token = look.move.token if sample.runtime is look.move.target else look.move.source_token
-        cores, memory = _between(begun, ended, token)
-        return Snapshot(
-            move=look.move.id,
-            service=look.move.service,
-            runtime=sample.runtime,
-            phase=phase,
-            instrument=EDGE if cores is None else f"{EDGE}; {PROCESSES}",
-            began=since,
-            ended=look.now,
-            weight=look.weight,
-            requests=sample.requests,
-            errors=sample.errors,
-            latencies=sample.latencies,
-            cpu_cores=cores,
-            memory_bytes=memory,
-        )
+        return [_snapshot(look, phase, since, samples[side], _between(begun, ended, _token(look, side))) for side in SIDES[phase]]
 
     def _read(self, look: Look) -> _Reading:
         try:
@@ -106,6 +85,30 @@ class Collector:
         except (OSError, RolloutError):
             found = ()
         return _Reading(look.now, {used.token: used for used in found})
+
+
+def _token(look: Look, side: RuntimeName) -> str:
+    return look.move.token if side is look.move.target else look.move.source_token
+
+
+def _snapshot(look: Look, phase: Phase, since: datetime, sample: Sample, used: tuple[float | None, int | None]) -> Snapshot:
+    """`used`: cores and bytes, as `_between` gives them."""
+    cores, memory = used
+    return Snapshot(
+        move=look.move.id,
+        service=look.move.service,
+        runtime=sample.runtime,
+        phase=phase,
+        instrument=EDGE if cores is None else f"{EDGE}; {PROCESSES}",
+        began=since,
+        ended=look.now,
+        weight=look.weight,
+        requests=sample.requests,
+        errors=sample.errors,
+        latencies=sample.latencies,
+        cpu_cores=cores,
+        memory_bytes=memory,
+    )
 
 
 def _between(begun: _Reading | None, ended: _Reading, token: str) -> tuple[float | None, int | None]:
