@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from rollout.executor.ports import Look, Runtime
 from rollout.gates.probe import LONGEST_S, Ask
-from rollout.model.fleet import Kind, RuntimeName
+from rollout.model.fleet import Kind, Release, RuntimeName
 from rollout.model.policy import HealthGate
 from rollout.model.sample import Sample
 from rollout.network.ask import Question
@@ -18,6 +18,12 @@ SLICE_S = 4.0
 """One look asks for so long at most (seconds); the next one goes on."""
 REMEMBERED = 10_000
 INSTRUMENT = "our own requests to each copy, GET of the health path"
+
+
+def without_requests(release: Release) -> str | None:
+    """Why no gate that counts requests can apply to such a service; None where one can."""
+    kind = release.spec.kind
+    return None if kind is Kind.HTTP else f"the edge sees no requests of a {kind}"
 
 
 @dataclass(slots=True)

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from rollout.errors import RolloutError
 from rollout.executor.ports import Look
 from rollout.gates.own_requests import INSTRUMENT as OWN
-from rollout.gates.own_requests import OwnRequests
+from rollout.gates.own_requests import OwnRequests, without_requests
 from rollout.gates.ports import Compared, Comparison, Stream
-from rollout.model.fleet import Kind, Release, RuntimeName
+from rollout.model.fleet import Release, RuntimeName
 from rollout.model.policy import PerformanceGate
 from rollout.model.snapshot import Histogram
 from rollout.model.verdict import Outcome, Verdict
@@ -40,8 +40,7 @@ class Performance:
 
     def absent(self, release: Release) -> str | None:
         """See Gate."""
-        kind = release.spec.kind
-        return None if kind is Kind.HTTP else f"the edge sees no requests of a {kind}"
+        return without_requests(release)
 
     def look(self, look: Look) -> Verdict:
         """See Gate."""

@@ -1,6 +1,7 @@
 """Is v2 much slower than legacy at the same time? A rule that may be asked again and again."""
 
 from dataclasses import dataclass
+from math import ceil, log
 
 from rollout.gates.chance import at_least
 from rollout.model.policy import TrafficGate
@@ -44,6 +45,11 @@ def slowness(v2: Histogram, legacy: Histogram, rules: TrafficGate) -> Slowness |
     slower = above(v2, limit)
     chance = at_least(slower, v2.n, 1 - rules.quantile)
     return Slowness(v2_ms=v2_ms, legacy_ms=legacy_ms, limit_ms=limit, slower=slower, of=v2.n, chance=chance)
+
+
+def least(q: float) -> int:
+    """The fewest requests of legacy that bound its quantile: with fewer, all of them may well lie below it."""
+    return ceil(log(DECISIVE) / log(q))
 
 
 def _upper_rank(n: int, q: float) -> int | None:

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from rollout.errors import RolloutError
 from rollout.executor.ports import Look
 from rollout.gates.chance import at_least
-from rollout.gates.own_requests import INSTRUMENT, OwnRequests
+from rollout.gates.own_requests import INSTRUMENT, OwnRequests, without_requests
 from rollout.gates.ports import Samples
-from rollout.gates.slowness import slowness
-from rollout.model.fleet import Kind, Release, RuntimeName
+from rollout.gates.slowness import least, slowness
+from rollout.model.fleet import Release, RuntimeName
 from rollout.model.policy import TrafficGate
 from rollout.model.sample import Sample
 from rollout.model.state import State
@@ -56,7 +56,7 @@ class Traffic:
     evidence says so.
 
     Where the time is over without an answer and the tier's rule is `probe`, our own requests to both sides are judged by the
-    same rules. Samples that cannot be read: `error`.
+    same rules, as many as the comparison of latencies needs at least. Samples that cannot be read: `error`.
     """
 
     name = "traffic"
@@ -69,8 +69,7 @@ class Traffic:
 
     def absent(self, release: Release) -> str | None:
         """See Gate."""
-        kind = release.spec.kind
-        return None if kind is Kind.HTTP else f"the edge sees no requests of a {kind}"
+        return without_requests(release)
 
     def look(self, look: Look) -> Verdict:
         """See Gate. It always looks at v2, against legacy; on the last look a lack of requests stays `inconclusive`."""
@@ -100,7 +99,7 @@ class Traffic:
         why_not = own.why_not(look)
         if why_not:
             return replace(verdict, reason=f"{verdict.reason}; {why_not}")
-        found = own.more(look, self._rules.min_requests)
+        found = own.more(look, max(self._rules.min_requests, least(self._rules.quantile)))
         judged = self._judged(look, {side: found.sample(side) for side in RuntimeName}, None)
         evidence = {**judged.evidence, "instrument": INSTRUMENT}
         return replace(judged, reason=f"by our own requests: {judged.reason}", evidence=evidence)

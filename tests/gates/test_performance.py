@@ -202,6 +202,18 @@ def test_clients_who_have_told_enough_are_not_overruled_by_our_own_requests() ->
     assert copies.asked == []
 
 
+@pytest.mark.parametrize(("rules", "asked"), [(TrafficGate(min_requests=4), 15), (TrafficGate(min_requests=4, quantile=0.9), 94)])
+def test_as_many_are_asked_as_the_comparison_of_latencies_needs(rules: TrafficGate, asked: int) -> None:
+    copies = Copies(v2_ms=21)
+    verdict = Traffic(FixedStream(), rules, copies.own()).look(look(probe=True))
+    assert (verdict.outcome, len(copies.asked)) == (Outcome.PASS, 2 * asked)
+    latency = verdict.evidence["latency"]
+    assert isinstance(latency, dict)
+    assert latency["of"] == asked
+    slow = Traffic(FixedStream(), TrafficGate(min_requests=4), Copies(v2_ms=90).own()).look(look(probe=True))
+    assert slow.outcome is Outcome.FAIL
+
+
 def test_the_traffic_gate_asks_by_itself_too() -> None:
     copies = Copies()
     traffic = Traffic(FixedStream(), TrafficGate(min_requests=20), copies.own())

@@ -1,8 +1,9 @@
 """The latency rule of the traffic gate: asked at every look, it must not be wrong by chance."""
 
 import numpy as np
+import pytest
 
-from rollout.gates.slowness import slowness
+from rollout.gates.slowness import least, slowness
 from rollout.model.policy import TrafficGate
 from rollout.perf.histogram import of
 
@@ -41,6 +42,13 @@ def test_too_few_say_nothing() -> None:
     assert slowness(of([900.0] * 100), of([1.0] * 13), RULES) is None
     assert slowness(of([]), of([1.0] * 100), RULES) is None
     assert slowness(of([900.0] * 100), of([]), RULES) is None
+
+
+@pytest.mark.parametrize("q", [0.5, 0.9, 0.95])
+def test_the_fewest_of_legacy_that_say_anything(q: float) -> None:
+    rules = TrafficGate(quantile=q)
+    assert slowness(of([1.0] * 1000), of([1.0] * least(q)), rules) is not None
+    assert slowness(of([1.0] * 1000), of([1.0] * (least(q) - 1)), rules) is None
 
 
 def test_a_rare_quantile_can_be_asked() -> None:
