@@ -100,6 +100,8 @@ def _judged(judged: Judged, width: int) -> Iterator[Text]:
     for evidence in _rules(judged.evidence):
         limits = [form(evidence[name]) for name, form in THRESHOLDS.items() if evidence.get(name) is not None]
         lines += [f"rule: {evidence['rule']}", *([f"threshold: {', '.join(limits)}"] if limits else [])]
+    if "seen_to_stop_s" in judged.evidence:
+        lines += [f"first bad sample to decision: {judged.evidence['seen_to_stop_s']} s"]
     if "instrument" in judged.evidence:
         lines += [f"instrument: {judged.evidence['instrument']}"]
     for line in lines:

@@ -9,7 +9,8 @@ from array import array
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from math import inf
 
 from rollout.edge.access_log import AccessLine, AccessLog, Place, parse
 from rollout.edge.host_edge import host_name
@@ -31,11 +32,21 @@ class _Count:
     retried: int = 0
     shed: int = 0
     latencies: Tally = field(default_factory=Tally)
+    first: float = inf
+    first_bad: float = inf
 
     def add(self, line: AccessLine) -> None:
         self.requests += 1
         self.errors += line.failed
         self.retried += line.attempts > 1 and not line.failed
+        self.first = min(self.first, line.began)
+        if line.failed or line.attempts > 1:
+            self.first_bad = min(self.first_bad, line.began)
+
+    def add_shed(self, line: AccessLine) -> None:
+        self.shed += 1
+        self.first = min(self.first, line.began)
+        self.first_bad = min(self.first_bad, line.began)
 
     def sample(self, runtime: RuntimeName) -> Sample:
         return Sample(
@@ -45,7 +56,13 @@ class _Count:
             retried=self.retried,
             shed=self.shed,
             latencies=self.latencies.histogram(),
+            first=_moment(self.first),
+            first_bad=_moment(self.first_bad),
         )
+
+
+def _moment(seconds: float) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds < inf else None
 
 
 def _latency_ms(line: AccessLine) -> float | None:
@@ -83,7 +100,8 @@ class _Sum:
 
     def _count(self, line: AccessLine, side: RuntimeName) -> None:
         self.counts[side].add(line)
-        self.counts[RuntimeName.V2].shed += line.shed
+        if line.shed:
+            self.counts[RuntimeName.V2].add_shed(line)
         milliseconds = _latency_ms(line)
         if milliseconds is None:
             return

@@ -9,6 +9,7 @@ from datetime import datetime
 from rollout.errors import RolloutError
 from rollout.executor.ports import Copy, Look, Runtime
 from rollout.gates.probe import Ask, Finding, probe
+from rollout.gates.stopping import stopping
 from rollout.model.fleet import Release, RuntimeName
 from rollout.model.policy import HealthGate
 from rollout.model.state import State
@@ -23,9 +24,11 @@ SETTLED = frozenset({State.WARM, State.FINISHING, State.FINISHED})
 
 @dataclass(slots=True)
 class Series:
-    """The last looks at one copy, oldest first; `first` is when the series began."""
+    """The last looks at one copy, oldest first; `first` is when the series began, `bad_since` the first bad look of those that
+    followed one another with less than a whole rule of good ones between them."""
 
     first: datetime
+    bad_since: datetime | None = None
     looks: deque[tuple[datetime, Finding]] = field(default_factory=deque)
 
 
@@ -67,8 +70,12 @@ class Health:
             series.looks.append((look.now, found))
             while len(series.looks) > self._rules.looks:
                 series.looks.popleft()
+            series.bad_since = None if _all_good(series) else series.bad_since or look.now
         outcome, reason = self._judge(look, copy, series)
-        return Verdict(gate=self.name, outcome=outcome, reason=reason, at=look.now, evidence=self._evidence(look, copy, series))
+        evidence = self._evidence(look, copy, series)
+        if outcome is Outcome.FAIL:
+            evidence |= stopping(series.bad_since or look.now, look.now)
+        return Verdict(gate=self.name, outcome=outcome, reason=reason, at=look.now, evidence=evidence)
 
     def _current(self, look: Look) -> Series:
         key = (look.side.value, f"{look.move.id} {look.token}")
@@ -123,6 +130,10 @@ class Health:
             "replicas": f"{copy.running} of {copy.wanted}" if copy else "none",
             "restarts": copy.restarts if copy else 0,
         }
+
+
+def _all_good(series: Series) -> bool:
+    return all(found.good for _, found in series.looks)
 
 
 def _age(series: Series, now: datetime) -> float:

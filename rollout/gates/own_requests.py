@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from rollout.executor.ports import Look, Runtime
 from rollout.gates.probe import LONGEST_S, Ask
@@ -32,13 +33,21 @@ class Asked:
 
     stream: list[Timed] = field(default_factory=list)
     errors: dict[RuntimeName, int] = field(default_factory=lambda: dict.fromkeys(RuntimeName, 0))
+    first: dict[RuntimeName, datetime] = field(default_factory=dict)
+    first_bad: dict[RuntimeName, datetime] = field(default_factory=dict)
     turn: int = 0
 
     def sample(self, side: RuntimeName) -> Sample:
-        """One side as a sample, failures and latencies."""
+        """One side as a sample, failures and latencies. Its times are those of the looks in which we asked."""
         times = [request.milliseconds for request in self.stream if request.side is side]
-        requests = len(times) + self.errors[side]
-        return Sample(runtime=side, requests=requests, errors=self.errors[side], latencies=of(times))
+        return Sample(
+            runtime=side,
+            requests=len(times) + self.errors[side],
+            errors=self.errors[side],
+            latencies=of(times),
+            first=self.first.get(side),
+            first_bad=self.first_bad.get(side),
+        )
 
     def least(self) -> int:
         """So many of each side at least."""
@@ -88,11 +97,13 @@ class OwnRequests:
             status_max=self._rules.status_max,
         )
         began = self._timer()
+        asked.first.setdefault(side, look.now)
         if self._ask(address, question).good:
             ended = self._timer()
             asked.stream.append(Timed(side, 1000 * (ended - began), ended))
         else:
             asked.errors[side] += 1
+            asked.first_bad.setdefault(side, look.now)
 
     def _addresses(self, look: Look, side: RuntimeName) -> tuple[str, ...]:
         token = look.move.token if side is look.move.target else look.move.source_token

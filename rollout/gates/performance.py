@@ -1,12 +1,14 @@
 """The performance gate: a slowdown of v2 against legacy at the same time, with a known rate of error."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 from rollout.errors import RolloutError
 from rollout.executor.ports import Look
 from rollout.gates.own_requests import INSTRUMENT as OWN
 from rollout.gates.own_requests import OwnRequests, without_requests
 from rollout.gates.ports import Compared, Comparison, Stream
+from rollout.gates.stopping import stopping
 from rollout.model.fleet import Release, RuntimeName
 from rollout.model.policy import PerformanceGate
 from rollout.model.snapshot import Histogram
@@ -68,6 +70,8 @@ class Performance:
             return self._verdict(look, Outcome.INCONCLUSIVE, reason, {**evidence, "requests": there})
         used = counted[: compared.requests // each]
         reason, numbers = _told(compared, used, rules)
+        if compared.outcome is Outcome.FAIL:
+            numbers |= stopping(_first_of_v2(look, stream), look.now)
         prefix = "by our own requests: " if instrument is OWN else ""
         return self._verdict(look, compared.outcome, prefix + reason, {**evidence, **numbers})
 
@@ -88,6 +92,12 @@ class Performance:
 
     def _verdict(self, look: Look, outcome: Outcome, reason: str, evidence: Mapping[str, object]) -> Verdict:
         return Verdict(gate=self.name, outcome=outcome, reason=reason, at=look.now, evidence=evidence)
+
+
+def _first_of_v2(look: Look, stream: Sequence[Timed]) -> datetime:
+    """When v2's first answer came: the clock of the stream begins anywhere, so that only its last answer is known to be now."""
+    first = next(request.ended for request in stream if request.side is RuntimeName.V2)
+    return look.now - timedelta(seconds=max(request.ended for request in stream) - first)
 
 
 def _still(counted: Sequence[Block], stream: Sequence[Timed], rules: PerformanceGate, *, own: bool) -> tuple[str, int]:

@@ -10,6 +10,7 @@ from rollout.gates.chance import at_least
 from rollout.gates.own_requests import INSTRUMENT, OwnRequests, without_requests
 from rollout.gates.ports import Samples
 from rollout.gates.slowness import least, slowness
+from rollout.gates.stopping import stopping
 from rollout.model.fleet import Release, RuntimeName
 from rollout.model.policy import TrafficGate
 from rollout.model.sample import Sample
@@ -26,11 +27,12 @@ CONVINCING = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What the numbers say."""
+    """What the numbers say. `slow`: the latencies decided it, so that every answer of v2 is a bad sample."""
 
     outcome: Outcome
     reason: str
     chance: float | None = None
+    slow: bool = False
 
 
 class Traffic:
@@ -93,7 +95,10 @@ class Traffic:
         both, beside = look.move.state is State.SHIFTING, seen[RuntimeName.LEGACY]
         finding, latency = judge_latency(judge(v2, legacy, self._rules), v2, beside, self._rules, both=both)
         when = "from an hour before" if earlier else "same time"
-        return self._verdict(look.now, finding, {**self._evidence(look, v2, legacy, when, finding), "latency": latency})
+        evidence = {**self._evidence(look, v2, legacy, when, finding), "latency": latency}
+        if finding.outcome is Outcome.FAIL:
+            evidence |= stopping(v2.first if finding.slow else v2.first_bad, look.now)
+        return self._verdict(look.now, finding, evidence)
 
     def _by_our_own(self, look: Look, own: OwnRequests, verdict: Verdict) -> Verdict:
         why_not = own.why_not(look)
@@ -157,7 +162,7 @@ def judge_latency(
             f"v2 is much slower than legacy at the same time: {slow.slower} of {slow.of} requests took longer than "
             f"{slow.limit_ms:.3g} ms (median {slow.legacy_ms:.3g} → {slow.v2_ms:.3g} ms), allowed {rules.max_slowdown:.0%} more"
         )
-        finding = Finding(Outcome.FAIL, reason.replace("median", _what(rules.quantile)), slow.chance)
+        finding = Finding(Outcome.FAIL, reason.replace("median", _what(rules.quantile)), slow.chance, slow=True)
     return finding, {
         "rule": "v2's quantile <= legacy's at the same time + max_slowdown (or tolerance)",
         "v2_ms": round(slow.v2_ms, 3),

@@ -1,6 +1,7 @@
 """What the edge saw of a service."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from rollout.model.fleet import RuntimeName
 from rollout.model.snapshot import NO_REQUESTS, Histogram
@@ -12,7 +13,8 @@ class Sample:
 
     `retried`: requests that ended well, but only at a second attempt. `shed`: requests that were v2's by weight and that the
     edge gave to legacy, because v2's copies had just failed (they are counted in legacy's `requests`, and here for v2).
-    `latencies`: of requests that did not fail; an error that comes fast makes nobody faster.
+    `first`: when the first of all these began, `first_bad` when the first that was not answered well at once did; None where
+    there is none, or nobody looked. `latencies`: of requests that did not fail; an error that comes fast makes nobody faster.
     """
 
     runtime: RuntimeName
@@ -21,3 +23,5 @@ class Sample:
     retried: int = 0
     shed: int = 0
     latencies: Histogram = NO_REQUESTS
+    first: datetime | None = None
+    first_bad: datetime | None = None

@@ -79,6 +79,13 @@ def test_failures_are_counted_for_the_side_that_failed(plain: RunningEdge, copie
         return (found[V].requests, found[V].errors, found[V].shed, found[L].requests, found[L].errors)
 
     wait_for(lambda: numbers() == (4, 3, 1, 1, 0), "four to v2, three of them bad, one taken from it")
+    seen = samples.read("fails/api", began)
+    assert seen[V].first is not None
+    assert seen[V].first_bad is not None
+    assert began <= seen[V].first < seen[V].first_bad <= datetime.now(UTC)
+    assert seen[L].first is not None
+    assert seen[L].first > seen[V].first_bad
+    assert seen[L].first_bad is None
 
 
 def test_a_client_that_gave_up_waiting_is_an_error_of_the_copy(plain: RunningEdge, copies: MakeCopy) -> None:

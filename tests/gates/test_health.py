@@ -122,6 +122,16 @@ def test_once_it_has_traffic_too_many_bad_looks_fail_at_once(world: World, state
     assert [world.look(state).outcome for _ in range(2)] == [Outcome.PASS, Outcome.FAIL]
 
 
+def test_a_failure_tells_how_long_it_took_from_the_first_bad_look(world: World) -> None:
+    for _ in range(3):
+        assert "bad_since" not in world.look(State.BAKING).evidence
+    world.bad()
+    first_bad = world.now
+    verdicts = [world.look(State.BAKING) for _ in range(2)]
+    assert verdicts[-1].evidence["bad_since"] == first_bad.isoformat()
+    assert [verdict.evidence.get("seen_to_stop_s") for verdict in verdicts] == [None, 0.5]
+
+
 @pytest.mark.parametrize(
     ("copy", "said"),
     [
