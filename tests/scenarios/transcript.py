@@ -1,7 +1,7 @@
 """Golden transcripts: a file of `$ rollout …` lines, each with what it printed and its exit code.
 
-The commands run in this process. Masked are times, ids, ports, the home and the host, nothing else. `ROLLOUT_GOLDEN=write`
-writes what was printed in place of comparing it.
+The commands run in this process. Masked are times, ids, ports, the home and the host, and what `doctor` finds of the machine
+(MACHINE) as long as it is not bad; nothing else. `ROLLOUT_GOLDEN=write` writes what was printed in place of comparing it.
 """
 
 import contextlib
@@ -19,7 +19,11 @@ import pytest
 from rollout.cli.main import main
 
 HERE = Path(__file__).parent
+MACHINE = ("python", "sqlite", "envoy", "loopback", "files", "disk", "fsync", "time zones", "rights", "inotify", "clock")
 MASKS = (
+    (re.compile(rf"(?m)^({'|'.join(MACHINE)})( +)(?:good|missing)  .*\n(?: +→ .*\n)?"), r"\1\2<machine>\n"),
+    (re.compile(r"(?m)^([a-z ]+ (?:good|missing) +\S.*?|  +→ .*?) +$"), r"\1"),
+    (re.compile(r"\b\d+\.\d MiB"), "<size>"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"), "<moment>"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"), "<moment>"),
     (re.compile(r"\d{4}-\d\d-\d\d"), "<date>"),
@@ -29,8 +33,11 @@ MASKS = (
     (re.compile(r"written, \d+ kB"), "written, <size>"),
     (re.compile(r"plan-[0-9a-f]{8}"), "plan-<id>"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "<hash>"),
-    (re.compile(r"(policy \w+) [0-9a-f]{8}\b"), r"\1 <hash>"),
+    (re.compile(r"(policy [\w-]+) [0-9a-f]{8}\b"), r"\1 <hash>"),
+    (re.compile(r"(?m)^([a-z][\w-]* +)[0-9a-f]{8}  "), r"\1<hash>    "),
     (re.compile(r"process \d+"), "process <pid>"),
+    (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:<port>"),
+    (re.compile(r"(?m)^rollout \d+\.\d+\.\d+\S*$"), "rollout <version>"),
 )
 
 
