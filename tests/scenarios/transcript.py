@@ -30,6 +30,7 @@ MASKS = (
     (re.compile(r"\b\d\d:\d\d(:\d\d)?\b"), "<time>"),
     (re.compile(r"\(\d+ s\)"), "(<span>)"),
     (re.compile(r"\b\d+\.\d s\b"), "<seconds>"),
+    (re.compile(r"(?m)^\d+ s in all$"), "<seconds> in all"),
     (re.compile(r"written, \d+ kB"), "written, <size>"),
     (re.compile(r"plan-[0-9a-f]{8}"), "plan-<id>"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "<hash>"),
