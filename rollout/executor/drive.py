@@ -7,7 +7,7 @@ from functools import partial
 
 from rollout.errors import BrokenError
 from rollout.executor.actions import Case, Do, Fire, Look, Remind, Seen, Wait
-from rollout.executor.crowd import NOBODY, Crowd
+from rollout.executor.crowd import Crowd
 from rollout.executor.decide import decide
 from rollout.executor.enrol import each, enrol_wave
 from rollout.executor.entries import Scribe
@@ -16,6 +16,7 @@ from rollout.executor.known import Known, may_choose
 from rollout.executor.ledger import Ledger, patient
 from rollout.executor.ports import Control
 from rollout.executor.result import Until, WaveResult
+from rollout.executor.room import fitting
 from rollout.executor.standing import Orders, read
 from rollout.executor.steps import Task
 from rollout.executor.verbs import answer, asked, changes_something, needs_healthy_target
@@ -29,11 +30,13 @@ BATCH = 500
 RETRY_S = 2.0
 ABSENT_S = 10.0
 GRACE_S = 5.0
+NEAR_S = 2.0
 
 
 def drive(world: World, wave: Wave, lease: Lease, *, until: Until = Until.WARM) -> WaveResult:
     """Drive every move of the wave until it is warm (or final) or stuck; whatever is forbidden is waited for. When the wave's
-    window is over, moves that have not begun are left for the next one.
+    window is over, moves that have not begun are left for the next one. With `Until.RESTING` no time is waited for that is not
+    near: who drives it again is told by the rows' due times, by controls, and by moves that have not begun.
 
     Planned moves without a row are enrolled first. A wave of back moves has a negative number and no planned moves: its rows
     were enrolled by `enrol.enrol`. Returns early when `stop_requested`; all can be resumed by a new driver from the journal.
@@ -57,16 +60,19 @@ class Driver:
         self._known = Known(world)
         self._scribe = Scribe(policy=world.policy, lease=lease.number, user=lease.holder.user, setting=self._known.setting)
         self._looked: datetime | None = None
+        self._around = False
         self._now = world.clock.now()
         enrol_wave(world.journal, lease, wave, policy=world.policy, now=self._now)
         self._ledger.count()
         self._orders = self._read()
 
     def tick(self) -> None:
-        """One turn: hear, obey, take in what has come back, decide what is due, begin, save, act, rest. All at one time."""
+        """One turn: rest, hear, obey, take in what has come back, decide what is due, begin, save, act. All at one time."""
+        if self._around or self._flights:
+            self._rest()
         self._now = self._world.clock.now()
         self._beat()
-        around = self._time_to_look_around()
+        around = self._around = self._time_to_look_around()
         if around:
             self._orders = self._read()
             self._obey()
@@ -76,8 +82,6 @@ class Driver:
             self._begin()
         for start in self._ledger.commit(self._lease):
             self._start(start.row, start.step)
-        if around or self._flights:
-            self._rest()
 
     def ended(self, until: Until) -> bool:
         """Nothing flies, and every move is where it was to be driven to, or cannot begin."""
@@ -85,11 +89,23 @@ class Driver:
             self._flights.drop_looks()
         if self._flights:
             return False
+        if until is Until.RESTING and self._rests():
+            return True
         states = self._ledger.tally.states
         busy = self._ledger.tally.in_flight() + states[State.FINISHING]
-        warm = states[State.WARM] if until is Until.FINISHED else 0
+        warm = 0 if until is Until.WARM else states[State.WARM]
         planned = 0 if self._orders.rules.stopped or self._outside else states[State.PLANNED]
         return self._world.stop_requested() or busy + warm + planned == 0
+
+    def _rests(self) -> bool:
+        """All that may begin has begun, and every other move waits for a time that has not come: what is in flight for one
+        that is not near either."""
+        if not self._around:
+            return False
+        in_flight = self._ledger.tally.in_flight() + self._ledger.tally.states[State.FINISHING]
+        soon = self._now + timedelta(seconds=NEAR_S if in_flight else 0.0)
+        lost = {f"{self._wave.name}/{service}" for service in self._ledger.lost}
+        return not self._world.journal.due(self._wave.number, soon, 1 + len(lost), lost)
 
     def result(self) -> WaveResult:
         """Where the moves stand in the journal."""
@@ -203,26 +219,8 @@ class Driver:
         return self._ledger.write(row, self._scribe.absent(row, absent, now))
 
     def _begin(self) -> None:
-        back = self._wave.number < 0
-        if self._ledger.tally.states[State.PLANNED] == 0 or (self._orders.rules.forbids_beginning() and not back):
-            return
-        after = -1
-        beside = None if back else self._world.journal.beside(self._wave.number)
-        while self._ledger.tally.in_flight() + (beside or NOBODY).total < self._orders.limits.total:
-            page = self._world.journal.moves(self._wave.number, {State.PLANNED}, after=after, limit=BATCH)
-            rows = [row for row in page if self._may_begin(row)]
-            while fitting := self._ledger.tally.fitting(rows, self._orders.limits, beside or NOBODY):
-                self._begin_these(fitting, beside)
-                rows = [row for row in rows if not self._ledger.touched(row.id)]
-            if len(page) < BATCH:
-                return
-            after = page[-1].position
-
-    def _may_begin(self, row: Move) -> bool:
-        if self._ledger.touched(row.id) or row.service in self._ledger.lost:
-            return False
-        paused = row.service in self._orders.rules.paused_services
-        return row.path.back or not (paused or self._world.closed(self._now, row.expected_s))
+        for rows, beside in fitting(self._world, self._wave, self._ledger, self._orders, self._now):
+            self._begin_these(rows, beside)
 
     def _begin_these(self, rows: Sequence[Move], beside: Crowd | None) -> None:
         now = self._now

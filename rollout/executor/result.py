@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from rollout.errors import Exit
-from rollout.model.state import MOVED, State
+from rollout.model.state import FINAL, MOVED, State
 
 
 class Until(StrEnum):
-    """How far a driver drives: until every move is warm or final, or until every one is final (or stuck)."""
+    """How far a driver drives: until every move is warm or final, or until every one is final (or stuck), or only until there
+    is nothing to be done for the moment."""
 
     WARM = "warm"
     FINISHED = "finished"
+    RESTING = "resting"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,11 @@ class WaveResult:
     def moved(self) -> int:
         """How many are warm, finishing or finished."""
         return self.of(*MOVED)
+
+    @property
+    def rests(self) -> bool:
+        """Some of it is still to be done, later."""
+        return not self.interrupted and self.of(*(set(State) - FINAL - {State.STUCK})) > 0
 
     @property
     def exit(self) -> Exit:

@@ -100,9 +100,16 @@ def carry_out(means: Means, queued: Mapping[str, str]) -> None:
         pinned = pins.holding(session, means.clock.now())
     wanted = {s: act for s, act in queued.items() if act == "revert" or (act == "pin" and s in pinned)}
     for act in ("revert", "pin"):
-        done = [row for s, a in wanted.items() if a == act and (row := finished_on_v2(means, s)) is not None]
+        due = (s for s, asked in wanted.items() if asked == act and not _brought_back(means, s))
+        done = [row for s in due if (row := finished_on_v2(means, s)) is not None]
         if done:
             bring_back_finished(means, done, reason=f"{act} was asked while it finished", blocks=act == "revert")
+
+
+def _brought_back(means: Means, service: str) -> bool:
+    """The service's newest move is the one that was to bring it back, whatever it came to: it is not tried time and again."""
+    last = means.progress.last_move(service)
+    return last is not None and last.target is RuntimeName.LEGACY
 
 
 def finished_on_v2(means: Means, service: str) -> Move | None:

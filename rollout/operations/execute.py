@@ -21,7 +21,7 @@ from rollout.operations.means import Means
 from rollout.operations.order import Cause, Obstacle, TierLeft, obstacles, refuse, refuse_what_is_over
 from rollout.operations.runs import taken_up
 from rollout.operations.settling import FELL, done, settle
-from rollout.operations.status import SCHEDULER, is_scheduler
+from rollout.operations.subject import SCHEDULER
 from rollout.store import pins
 from rollout.store.controls import Ask
 from rollout.store.progress import WaveFacts
@@ -204,9 +204,9 @@ def report(
     """The wave as it stands in the store, and what its driver said when it ended."""
     told = report_of(wave, means.progress.moves(wave.facts.number), result)
     facts = means.progress.wave(wave.facts.number) or wave.facts
-    runs = any(is_scheduler(one.subject) and means.alive(one.holder) for one in means.leases.held())
     pinned = _pinned(means, wave.facts.tier, {ending.service for ending in (*told.fell, *told.stale)})
-    return replace(told, begun=facts.began is not None, scheduler=runs, detached=detached, again=again, pinned=pinned)
+    begun, runs = facts.began is not None, means.scheduler_lives()
+    return replace(told, begun=begun, scheduler=runs, detached=detached, again=again, pinned=pinned)
 
 
 def _pinned(means: Means, tier: Tier, told: Collection[str]) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from rollout.executor.ports import Clock, Journal, Leases, Standing
 from rollout.executor.world import World, never
 from rollout.model.lease import Holder, Lease
 from rollout.model.policy import Policy
+from rollout.operations.subject import is_scheduler
 from rollout.store.controls import Controls
 from rollout.store.database import Database
 from rollout.store.progress import Progress
@@ -43,6 +44,10 @@ class Means:
         """The lease of a live holder on one of the subjects, such as `wave-3` and `service:shop/api`."""
         held = (lease for lease in self.leases.held() if lease.subject in subjects)
         return next((lease for lease in held if self.alive(lease.holder)), None)
+
+    def scheduler_lives(self) -> bool:
+        """Whether somebody takes up within a second or two what nobody drives."""
+        return any(is_scheduler(lease.subject) and self.alive(lease.holder) for lease in self.leases.held())
 
     def refuse_if_driven(self, subject: str) -> None:
         """LockedError with all that is known where a live process has the lease."""

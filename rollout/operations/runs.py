@@ -10,7 +10,7 @@ from rollout.operations import hours
 from rollout.operations.hours import local
 from rollout.operations.means import Means
 from rollout.operations.schedule import over
-from rollout.operations.status import SCHEDULER
+from rollout.operations.subject import SCHEDULER
 from rollout.store.progress import WaveFacts
 from rollout.store.schedules import Schedules
 from rollout.store.waves import ENDED, PLANNED

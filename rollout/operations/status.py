@@ -13,7 +13,7 @@ from rollout.model.schedule import Run
 from rollout.model.state import FINAL, IN_FLIGHT, MOVED, State
 from rollout.operations.eta import Eta
 from rollout.operations.schedule import Due
-from rollout.operations.subject import wave_name
+from rollout.operations.subject import is_scheduler, wave_name
 from rollout.store.progress import PLACES, Sight, WaveFacts
 from rollout.store.watched import Act
 
@@ -21,7 +21,6 @@ SHOWN = (IN_FLIGHT | {State.WARM, State.FINISHING, State.STUCK, State.FELL_BACK}
 HALTS = frozenset({ControlKind.PAUSE, ControlKind.FREEZE, ControlKind.LIMIT})
 LEADS_BACK = frozenset({ControlKind.REVERT, ControlKind.FAIL})
 LATE_S = 30.0
-SCHEDULER = "scheduler"
 ORDER = (
     State.STUCK,
     State.FALLING_BACK,
@@ -151,6 +150,8 @@ def look(sight: Sight, around: Around) -> Status:
     """The status as of `around.now`."""
     live = [lease for lease in sight.leases if lease.expires > around.now and around.alive(lease.holder)]
     driven = {lease.subject for lease in live}
+    if any(is_scheduler(subject) for subject in driven):
+        driven |= _resting(sight, around.now)
     drivers = [lease for lease in live if not is_scheduler(lease.subject)]
     return Status(
         at=around.now,
@@ -173,11 +174,6 @@ def look(sight: Sight, around: Around) -> Status:
         next_run=around.next_run,
         missed=tuple(around.missed),
     )
-
-
-def is_scheduler(subject: str) -> bool:
-    """Whether a lease on this is that of a scheduler: the one of the home, or one beside it."""
-    return subject.partition(":")[0] == SCHEDULER
 
 
 def _driver(lease: Lease) -> Driver:
@@ -206,6 +202,13 @@ def _undriven(sight: Sight, driven: set[str], now: datetime) -> list[Undriven]:
         if name not in driven and (active or number in running):
             found.append(_nobody(name, moves, number in running, _last_sign(sight, name, moves, now)))
     return found
+
+
+def _resting(sight: Sight, now: datetime) -> set[str]:
+    """Waves that a scheduler takes up when they are due: of these no move has been due for long."""
+    late = {move.wave for move in sight.moves if move.live and move.state is not State.STUCK and _late(move, now)}
+    moving = {move.wave for move in sight.moves if move.live} - late
+    return {wave_name(number) for number in moving}
 
 
 def _nobody(name: str, moves: Sequence[Move], running: bool, since: datetime) -> Undriven:

@@ -1,10 +1,11 @@
-"""What a verb is said about: everything, one wave, or one service."""
+"""What a verb is said about: everything, one wave, or one service; and what a lease is on, which may be a scheduler too."""
 
 import re
 
 from rollout.errors import UsageError
 
 FLEET = "*"
+SCHEDULER = "scheduler"
 _WAVE = re.compile(r"(wave|back)-([1-9][0-9]{0,8})")
 _NUMBER = re.compile(r"[^0-9]*([1-9][0-9]{0,8})[^0-9]*")
 
@@ -28,3 +29,8 @@ def wave_number(text: str) -> int:
 def wave_name(number: int) -> str:
     """`wave-3`; `back-17` for a wave of back moves."""
     return f"wave-{number}" if number > 0 else f"back-{-number}"
+
+
+def is_scheduler(subject: str) -> bool:
+    """Whether a lease on this is that of a scheduler: the one of the home, or one beside it."""
+    return subject.partition(":")[0] == SCHEDULER

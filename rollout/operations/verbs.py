@@ -7,6 +7,7 @@ from rollout.errors import Exit, LockedError, StaleError, UsageError
 from rollout.executor.budget import Tally
 from rollout.executor.ports import Control, ControlKind
 from rollout.model.fleet import RuntimeName
+from rollout.model.lease import Lease
 from rollout.model.move import Move
 from rollout.model.state import FINAL, Event, State, cell
 from rollout.operations.back import ask_and_see, bring_back_finished, drive_these
@@ -60,7 +61,7 @@ def resume(means: Means, wave: str | None, reason: str) -> Said:
         means.waves.settle(number, ENDED if over else RUNNING, who=means.user, now=now)
     if any(c.kind is ControlKind.PAUSE and c.subject == FLEET for c in means.controls.standing(now=now)):
         text += "; everything is still paused: rollout resume"
-    elif means.live_lease(name) is None and means.waves.get(number).facts.state == RUNNING:
+    elif means.live_lease(name) is None and not means.scheduler_lives() and means.waves.get(number).facts.state == RUNNING:
         text += f"; nobody drives it: rollout execute {name}"
     return Said(subject=name, text=text)
 
@@ -122,14 +123,23 @@ def abort(means: Means, wave: str, reason: str) -> Said:
     control = means.controls.write(_ask(means, ControlKind.ABORT, name, reason), now=means.clock.now())
     lease = means.live_lease(name)
     if lease is not None:
-        return Said(subject=name, text=f"{name} is aborted; {lease.holder.user}'s {lease.holder.doing} brings its moves back")
+        return _obeying(name, lease)
     if stored.facts.state == PLANNED:
         means.waves.begin(number, who=means.user, why=f"abort: {reason}", now=means.clock.now())
-    result = drive_these(means, number, [m.service for m in stored.wave.moves], f"abort {name}", obeys=(control.id,))
+    try:
+        result = drive_these(means, number, [m.service for m in stored.wave.moves], f"abort {name}", obeys=(control.id,))
+    except LockedError:
+        return _obeying(name, means.live_lease(name))
     means.controls.end(ControlKind.ABORT, name, by=means.user, why="obeyed", now=means.clock.now())
     back, skipped = result.of(State.ABORTED, State.FELL_BACK), result.of(State.SKIPPED)
     text = f"{name} is aborted: {back} brought back, {skipped} not begun, {result.moved} stay moved"
     return Said(subject=name, text=text, exit=result.exit if result.interrupted or result.of(State.STUCK) else Exit.DONE)
+
+
+def _obeying(name: str, lease: Lease | None) -> Said:
+    """Somebody drives the wave, who obeys what was asked; he may just have ended."""
+    by = f"{lease.holder.user}'s {lease.holder.doing}" if lease else "its driver"
+    return Said(subject=name, text=f"{name} is aborted; {by} brings its moves back")
 
 
 def revert(means: Means, services: Sequence[str], reason: str) -> list[Said]:
@@ -220,9 +230,10 @@ def _ended(row: Move) -> Said:
 
 
 def _obeyed(means: Means, row: Move) -> bool:
-    """Whether a live driver obeyed within a few seconds what was just asked of this move."""
+    """Whether a live driver, or the scheduler, obeyed within a few seconds what was just asked of this move."""
     waited = 0.0
-    while means.live_lease(wave_name(row.wave), f"service:{row.service}") is not None and waited < OBEYED_S:
+    drivers = (wave_name(row.wave), f"service:{row.service}")
+    while waited < OBEYED_S and (means.live_lease(*drivers) is not None or means.scheduler_lives()):
         if not any(c.subject == row.service and c.kind in EVENT for c in means.controls.standing(now=means.clock.now())):
             return True
         means.clock.sleep(POLL_S)

@@ -1,22 +1,26 @@
 """Reading where a rollout stands: waves, counts per state, moves, leases. One look is one moment of the store."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, func, or_, select
 
 from rollout.executor.fold import from_body
+from rollout.executor.standing import VERBS
 from rollout.model.fleet import RuntimeName, Tier
 from rollout.model.lease import Holder, Lease
 from rollout.model.move import Move
 from rollout.model.plain import from_plain
 from rollout.model.plan import Pace
 from rollout.model.state import State
+from rollout.store.controls import is_open
 from rollout.store.database import Database
 from rollout.store.moves import text
-from rollout.store.tables import LeaseRow, MoveRow, PlacementRow, PlannedRow, PlanRow, ServiceRow, WaveRow
+from rollout.store.tables import ControlRow, LeaseRow, MoveRow, PlacementRow, PlannedRow, PlanRow, ServiceRow, WaveRow
 
+_WAVE = re.compile(r"wave-[1-9][0-9]*")
 TROUBLE = frozenset({State.STUCK, State.FELL_BACK})
 BOTH, NOWHERE = "both", "nowhere"
 PLACES = (RuntimeName.LEGACY.value, BOTH, RuntimeName.V2.value, NOWHERE)
@@ -98,6 +102,23 @@ class Progress:
         query = select(MoveRow.wave).distinct().where(MoveRow.live == 1, col(MoveRow.due) <= text(now))
         with self._database.reading() as session:
             return list(session.exec(query).all())
+
+    def asked(self, now: datetime) -> Sequence[int]:
+        """Waves with a move that has not ended and that a person's verb is about, of it or of its wave, not yet obeyed."""
+        live = select(MoveRow.wave).distinct().where(MoveRow.live == 1)
+        verbs = select(ControlRow.subject).where(*is_open(now), col(ControlRow.kind).in_([str(kind) for kind in VERBS]))
+        with self._database.reading() as session:
+            subjects = set(session.exec(verbs).all())
+            if not subjects:
+                return []
+            waves = {int(subject.removeprefix("wave-")) for subject in subjects if _WAVE.fullmatch(subject)}
+            mine = or_(col(MoveRow.wave).in_(waves), col(MoveRow.service).in_(subjects))
+            return list(session.exec(live.where(mine)).all())
+
+    def counted(self) -> Mapping[int, Mapping[State, int]]:
+        """How many moves of each wave stand in each state."""
+        with self._database.reading() as session:
+            return _counts(session, None)
 
     def seated(self) -> frozenset[str]:
         """Services that stand in a wave which has not begun."""

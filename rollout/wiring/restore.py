@@ -12,8 +12,7 @@ from rollout.model.lease import Lease
 from rollout.network.ask import Asker, Question
 from rollout.operations.driving import subject
 from rollout.operations.restore import Placed, Restored, amends, make
-from rollout.operations.status import is_scheduler
-from rollout.operations.subject import wave_name
+from rollout.operations.subject import is_scheduler, wave_name
 from rollout.store import counters, placements, releases
 from rollout.store.database import FILE, Database
 from rollout.store.leases import StoreLeases

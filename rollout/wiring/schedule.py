@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rollout.errors import LockedError, RolloutError
 from rollout.operations import runs
 from rollout.operations.driving import holding
-from rollout.operations.status import SCHEDULER
+from rollout.operations.subject import SCHEDULER
 from rollout.operations.tend import against, settle_those_done, tend, tend_once, untended
 from rollout.schedule.loop import Loop
 from rollout.wiring import actor
@@ -34,15 +34,22 @@ def loop(say: Say, stop: threading.Event, *, once: bool, beside: bool = False) -
             runs.look(tools, lambda number: "; ".join(one.text for one in stands(number)), say)
             return untended(tools, stands)
 
+        ours: set[str] = set()
+
         def work(name: str) -> None:
             try:
                 if once:
                     tend_once(tools, name)
                 else:
-                    say(f"{name}: nobody drives it, taken over")
-                    tend(tools, name)
+                    if name not in ours:
+                        say(f"{name}: nobody drives it, taken over")
+                    ours.add(name)
+                    if tend(tools, name).rests:
+                        return
             except LockedError:
+                ours.discard(name)
                 return
+            ours.discard(name)
             say(f"{name}: as far as it goes")
 
         subject = f"{SCHEDULER}:{os.getpid()}" if beside else SCHEDULER

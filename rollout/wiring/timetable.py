@@ -10,8 +10,7 @@ from rollout.calendar.zones import known
 from rollout.model.schedule import Schedule
 from rollout.operations import schedule as operations
 from rollout.operations.schedule import Added, Asked, Due, Line
-from rollout.operations.status import is_scheduler
-from rollout.operations.subject import wave_number
+from rollout.operations.subject import is_scheduler, wave_number
 from rollout.store.database import Database
 from rollout.store.progress import Progress
 from rollout.store.waves import StoredWave, Waves

@@ -129,3 +129,13 @@ def test_what_halts_is_told_with_who_and_why() -> None:
 def test_long_lists_are_counted() -> None:
     found = status(*(move(f"shop/s{n:02}", State.PROVING) for n in range(30)), leases=(lease(),))
     assert "  and 10 more" in text(found)
+
+
+def test_a_wave_that_rests_under_a_scheduler_is_driven_until_a_move_of_it_is_late() -> None:
+    warm = move("shop/a", State.WARM, weight=100, due=NOW + timedelta(minutes=1))
+    moves = (warm, move("shop/b", State.BAKING, weight=100, due=NOW + timedelta(seconds=5)))
+    scheduler = (lease("scheduler"),)
+    assert [(u.wave, u.moves) for u in status(*moves).undriven] == [("wave-3", 2)]
+    assert status(*moves, leases=scheduler).undriven == ()
+    late = replace(moves[1], due=BEFORE)
+    assert [u.wave for u in status(warm, late, leases=scheduler).undriven] == ["wave-3"]
