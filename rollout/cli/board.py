@@ -16,6 +16,7 @@ from rollout.model.state import State
 from rollout.operations.hours import local, until
 from rollout.operations.schedule import Due
 from rollout.operations.status import Driver, Item, Status, Undriven, WaveLine
+from rollout.operations.transitions import Transition
 from rollout.store.progress import NOWHERE
 from rollout.store.waves import ENDED
 
@@ -135,12 +136,17 @@ def _item(item: Item, status: Status, width: int) -> Text:
     line.append(state, style=style(item.state))
     line.append(f"  {item.wave}, since {since(item.since, status.at)} ({span((status.at - item.since).total_seconds())})")
     if item.waits_for:
-        line.append(f", waits for {item.waits_for}")
+        line.append(f", waits for {item.waits_for}{limit(item, status.at)}")
     elif item.state is State.WARM and item.deadline:
         line.append(f", legacy kept until {since(item.deadline, status.at)}")
     if item.reason:
         line.append(f": {item.reason}")
     return line
+
+
+def limit(item: Item | Transition, now: datetime) -> str:
+    """`, at most until 14:05:00, then …`: how long what it waits for can last; empty where nothing limits it."""
+    return f", at most until {since(item.waits_until, now)}, then {item.then}" if item.waits_until else ""
 
 
 def _waves(waves: Sequence[WaveLine], most: int) -> Iterator[Text]:

@@ -114,9 +114,9 @@ def _lasted(item: Item, now: datetime) -> str:
 
 
 def _left(item: Item) -> str:
-    if item.eta is None or item.eta.seconds is None:
+    if item.eta is None or item.eta.seconds_left is None:
         return "?" if item.eta else ""
-    return span(item.eta.seconds)
+    return span(item.eta.seconds_left)
 
 
 def _why(item: Item, now: datetime) -> str:
@@ -127,4 +127,5 @@ def _why(item: Item, now: datetime) -> str:
         return f"legacy kept until {since(item.deadline, now)}"
     source = RuntimeName.V2 if item.target is RuntimeName.LEGACY else RuntimeName.LEGACY
     usual = WHAT_IT_WAITS_FOR.get(item.state, "").format(target=item.target, source=source)
-    return ": ".join(part for part in (item.waits_for or usual, item.reason) if part)
+    waits = item.waits_for + board.limit(item, now) if item.waits_for else usual
+    return ": ".join(part for part in (waits, item.reason) if part)

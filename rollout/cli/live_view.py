@@ -43,9 +43,9 @@ def eta_text(eta: Eta | None) -> str:
     """`about 12 min`, `at most 43 min`, `unknown: paused`; nothing where there is nothing to wait for."""
     if eta is None:
         return ""
-    if eta.seconds is None:
+    if eta.seconds_left is None:
         return f"unknown: {eta.unsure}"
-    return f"{'at most' if eta.bound else 'about'} {span(eta.seconds)}"
+    return f"{'at most' if eta.bound else 'about'} {span(eta.seconds_left)}"
 
 
 def who(name: str, host: str) -> str:

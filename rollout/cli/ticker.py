@@ -135,6 +135,9 @@ def line(transition: Transition) -> Text:
     """`14:02:03 shop/api  launching → proving`; with the date where it is far from now, as a simulation gets."""
     back = transition.target is RuntimeName.LEGACY
     before, after = words(transition.before, back=back), words(transition.after, back=back)
+    if transition.waits_for:
+        waits = f"waits for {transition.waits_for}{board.limit(transition, transition.at)}"
+        return Text(f"{since(transition.at, actor.now())} {transition.service}  {after}: {waits}")
     text = Text(f"{since(transition.at, actor.now())} {transition.service}  {before} → ")
     text.append(after, style=board.style(transition.state))
     if transition.reason:

@@ -87,13 +87,15 @@ class Fire:
 class Wait:
     """Nothing before `until`. `hold`: what forbids the step; the move's clock stands while it does. `remark`: for status.
 
-    `evidence`: of what holds it, where that is a broken gate.
+    `evidence`: of what holds it, where that is a broken gate. `ends`: so long it can last at most, and what happens `then`.
     """
 
     until: datetime
     hold: str = ""
     remark: str = ""
     evidence: Mapping[str, object] = field(default_factory=dict)
+    ends: datetime | None = None
+    then: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from rollout.executor.actions import Action, Case, Do, Fire, Look, Rules, Seen, Wait, evidence, told, worst
 from rollout.executor.decide_back import falling_back, source_lost, source_trouble, stuck
+from rollout.executor.patience import ACCEPTED, DECIDED, FALLS_BACK, deadline, limited, unsure
 from rollout.model.move import Move
 from rollout.model.policy import Inconclusive, Overrun
 from rollout.model.state import Event, State, cell
@@ -21,7 +22,8 @@ def decide(rules: Rules, row: Move, seen: Seen | None, now: datetime) -> Action:
     imposed = _imposed(case)
     if imposed is not None:
         return imposed
-    return Do(step=row.doing) if row.doing else STATES[row.state](case)
+    action = Do(step=row.doing) if row.doing else STATES[row.state](case)
+    return limited(case, action) if isinstance(action, Wait) else action
 
 
 def _imposed(case: Case) -> Fire | None:
@@ -81,11 +83,12 @@ def _proving(case: Case) -> Action:
 def _proved(case: Case, seen: Seen) -> Action:
     if worst(seen.verdicts) is Outcome.PASS:
         return Fire(event=Event.OK, evidence=evidence(seen))
-    unsure = told(seen.verdicts, Outcome.INCONCLUSIVE)
     patience = seen.release.spec.health_timeout_s if seen.release else 0.0
     if case.late() and case.passed(case.row.since, patience):
-        return Fire(event=Event.FAILED, reason=f"not proven healthy in time: {unsure}", evidence=evidence(seen))
-    return Wait(until=case.next_look, remark=_gates(seen))
+        why = told(seen.verdicts, Outcome.INCONCLUSIVE)
+        return Fire(event=Event.FAILED, reason=f"not proven healthy in time: {why}", evidence=evidence(seen))
+    limit = deadline(case)
+    return unsure(case, seen, max(limit, case.end(case.row.since, patience)) if limit else None, FALLS_BACK)
 
 
 def _shifting(case: Case) -> Action:
@@ -176,7 +179,7 @@ def _passed(case: Case, seen: Seen, start: datetime, seconds: float) -> Action:
     if worst(seen.verdicts) is Outcome.PASS or case.row.approved:
         return Fire(event=Event.OK, reason=_by_our_own(case, seen), evidence=evidence(seen))
     if not case.late():
-        return Wait(until=case.next_look, remark=_gates(seen))
+        return unsure(case, seen, deadline(case), DECIDED[case.rules.inconclusive])
     return _inconclusive(case, seen, start)
 
 
@@ -191,15 +194,15 @@ def _inconclusive(case: Case, seen: Seen, start: datetime) -> Action:
 
     With `probe` the gates ask by themselves from then on, and say what they found; until then, or where they cannot, it holds.
     """
-    unsure = told(seen.verdicts, Outcome.INCONCLUSIVE)
+    why = told(seen.verdicts, Outcome.INCONCLUSIVE)
     rule = case.rules.inconclusive
     longer = 2 * ((case.row.deadline or start) - start).total_seconds()
     if rule is Inconclusive.ACCEPT:
         if case.passed(start, longer):
-            return Fire(event=Event.OK, reason=f"accepted although inconclusive: {unsure}", evidence=evidence(seen))
-        return Wait(until=case.next_look, remark=_gates(seen))
+            return Fire(event=Event.OK, reason=f"accepted although inconclusive: {why}", evidence=evidence(seen))
+        return unsure(case, seen, case.end(start, longer), ACCEPTED)
     first = {} if case.row.held_since else evidence(seen)
-    return Wait(until=case.next_look, hold=f"inconclusive ({unsure}): approve {case.row.service}", evidence=first)
+    return Wait(until=case.next_look, hold=f"inconclusive ({why}): approve {case.row.service}", evidence=first)
 
 
 def _trouble(case: Case, seen: Seen) -> Fire | None:
@@ -231,10 +234,6 @@ def _broken(seen: Seen) -> str:
 
 def _of_error(seen: Seen) -> dict[str, object]:
     return evidence(seen) if worst(seen.verdicts) is Outcome.ERROR else {}
-
-
-def _gates(seen: Seen) -> str:
-    return ", ".join(v.gate for v in seen.verdicts if v.outcome is Outcome.INCONCLUSIVE)
 
 
 def _backup(case: Case) -> str:

@@ -16,6 +16,7 @@ from rollout.model.state import FINAL, Event, Path, State
 
 TOLD = frozenset({State.FALLING_BACK, State.STUCK}) | FINAL - {State.FINISHED}
 """States whose reason the row keeps."""
+WAITS_FOR_NOTHING: Mapping[str, object] = {"waits_for": "", "waits_until": None, "then": ""}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,16 +91,15 @@ class Scribe:
 
     def hold(self, row: Move, wait: Wait, now: datetime) -> Write | None:
         """The clock of the move stands while `wait.hold` forbids its step; None where nothing changes."""
-        text, remark = wait.hold, wait.remark
-        if text and row.held_since is None:
-            changes: dict[str, object] = {"held_since": iso(now), "waits_for": text}
-        elif text:
-            changes = {"waits_for": text}
-        else:
-            changes = _freed(row, {"waits_for": remark}, now)
-        if all(getattr(row, name) == value for name, value in changes.items()):
+        text = wait.hold or wait.remark
+        changes: dict[str, object] = {"waits_for": text, "waits_until": iso(wait.ends) if wait.ends else None, "then": wait.then}
+        if wait.hold and row.held_since is None:
+            changes["held_since"] = iso(now)
+        elif not wait.hold:
+            changes = _freed(row, changes, now)
+        if (row.waits_for, row.waits_until, row.then) == (text, wait.ends, wait.then) and len(changes) == len(WAITS_FOR_NOTHING):
             return None
-        return self._write(row, EntryKind.NOTE, now, reason=text or remark, evidence=wait.evidence, changes=changes)
+        return self._write(row, EntryKind.NOTE, now, reason=text, evidence=wait.evidence, changes=changes)
 
     def absent(self, row: Move, seconds: float, now: datetime) -> Write:
         """Nobody drove the move for so long: its clock stood."""
@@ -152,7 +152,7 @@ class Scribe:
 
     def _entered(self, row: Move, state: State, now: datetime) -> dict[str, object]:
         seconds = state_limit(self.policy, state)
-        fresh = {"held_s": 0.0, "held_since": None, "waits_for": "", "doing": None, "step": _next_step(row, state)}
+        fresh = {"held_s": 0.0, "held_since": None, **WAITS_FOR_NOTHING, "doing": None, "step": _next_step(row, state)}
         return {
             "state": state.value,
             "since": iso(now),
@@ -227,4 +227,4 @@ def _freed(row: Move, changes: dict[str, object], now: datetime) -> dict[str, ob
     if row.held_since is None:
         return changes
     held = row.held_s + (now - row.held_since).total_seconds()
-    return {"waits_for": "", "held_since": None, "held_s": held, **changes}
+    return {**WAITS_FOR_NOTHING, "held_since": None, "held_s": held, **changes}

@@ -13,7 +13,7 @@ from rollout.model.plan import Strategy
 from rollout.model.state import PATHS, Cell, Event, State, cell
 
 _CODES: Mapping[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("since", "mark", "due", "deadline", "held_since", "counted_at"), datetime.fromisoformat),
+    **dict.fromkeys(("since", "mark", "due", "deadline", "held_since", "counted_at", "waits_until"), datetime.fromisoformat),
     **dict.fromkeys(("steps", "begun"), tuple),
     **dict.fromkeys(("state", "end"), {str(state): state for state in State}.__getitem__),
     **dict.fromkeys(("source", "target"), {str(name): name for name in RuntimeName}.__getitem__),

@@ -72,10 +72,11 @@ class Health:
                 series.looks.popleft()
             series.bad_since = None if _all_good(series) else series.bad_since or look.now
         outcome, reason = self._judge(look, copy, series)
-        evidence = self._evidence(look, copy, series)
+        evidence, rules = self._evidence(look, copy, series), self._rules
         if outcome is Outcome.FAIL:
             evidence |= stopping(series.bad_since or look.now, look.now)
-        return Verdict(gate=self.name, outcome=outcome, reason=reason, at=look.now, evidence=evidence)
+        lack = f"{rules.passes} of {rules.looks} good looks over {rules.over_s:g} s"
+        return Verdict(gate=self.name, outcome=outcome, reason=reason, at=look.now, evidence=evidence, waits_for=lack)
 
     def _current(self, look: Look) -> Series:
         key = (look.side.value, f"{look.move.id} {look.token}")

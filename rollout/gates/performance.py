@@ -1,6 +1,7 @@
 """The performance gate: a slowdown of v2 against legacy at the same time, with a known rate of error."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rollout.errors import RolloutError
@@ -12,7 +13,7 @@ from rollout.gates.stopping import stopping
 from rollout.model.fleet import Release, RuntimeName
 from rollout.model.policy import PerformanceGate
 from rollout.model.snapshot import Histogram
-from rollout.model.verdict import Outcome, Verdict
+from rollout.model.verdict import Outcome, Verdict, few
 from rollout.perf.blocks import Block, Timed, after_warm_up, blocks, size
 from rollout.perf.histogram import of, quantile
 
@@ -67,7 +68,8 @@ class Performance:
         evidence = {"instrument": instrument, **self._threshold(look)}
         if compared is None:
             reason, there = _still(counted, stream, rules, own=instrument is OWN)
-            return self._verdict(look, Outcome.INCONCLUSIVE, reason, {**evidence, "requests": there})
+            lack = f"traffic on both sides at the same time ({few(there, rules.min_requests)})"
+            return replace(self._verdict(look, Outcome.INCONCLUSIVE, reason, {**evidence, "requests": there}), waits_for=lack)
         used = counted[: compared.requests // each]
         reason, numbers = _told(compared, used, rules)
         if compared.outcome is Outcome.FAIL:

@@ -15,7 +15,7 @@ from rollout.model.fleet import Release, RuntimeName
 from rollout.model.policy import TrafficGate
 from rollout.model.sample import Sample
 from rollout.model.state import State
-from rollout.model.verdict import Outcome, Verdict
+from rollout.model.verdict import Outcome, Verdict, few
 
 BEFORE = timedelta(hours=1)
 DECISIVE = 1e-4
@@ -33,6 +33,7 @@ class Finding:
     reason: str
     chance: float | None = None
     slow: bool = False
+    waits_for: str = ""
 
 
 class Traffic:
@@ -110,7 +111,8 @@ class Traffic:
         return replace(judged, reason=f"by our own requests: {judged.reason}", evidence=evidence)
 
     def _verdict(self, at: datetime, finding: Finding, evidence: Mapping[str, object]) -> Verdict:
-        return Verdict(gate=self.name, outcome=finding.outcome, reason=finding.reason, at=at, evidence=evidence)
+        outcome, lack = finding.outcome, finding.waits_for
+        return Verdict(gate=self.name, outcome=outcome, reason=finding.reason, at=at, evidence=evidence, waits_for=lack)
 
     def _evidence(self, look: Look, v2: Sample, legacy: Sample, when: str, finding: Finding) -> dict[str, object]:
         return {
@@ -129,20 +131,23 @@ def judge(v2: Sample, legacy: Sample, rules: TrafficGate) -> Finding:
     """The rule of `Traffic`, on numbers."""
     n, failures = asked(v2), failed(v2)
     allowed = min(1.0, rate(legacy) + rules.max_increase)
+    lack = f"traffic on v2 ({few(n, rules.min_requests)})"
     if n == 0:
-        return Finding(Outcome.INCONCLUSIVE, f"v2 has had no requests yet, of {rules.min_requests}")
+        return Finding(Outcome.INCONCLUSIVE, f"v2 has had no requests yet, of {rules.min_requests}", waits_for=lack)
     shed = f", {v2.shed} of them sent to legacy after it broke" if v2.shed else ""
     numbers = f"v2 failed {failures} of {n} ({rate(v2):.1%}{shed}), legacy {rate(legacy):.1%}, allowed {allowed:.1%}"
     chance = at_least(failures, n, allowed) if rate(v2) > allowed else 1.0
     if chance < DECISIVE:
         return Finding(Outcome.FAIL, numbers, chance)
     if n < rules.min_requests:
-        return Finding(Outcome.INCONCLUSIVE, f"{n} of {rules.min_requests} requests: {numbers}", chance)
+        return Finding(Outcome.INCONCLUSIVE, f"{n} of {rules.min_requests} requests: {numbers}", chance, waits_for=lack)
     if rate(v2) <= allowed:
         return Finding(Outcome.PASS, numbers, chance)
     if chance < CONVINCING:
         return Finding(Outcome.FAIL, numbers, chance)
-    return Finding(Outcome.INCONCLUSIVE, f"{numbers}: chance alone does that in {chance:.0%} of cases", chance)
+    why = f"{numbers}: chance alone does that in {chance:.0%} of cases"
+    lack = "more traffic: v2 fails too often, which may be chance"
+    return Finding(Outcome.INCONCLUSIVE, why, chance, waits_for=lack)
 
 
 def judge_latency(
@@ -153,10 +158,11 @@ def judge_latency(
         return finding, {"not_compared": "not enough answers of v2"}
     slow = slowness(v2.latencies, legacy.latencies, rules)
     if slow is None:
-        few = f"legacy answered {legacy.latencies.n} requests at the same time: too few to compare latencies"
+        short = f"legacy answered {legacy.latencies.n} requests at the same time: too few to compare latencies"
         if both and finding.outcome is Outcome.PASS:
-            finding = replace(finding, outcome=Outcome.INCONCLUSIVE, reason=f"{few}; {finding.reason}")
-        return finding, {"not_compared": few}
+            lack = "traffic on legacy, to compare latencies with"
+            finding = replace(finding, outcome=Outcome.INCONCLUSIVE, reason=f"{short}; {finding.reason}", waits_for=lack)
+        return finding, {"not_compared": short}
     if slow.failed:
         reason = (
             f"v2 is much slower than legacy at the same time: {slow.slower} of {slow.of} requests took longer than "

@@ -28,8 +28,9 @@ class Move:
     order, the steps that may have left something to undo. `since`: when this state (or traffic step) began; `mark`: when
     the last effect in it ended. The clock of a deadline has stood for `held_s` seconds since `since`, and stands since
     `held_since` where that is set. `end` is where falling back will end. `restores` is the setting (`runtime/origin`) that
-    is put back if the move is brought back; a back move puts it back when it passes. `queued` is an owner's or a person's
-    act that waits for the end. `seq` counts the journal's entries. `due` is a hint of the store and no part of the sum.
+    is put back if the move is brought back; a back move puts it back when it passes. `waits_for` may last until
+    `waits_until` at most; `then` tells what happens. `queued` is an owner's or a person's act that waits for the end. `seq`
+    counts the journal's entries. `due` is a hint of the store and no part of the sum.
     It has no slots, so that `but` is quick: rows are what a driver makes most of.
     """
 
@@ -58,6 +59,8 @@ class Move:
     held_s: float = 0.0
     held_since: datetime | None = None
     waits_for: str = ""
+    waits_until: datetime | None = None
+    then: str = ""
     end: State | None = None
     reason: str = ""
     actor: str = ""

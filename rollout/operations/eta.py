@@ -18,6 +18,7 @@ from rollout.store.watched import Mark
 SIMULATED = 10_000
 """So many waiting moves are let begin one by one in the estimate; more are shared out evenly."""
 BEFORE_WARM = (State.PUBLISHING, State.LAUNCHING, State.GAP, State.PROVING, State.SHIFTING, State.BAKING)
+WATCHED = frozenset({State.SHIFTING, State.BAKING})
 
 
 class Unsure(StrEnum):
@@ -29,13 +30,14 @@ class Unsure(StrEnum):
     STOPPED = "stopped by its failure budget"
     UNDRIVEN = "nobody drives it"
     HELD = "a move is held"
+    QUIET = "too little traffic to tell"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Eta:
-    """About so many seconds, or at most so many (`bound`); None: it cannot be said, and why."""
+    """About so many seconds from now on, or at most so many (`bound`); None: it cannot be said, and why."""
 
-    seconds: float | None = None
+    seconds_left: float | None = None
     bound: bool = False
     unsure: Unsure | None = None
 
@@ -113,10 +115,12 @@ def of_move(row: Move, known: Known | None, now: datetime) -> Eta | None:
         return None
     if row.held_since is not None:
         return Eta(unsure=Unsure.HELD)
+    if row.waits_until is not None and row.state in WATCHED:
+        return Eta(unsure=Unsure.QUIET)
     path = PATHS[row.path]
     later = [known.lasts(row.path, state) for state in path[path.index(row.state) + 1 :] if state in BEFORE_WARM]
     here, bound = _left_here(row, known, now)
-    return Eta(seconds=here + sum(seconds for seconds, _ in later), bound=bound or any(b for _, b in later))
+    return Eta(seconds_left=here + sum(seconds for seconds, _ in later), bound=bound or any(b for _, b in later))
 
 
 def of_wave(rows: Sequence[Move], planned: int, known: Known | None, now: datetime) -> Eta | None:
@@ -124,13 +128,14 @@ def of_wave(rows: Sequence[Move], planned: int, known: Known | None, now: dateti
     flying = [row for row in rows if row.state in IN_FLIGHT]
     if known is None or not (flying or planned):
         return None
-    each = [of_move(row, known, now) or Eta(seconds=0.0) for row in flying]
-    if any(one.seconds is None for one in each):
-        return Eta(unsure=Unsure.HELD)
+    each = [of_move(row, known, now) or Eta(seconds_left=0.0) for row in flying]
+    unsure = [one.unsure for one in each if one.unsure is not None]
+    if unsure:
+        return Eta(unsure=Unsure.HELD if Unsure.HELD in unsure else unsure[0])
     whole, bound = _whole(known)
-    slots = [one.seconds or 0.0 for one in each]
+    slots = [one.seconds_left or 0.0 for one in each]
     slots += [0.0] * (min(planned, known.pace.at_once - len(slots)))
-    return Eta(seconds=_last(slots, planned, whole), bound=any(one.bound for one in each) or (bound and planned > 0))
+    return Eta(seconds_left=_last(slots, planned, whole), bound=any(one.bound for one in each) or (bound and planned > 0))
 
 
 def _left_here(row: Move, known: Known, now: datetime) -> tuple[float, bool]:

@@ -1,28 +1,26 @@
 """Why a service is where it is, and what would move it. One value, which terminal, page and status render."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from rollout.errors import UsageError
-from rollout.executor.ports import ControlKind
 from rollout.model.fleet import Pin, RuntimeName, Setting, Tier
 from rollout.model.plan import Candidate, Reason, Strategy
 from rollout.model.policy import Policy
 from rollout.model.state import FINAL, State
-from rollout.operations.order import obstacles
+from rollout.operations.order import OPEN, Obstacle, obstacles
 from rollout.operations.show import changed
-from rollout.operations.subject import FLEET
-from rollout.operations.tiers import left
+from rollout.operations.tiers import of_fleet
 from rollout.planner.eligibility import exclusion
 from rollout.store import candidates, pins, setting
 from rollout.store.candidates import AsOf
 from rollout.store.controls import Controls
 from rollout.store.database import Database, Transaction
 from rollout.store.history import failed_deploy
-from rollout.store.plans import Plans
+from rollout.store.plans import Plans, Seat
 from rollout.store.progress import Progress
-from rollout.store.waves import PLANNED, Waves
+from rollout.store.waves import PLANNED, StoredWave, Waves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,16 +130,16 @@ def explain(database: Database, service: str, policy: Policy, *, as_of: AsOf) ->
         failure = None if candidate is None or candidate.runs_on else _failure(session, service)
     if candidate is None:
         raise UsageError(f"no service {service}", then="rollout service list")
-    planned, moving = _planned(database, service, as_of), _moving(database, service)
+    seat, moving = Plans(database).seat(service), _moving(database, service)
+    wave = Waves(database).get(seat.wave) if seat else None
+    planned = _planned(database, seat, wave, service, as_of) if seat and wave else None
     why_not = exclusion(candidate, policy)
     reason = why_not.reason if why_not else None
     waits_for, commands = _next(candidate, reason, planned, moving)
     if failure is not None and reason is Reason.NOT_RUNNING:
         waits_for, commands = "a deploy that succeeds", (*commands, (_OWNER, "rollout service logs {service}"))
-    if reason is None and planned is not None and planned.state == PLANNED and not planned.stale:
-        waits_for, commands = _against(database, planned, as_of, waits_for, commands)
-    if reason in {None, Reason.MOVING}:
-        waits_for, commands = _halted(database, planned, as_of.now, waits_for, commands)
+    if wave and planned and planned.state in OPEN and not planned.stale and reason in {None, Reason.MOVING}:
+        waits_for, commands = _hindered(_against(database, wave, as_of), moving, waits_for, commands)
     return Explanation(
         service=service,
         customer=candidate.customer,
@@ -166,43 +164,29 @@ def _failure(session: Transaction, service: str) -> Failure | None:
     return Failure(at=datetime.fromisoformat(row.at), why=row.why) if row else None
 
 
-def _against(database: Database, planned: Planned, as_of: AsOf, waits_for: str, commands: Commands) -> tuple[str, Commands]:
-    """Where something stands against the beginning of its wave, that comes first: what `execute` would say."""
-    wave, waves = Waves(database).get(int(planned.wave.removeprefix("wave-"))), Progress(database).waves()
-    controls = [c for c in Controls(database).standing(now=as_of.now) if c.kind is not ControlKind.PAUSE]
+def _against(database: Database, wave: StoredWave, as_of: AsOf) -> Sequence[Obstacle]:
+    """What stands against the beginning of the wave, or halts it: what `execute` would say. The fleet is read last, if at all."""
+    controls, waves = Controls(database).standing(now=as_of.now), Progress(database).waves()
     found = obstacles(wave, waves=waves, left={}, controls=controls, out_of_order=False)
-    if not found and wave.policy.tiers[0].tier is not wave.facts.tier:
-        with database.reading() as session:
-            fleet = candidates.every(session, as_of)
-            rest = left(fleet, wave.policy, Progress(database).seated())
-        found = obstacles(wave, waves=waves, left=rest, controls=controls, out_of_order=False)
+    if found or wave.facts.state != PLANNED or wave.policy.tiers[0].tier is wave.facts.tier:
+        return found
+    left = of_fleet(database, wave.policy, as_of)
+    return obstacles(wave, waves=waves, left=left, controls=controls, out_of_order=False)
+
+
+def _hindered(found: Sequence[Obstacle], moving: Moving | None, waits_for: str, commands: Commands) -> tuple[str, Commands]:
+    """What removes an obstacle comes first; no driver helps before."""
     if not found:
         return waits_for, commands
-    return "; ".join(one.text for one in found), tuple((_OPERATOR, one.then) for one in found if one.then)
-
-
-def _halted(
-    database: Database, planned: Planned | None, now: datetime, waits_for: str, commands: Commands
-) -> tuple[str, Commands]:
-    """Where its wave is paused: the end of that comes first, and no driver helps before."""
-    if planned is None or planned.state not in {"planned", "running", "stopped"}:
-        return waits_for, commands
-    halts = {FLEET: "rollout resume", planned.wave: f"rollout resume {planned.wave}"}
-    pauses = [c for c in Controls(database).standing(now=now) if c.kind is ControlKind.PAUSE and c.subject in halts]
-    if not pauses:
-        return waits_for, commands
-    told = " and ".join("of everything" if c.subject == FLEET else f"of {c.subject}" for c in pauses)
     others = tuple(one for one in commands if not one[1].startswith("rollout execute"))
-    return f"the end of the pause {told}", (*((_OPERATOR, halts[c.subject]) for c in pauses), *others)
+    removing = tuple(dict.fromkeys((_OPERATOR, one.then) for one in found if one.then))
+    held = moving is not None and moving.state not in FINAL and moving.waits_for
+    return (waits_for if held else f"{waits_for}: {'; '.join(one.text for one in found)}"), (*removing, *others)
 
 
-def _planned(database: Database, service: str, as_of: AsOf) -> Planned | None:
-    plans = Plans(database)
-    seat = plans.seat(service)
-    if seat is None:
-        return None
-    move = next(move for move in Waves(database).get(seat.wave).wave.moves if move.service == service)
-    waiting = seat.state == "planned"
+def _planned(database: Database, seat: Seat, wave: StoredWave, service: str, as_of: AsOf) -> Planned:
+    move = next(move for move in wave.wave.moves if move.service == service)
+    waiting = seat.state == PLANNED
     return Planned(
         plan=seat.plan,
         wave=f"wave-{seat.wave}",

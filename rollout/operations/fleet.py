@@ -119,16 +119,8 @@ def edit(
     return Edit(service=after, fields=fields, chosen=chosen)
 
 
-def check_removable(fleet: Services, name: str) -> Service:
-    """The service that `remove` would take away. StaleError while it runs, WaitingError while it moves."""
-    service = fleet.find(name)
-    with fleet.database.reading() as session:
-        _require_idle(session, service.id)
-    return service
-
-
 def remove(fleet: Services, service: Service, *, who: str, why: str = "") -> None:
-    """The service, its releases, pin, block and setting are gone. Errors as `check_removable`."""
+    """The service, its releases, pin, block and setting are gone. StaleError while it runs, WaitingError while it moves."""
     with fleet.database.writing() as session:
         _require_idle(session, service.id)
         fleet.remove(session, service.id, who=who, why=why)

@@ -62,7 +62,10 @@ class Undriven:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One service that is moving, or that failed. `weight`: the target's share of traffic in percent."""
+    """One service that is moving, or that failed. `weight`: the target's share of traffic in percent.
+
+    What it waits for lasts until `waits_until` at most; what happens `then` is told.
+    """
 
     service: str
     wave: str
@@ -72,6 +75,8 @@ class Item:
     since: datetime
     waits_for: str
     reason: str
+    waits_until: datetime | None = None
+    then: str = ""
     due: datetime | None = None
     deadline: datetime | None = None
     eta: Eta | None = None
@@ -262,6 +267,8 @@ def _item(move: Move, waits_for: str = "") -> Item:
         since=move.since,
         waits_for=waits_for or move.waits_for,
         reason=move.reason,
+        waits_until=None if waits_for else move.waits_until,
+        then="" if waits_for else move.then,
         due=move.due,
         deadline=move.deadline,
     )

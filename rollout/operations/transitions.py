@@ -1,5 +1,6 @@
 """The journal as a person follows it: one value per change of a move that is worth a line."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,10 @@ from rollout.operations.subject import wave_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """A move went from one label to another: `launching` → `proving`, `shifting 10 %` → `shifting 50 %`."""
+    """A move went from one label to another: `launching` → `proving`, `shifting 10 %` → `shifting 50 %`.
+
+    Where both are the same, what it `waits_for` is new: until `waits_until` at most, and what happens `then`.
+    """
 
     at: datetime
     service: str
@@ -23,6 +27,12 @@ class Transition:
     weight: int
     reason: str
     target: RuntimeName
+    waits_for: str = ""
+    waits_until: datetime | None = None
+    then: str = ""
+
+
+_NUMBERS = re.compile(r"[0-9]+")
 
 
 class Transitions:
@@ -30,12 +40,16 @@ class Transitions:
 
     def __init__(self, rows: Iterable[Move] = ()) -> None:
         self._last = {row.id: label(row) for row in rows}
+        self._waits: dict[str, str] = {}
 
     def of(self, entry: Entry, row: Move) -> Transition | None:
         """What this entry changed, if that is worth a line."""
         before, after = self._last.get(row.id, str(State.PLANNED)), label(row)
-        if before == after:
+        waits = before == after
+        if waits and not self._waits_anew(row):
             return None
+        if not waits:
+            self._waits.pop(row.id, None)
         if row.live:
             self._last[row.id] = after
         else:
@@ -50,7 +64,18 @@ class Transitions:
             weight=row.weight,
             reason=entry.reason,
             target=row.target,
+            waits_for=row.waits_for if waits else "",
+            waits_until=row.waits_until if waits else None,
+            then=row.then if waits else "",
         )
+
+    def _waits_anew(self, row: Move) -> bool:
+        """It waits for something that was not told yet, other numbers aside. What proves it healthy is waited for by all."""
+        waits = _NUMBERS.sub("", row.waits_for)
+        if not waits or row.waits_until is None or row.state is State.PROVING or self._waits.get(row.id) == waits:
+            return False
+        self._waits[row.id] = waits
+        return True
 
 
 def label(row: Move) -> str:

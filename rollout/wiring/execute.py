@@ -7,8 +7,7 @@ from rollout.model.policy import Policy
 from rollout.operations.means import Means
 from rollout.operations.order import TierLeft
 from rollout.operations.subject import is_wave, wave_number
-from rollout.operations.tiers import left
-from rollout.store import candidates
+from rollout.operations.tiers import of_fleet
 from rollout.store.candidates import AsOf
 from rollout.store.plans import Plans
 from rollout.store.services import Services
@@ -36,7 +35,4 @@ class Names:
 
     def left(self, policy: Policy) -> Mapping[Tier, TierLeft]:
         """Who keeps each tier from being done."""
-        as_of = AsOf(now=actor.now(), engine=default_engine())
-        with self._means.database.reading() as session:
-            fleet = candidates.every(session, as_of)
-        return left(fleet, policy, self._means.progress.seated())
+        return of_fleet(self._means.database, policy, AsOf(now=actor.now(), engine=default_engine()))

@@ -88,8 +88,8 @@ def test_what_the_command_says_stands_with_the_alerts() -> None:
 
 def test_words_for_an_estimate() -> None:
     assert eta_text(None) == ""
-    assert eta_text(Eta(seconds=725)) == "about 12 min"
-    assert eta_text(Eta(seconds=725, bound=True)) == "at most 12 min"
+    assert eta_text(Eta(seconds_left=725)) == "about 12 min"
+    assert eta_text(Eta(seconds_left=725, bound=True)) == "at most 12 min"
     assert eta_text(Eta(unsure=Unsure.APPROVAL)) == "unknown: waiting for approval"
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from rollout.executor.actions import Action, Do, Fire, Look, Remind, Rules, Seen, Wait, evidence
 from rollout.executor.decide import decide
+from rollout.executor.patience import ACCEPTED, COMES_BACK, DECIDED, FALLS_BACK
 from rollout.executor.ports import Copy
 from rollout.model.fleet import Release, RuntimeName, Service, Tier
 from rollout.model.move import Move
@@ -282,7 +283,71 @@ def test_the_action_follows(name: str) -> None:
         assert action.event is expected[0]
         assert expected[1] in action.reason
     else:
-        assert action == expected
+        assert (replace(action, ends=None, then="") if isinstance(action, Wait) else action) == expected
+
+
+HELD = {"held_since": NOW - timedelta(seconds=99), "deadline": NOW - timedelta(seconds=100)}
+LIMITS: dict[str, tuple[Rules, Move, Seen, float | None, str]] = {
+    "proving": (RULES, row(State.PROVING, 5, begun=ALL[:2], deadline=later(15)), UNSURE, 15, FALLS_BACK),
+    "proving: the service's own limit": (RULES, row(State.PROVING, 5, begun=ALL[:2], **OVERDUE), UNSURE, 5, FALLS_BACK),
+    "hold": (RULES, row(State.SHIFTING, 40, deadline=later(9), **HALF), UNSURE, 9, DECIDED[Inconclusive.HOLD]),
+    "time in which it was held": (
+        RULES,
+        row(State.SHIFTING, 40, deadline=later(9), held_s=7.0, **HALF),
+        UNSURE,
+        16,
+        DECIDED[Inconclusive.HOLD],
+    ),
+    "probe": (
+        replace(RULES, inconclusive=Inconclusive.PROBE),
+        row(State.BAKING, 70, deadline=later(9), **FULL),
+        UNSURE,
+        9,
+        DECIDED[Inconclusive.PROBE],
+    ),
+    "accept": (
+        replace(RULES, inconclusive=Inconclusive.ACCEPT),
+        row(State.SHIFTING, 40, deadline=later(60), **HALF),
+        UNSURE,
+        60,
+        DECIDED[Inconclusive.ACCEPT],
+    ),
+    "accept, late": (
+        replace(RULES, inconclusive=Inconclusive.ACCEPT),
+        row(State.SHIFTING, 101, **OVERDUE, **HALF),
+        UNSURE,
+        -101 + 200,
+        ACCEPTED,
+    ),
+    "inconclusive and held": (RULES, row(State.SHIFTING, 101, **OVERDUE, **HALF), UNSURE, 1000, COMES_BACK),
+    "held for long": (RULES, row(State.SHIFTING, 201, **HELD, **HALF), UNSURE, 901, COMES_BACK),
+    "paused above zero": (PAUSED, row(State.SHIFTING, **HALF), GOOD, 1000, COMES_BACK),
+    "paused at zero": (PAUSED, row(State.SHIFTING, begun=ALL[:2]), GOOD, None, ""),
+    "warm": (PAUSED, row(State.WARM, **FULL), GOOD, None, ""),
+    "watched, all is well": (RULES, row(State.SHIFTING, 3, deadline=later(90), **HALF), GOOD, None, ""),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_wait_says_how_long_it_can_last_and_what_happens_then(name: str) -> None:
+    rules, move, found, seconds, then = LIMITS[name]
+    action = decide(rules, move, found, NOW)
+    assert isinstance(action, Wait)
+    assert (action.ends, action.then) == (None if seconds is None else later(seconds), then)
+
+
+def test_what_is_told_then_is_what_happens_then() -> None:
+    """At the very moment that was told, and not just before."""
+    what = {FALLS_BACK: Event.FAILED, ACCEPTED: Event.OK, COMES_BACK: Event.HOLD_OVER}
+    for rules, move, found, seconds, then in LIMITS.values():
+        if then not in what or seconds is None:
+            continue
+        held = {"held_since": move.held_since or NOW} if then == COMES_BACK else {}
+        row_then = replace(move, **held)
+        before, after = (decide(rules, row_then, found, later(seconds + d)) for d in (-0.1, 0))
+        assert isinstance(before, Wait)
+        assert isinstance(after, Fire)
+        assert after.event is what[then]
 
 
 def test_a_back_move_is_held_by_nothing() -> None:

@@ -188,6 +188,13 @@ def test_at_100_percent_latency_is_not_compared_with_another_time() -> None:
     assert "too few" in str(verdict.evidence["latency"])
 
 
+def test_it_says_in_words_that_change_seldom_what_it_waits_for() -> None:
+    waits = [judge(sample(V, n), sample(L, 100), RULES).waits_for for n in range(RULES.min_requests)]
+    assert waits[0] == f"traffic on v2 (0 of {RULES.min_requests} requests)"
+    assert waits[-1] == f"traffic on v2 ({RULES.min_requests * 9 // 10} or more of {RULES.min_requests} requests)"
+    assert len(set(waits)) <= 11
+
+
 def test_requests_that_went_to_legacy_after_v2_broke_are_told_apart() -> None:
     finding = judge(sample(V, 10, errors=3, shed=5), sample(L, 100), RULES)
     assert "v2 failed 8 of 15 (53.3%, 5 of them sent to legacy after it broke), legacy 0.0%" in finding.reason

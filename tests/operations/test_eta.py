@@ -33,18 +33,18 @@ def walked(*marks: tuple[str, float, State], held: tuple[str, ...] = ()) -> Meas
 
 
 def test_a_move_takes_what_the_plan_says_where_nothing_is_measured() -> None:
-    assert of_move(move("a", State.LAUNCHING, ago=11), PLANNED, NOW) == Eta(seconds=30 + 90 + 300, bound=True)
-    assert of_move(move("a", State.SHIFTING, 10, step=1, ago=10), PLANNED, NOW) == Eta(seconds=20 + 30 + 300)
-    assert of_move(move("a", State.SHIFTING, 100, step=3), PLANNED, NOW) == Eta(seconds=300)
-    assert of_move(move("a", State.BAKING, 100, ago=120), PLANNED, NOW) == Eta(seconds=180)
+    assert of_move(move("a", State.LAUNCHING, ago=11), PLANNED, NOW) == Eta(seconds_left=30 + 90 + 300, bound=True)
+    assert of_move(move("a", State.SHIFTING, 10, step=1, ago=10), PLANNED, NOW) == Eta(seconds_left=20 + 30 + 300)
+    assert of_move(move("a", State.SHIFTING, 100, step=3), PLANNED, NOW) == Eta(seconds_left=300)
+    assert of_move(move("a", State.BAKING, 100, ago=120), PLANNED, NOW) == Eta(seconds_left=180)
 
 
 def test_what_lasts_longer_than_it_should_is_expected_to_last_as_long_again() -> None:
-    assert of_move(move("a", State.BAKING, 100, ago=350), PLANNED, NOW) == Eta(seconds=50)
+    assert of_move(move("a", State.BAKING, 100, ago=350), PLANNED, NOW) == Eta(seconds_left=50)
 
 
 def test_time_in_which_the_move_was_held_does_not_count() -> None:
-    assert of_move(move("a", State.BAKING, 100, ago=350, held_s=100), PLANNED, NOW) == Eta(seconds=50)
+    assert of_move(move("a", State.BAKING, 100, ago=350, held_s=100), PLANNED, NOW) == Eta(seconds_left=50)
     held = move("a", State.BAKING, 100, held_since=NOW)
     assert of_move(held, PLANNED, NOW) == Eta(unsure=Unsure.HELD)
 
@@ -56,7 +56,7 @@ def test_what_is_warm_over_or_on_its_way_back_has_no_estimate(state: State) -> N
 
 def test_measured_states_take_the_place_of_what_was_planned() -> None:
     shown = walked(("a", 0, State.PUBLISHING), ("a", 1, State.LAUNCHING), ("a", 5, State.PROVING), ("a", 7, State.SHIFTING))
-    assert of_move(move("b", State.LAUNCHING, ago=1), Known(pace=PACE, measured=shown), NOW) == Eta(seconds=3 + 2 + 90 + 300)
+    assert of_move(move("b", State.LAUNCHING, ago=1), Known(pace=PACE, measured=shown), NOW) == Eta(seconds_left=3 + 2 + 90 + 300)
 
 
 def test_states_in_which_a_move_was_held_or_fell_back_measure_nothing() -> None:
@@ -69,10 +69,10 @@ def test_states_in_which_a_move_was_held_or_fell_back_measure_nothing() -> None:
 def test_a_wave_waits_for_its_slots() -> None:
     whole = walked(("a", 0, State.PUBLISHING), ("a", 100, State.WARM))
     two = Known(pace=replace(PACE, at_once=2), measured=whole)
-    assert of_wave([], 5, two, NOW) == Eta(seconds=300)
-    assert of_wave([move("b", State.BAKING, ago=290)], 2, two, NOW) == Eta(seconds=110)
+    assert of_wave([], 5, two, NOW) == Eta(seconds_left=300)
+    assert of_wave([move("b", State.BAKING, ago=290)], 2, two, NOW) == Eta(seconds_left=110)
     assert of_wave([move("b", State.WARM)], 0, two, NOW) is None
-    assert of_wave([], 2_000_000, two, NOW) == Eta(seconds=pytest.approx(1e8, rel=0.01))
+    assert of_wave([], 2_000_000, two, NOW) == Eta(seconds_left=pytest.approx(1e8, rel=0.01))
 
 
 @pytest.mark.parametrize(
@@ -92,10 +92,19 @@ def test_where_nobody_can_know_it_says_why(because: dict[str, object], unsure: U
     assert told.items[0].eta == Eta(unsure=unsure)
 
 
+def test_a_move_that_waits_for_traffic_has_no_estimate() -> None:
+    """When traffic comes nobody knows; what proves a copy healthy has a bound."""
+    limit = {"waits_for": "traffic on v2 (0 of 20 requests)", "waits_until": NOW + timedelta(minutes=9), "then": "it is held"}
+    told = status([move("a", State.SHIFTING, 10, **limit), move("b", State.PROVING, **limit)])
+    assert told.items[0].eta == told.waves[0].eta == Eta(unsure=Unsure.QUIET)
+    assert told.items[1].eta is not None
+    assert told.items[1].eta.seconds_left is not None
+
+
 def test_the_pause_of_another_wave_changes_nothing() -> None:
     other = Control(id=1, kind=ControlKind.PAUSE, subject="wave-4", actor="a", reason="", at=NOW)
     told = status([move("a", State.BAKING, 100, ago=100)], controls=(other,))
-    assert told.waves[0].eta == Eta(seconds=200)
+    assert told.waves[0].eta == Eta(seconds_left=200)
 
 
 def driven(sim: SimWorld, look: Callable[[Scene, float], None]) -> float:
@@ -127,9 +136,9 @@ def test_in_virtual_time_a_wave_ends_about_when_it_was_said_to() -> None:
     took = driven(sim, look)
     first, *_ = said
     assert first[1].bound
-    assert first[1].seconds is not None
-    assert first[1].seconds >= took * 0.95
-    sure = [(now, eta.seconds) for now, eta in said if eta.seconds is not None and not eta.bound and now > took / 4]
+    assert first[1].seconds_left is not None
+    assert first[1].seconds_left >= took * 0.95
+    sure = [(now, eta.seconds_left) for now, eta in said if eta.seconds_left is not None and not eta.bound and now > took / 4]
     assert len(sure) > 50
     assert all(abs(now + seconds - took) < 0.15 * took for now, seconds in sure)
 

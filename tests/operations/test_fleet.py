@@ -174,15 +174,13 @@ def test_what_runs_or_moves_is_not_removed(fleet: Services, what: str, error: ty
         else:
             session.add(MoveRow(id="wave-1/shop/api", service="shop/api", wave=1, state="baking", live=1, seq=1, body={}))
     with pytest.raises(error, match=told):
-        operations.check_removable(fleet, "api")
-    with pytest.raises(error, match=told):
         operations.remove(fleet, API, who="ann")
     assert fleet.get("shop/api") == API
 
 
 def test_what_stands_still_is_removed(fleet: Services) -> None:
     operations.add(fleet, API, BEFORE, runtime=V2)
-    operations.remove(fleet, operations.check_removable(fleet, "api"), who="ann", why="old")
+    operations.remove(fleet, fleet.find("api"), who="ann", why="old")
     assert operations.views(fleet) == []
     operations.add(fleet, API, BEFORE)
     assert standing(fleet) == (LEGACY, Origin.DEFAULT, None, False)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from rollout.cli import board
+from rollout.cli.when import since
 from rollout.executor.ports import Control, ControlKind
 from rollout.model.fleet import RuntimeName, Tier
 from rollout.model.lease import Holder, Lease
@@ -116,6 +117,16 @@ def test_every_moving_service_tells_what_it_waits_for() -> None:
     line = next(line for line in text(found) if line.startswith("  shop/api"))
     assert "shifting 10 %  wave-3, since " in line
     assert line.endswith("(3 min), waits for traffic: 3 of 20 requests")
+
+
+def test_it_tells_how_long_that_can_last_and_what_happens_then() -> None:
+    ends = NOW + timedelta(minutes=5)
+    row = move("shop/api", State.SHIFTING, weight=10, waits_for="traffic on v2", waits_until=ends, then="it is held")
+    line = next(line for line in text(status(row, leases=(lease(),))) if line.startswith("  shop/api"))
+    assert line.endswith(f"waits for traffic on v2, at most until {since(ends, NOW)}, then it is held")
+    asked = Control(id=1, kind=ControlKind.REVERT, subject="shop/api", actor="bob", reason="slow", at=BEFORE)
+    item = status(row, leases=(lease(),), controls=(asked,)).items[0]
+    assert (item.waits_until, item.then) == (None, "")
 
 
 def test_what_halts_is_told_with_who_and_why() -> None:

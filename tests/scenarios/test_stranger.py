@@ -91,11 +91,13 @@ def test_a_plan_prints_also_what_its_ended_waves_did(fleet: Path) -> None:
 def test_explain_in_a_paused_wave_names_the_command_that_ends_the_pause(fleet: Path) -> None:
     assert called("pause", "wave-1").code == 0
     told = called("explain", "shop/api").out
-    assert "waits for  the end of the pause of wave-1" in told
+    assert "waits for  wave-1 to begin: wave-1 is paused by " in told
+    assert "rollout execute" not in told
     assert "whoever runs the rollout: rollout resume wave-1" in told
     assert called("pause").code == 0
     told = called("explain", "shop/api").out
-    assert "the end of the pause of wave-1 and of everything" in told
+    assert "wave-1 is paused by " in told
+    assert "everything is paused by " in told
     assert "rollout resume\n" in told
     assert called("resume").code == called("resume", "wave-1").code == 0
     assert "rollout execute wave-1" in called("explain", "shop/api").out
