@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TextIO
 
@@ -57,9 +57,10 @@ def screen(look: Look, said: Said = nothing) -> Iterator[None]:
     with Live(console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
 
         def paint() -> None:
-            while not over.is_set():
-                live.update(_seen(console, look, said), refresh=True)
-                over.wait(EVERY_S)
+            with suppress(OSError):  # the terminal is gone: nobody sees it, and what is done goes on
+                while not over.is_set():
+                    live.update(_seen(console, look, said), refresh=True)
+                    over.wait(EVERY_S)
 
         painter = threading.Thread(target=paint, name="live view", daemon=True)
         painter.start()

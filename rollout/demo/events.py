@@ -8,6 +8,23 @@ from rollout.operations.numbers import Comparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Doing:
+    """What begins now, and why: it takes some seconds, in which nothing else may be told."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Somebody asked the demo to end before its time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """What is under way has come to a safe point; everything is counted, and taken down."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """Something serves now. `edge`: `host:port`, empty in memory; a request with a service's name as Host reaches it."""
 
@@ -122,4 +139,4 @@ class Closed:
 
 
 Moved = Planned | Began | Changed | FellBack | Ended | Repaired | Finished
-Event = Opened | Deployed | Said | Moved | Compared | Finalized | Kept | Closed
+Event = Doing | Asked | Opened | Deployed | Said | Moved | Compared | Finalized | Kept | Closing | Closed

@@ -26,6 +26,20 @@ class Fault(StrEnum):
     SLOW = "slow"
 
     @property
+    def told(self) -> str:
+        """What goes wrong on v2, in words."""
+        return {
+            Fault.CRASH: "crashes on v2",
+            Fault.ERRORS: "answers 5xx on v2 from its 30th request there",
+            Fault.SLOW: "answers 40 % slower on v2",
+        }[self]
+
+    @property
+    def reason(self) -> str:
+        """A word of the reason for which it falls back."""
+        return {Fault.CRASH: "does not come up", Fault.ERRORS: "traffic: ", Fault.SLOW: "performance: "}[self]
+
+    @property
     def statuses(self) -> frozenset[int]:
         """What the edge's log says of an answer that this fault produced: its own 500, no program; slow answers are good."""
         return {

@@ -3,8 +3,9 @@
 import tempfile
 from pathlib import Path
 
+from rollout.demo.cast import Cast
 from rollout.demo.services import NEIGHBOUR_REPORT, parts
-from rollout.demo.story import Cast, Story
+from rollout.demo.story import Story
 from rollout.demo.traffic import Traffic
 from rollout.wiring.demo import DemoStage
 

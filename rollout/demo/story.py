@@ -10,16 +10,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from rollout.demo import leftovers
+from rollout.demo.cast import Cast
 from rollout.demo.document import Record, not_as_told
 from rollout.demo.events import (
+    Asked,
     Began,
     Changed,
     Closed,
+    Closing,
     Compared,
     Deployed,
+    Doing,
     Ended,
     Event,
     FellBack,
@@ -33,7 +36,6 @@ from rollout.demo.events import (
 )
 from rollout.demo.gaps import Gaps
 from rollout.demo.services import Fault, Part, repaired
-from rollout.demo.stage import Stage
 from rollout.demo.traffic import Traffic
 from rollout.errors import RolloutError
 from rollout.model.move import Entry, Move
@@ -42,33 +44,12 @@ from rollout.model.state import State
 from rollout.model.verdict import Outcome
 from rollout.operations.numbers import Comparison
 
-FAULTS = {
-    Fault.CRASH: "crashes on v2",
-    Fault.ERRORS: "answers 5xx on v2 from its 30th request there",
-    Fault.SLOW: "40 % slower on v2",
-}
-REASONS = {Fault.CRASH: "does not come up", Fault.ERRORS: "traffic: ", Fault.SLOW: "performance: "}
-"""A word of the reason for which each falls back."""
 LAST_LINES = 3
 INTERRUPTED = "interrupted"
 
 
 class Interrupted(Exception):
     """Somebody asked the demo to end."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cast:
-    """Who plays: the stage in its folder, the services, the traffic on them; None where there is no edge to send it to.
-
-    `keep`: the story ends without taking anything down, unless something goes wrong.
-    """
-
-    stage: Stage
-    parts: Sequence[Part]
-    traffic: Traffic | None
-    folder: Path
-    keep: bool = False
 
 
 @dataclass(kw_only=True)
@@ -80,6 +61,8 @@ class Story:
     record: Record = field(default_factory=Record)
     error: str = ""
     _asked_to_end: bool = False
+    _heard: bool = False
+    _over: bool = False
     _told: "queue.SimpleQueue[Event | None]" = field(default_factory=queue.SimpleQueue)
     _states: dict[str, tuple[State, int]] = field(default_factory=dict)
     _last_lines: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -101,8 +84,11 @@ class Story:
     def _next(self) -> Event | None:
         """The next event; looks up often enough for signals to be handled."""
         while True:
-            if self._asked_to_end:
+            if self._asked_to_end and not self._heard:
+                self._heard = True
                 self.cast.stage.stop()
+                if not self._over:
+                    return Asked()
             with contextlib.suppress(queue.Empty):
                 return self._told.get(timeout=0.2)
 
@@ -117,8 +103,11 @@ class Story:
         finally:
             if self._asked_to_end:  # a terminal's Ctrl-C reaches what was just being started too: that is no error
                 self.error = INTERRUPTED
+            kept, self._over = self.cast.keep and not self.error, not self._asked_to_end
+            if not kept:
+                self._told.put(Closing())
             self._take_stock()
-            if self.cast.keep and not self.error:
+            if kept and not self.error:
                 self._keep()
             else:
                 self._take_down()
@@ -130,7 +119,9 @@ class Story:
         """The story in order."""
         stage, parts = self.cast.stage, self.cast.parts
         self._go_on()
+        self._tell(Doing(text="starting the host part, the names and the edge"))
         self._tell(Opened(edge=(edge := stage.open()), example=parts[0].service.host_name))
+        self._tell(Doing(text=f"starting {len(parts)} services on legacy, in four tiers and three environments"))
         for calling in (False, True):
             self._deploy([part for part in parts if part.calls is calling])
         if self.cast.traffic:
@@ -142,6 +133,7 @@ class Story:
         self._unpin()
         self._repair()
         self._waves(stage.plan())
+        self._tell(Doing(text="legacy is drained and stopped everywhere"))
         stage.finish(self._move)
         self._tell(Finished(services=stage.on().get("v2", 0)))
         self._compare()
@@ -171,7 +163,15 @@ class Story:
         self.cast.stage.deploy([part.service for part in parts])
         for part in parts:
             service = part.service
-            self._tell(Deployed(service=service.id, tier=service.tier, kind=service.kind, fault=_fault(part), note=part.note))
+            self._tell(
+                Deployed(
+                    service=service.id,
+                    tier=service.tier,
+                    kind=service.kind,
+                    fault=part.fault.told if part.fault else "",
+                    note=part.note,
+                )
+            )
 
     def _waves(self, plan: Plan) -> None:
         waves = tuple((wave.name, wave.tier, tuple(move.service for move in wave.moves)) for wave in plan.waves)
@@ -199,6 +199,7 @@ class Story:
     def _repair(self) -> None:
         """A new release without the fault for each service that fell back, and it may be planned again."""
         fallen = {fallback.service for fallback in self.record.fallbacks}
+        self._tell(Doing(text="what fell back gets a release without its fault, and is planned once more"))
         compared = self.cast.stage.performance(sorted(fallen))
         self._too_slow = {one.service: one for one in compared if one.verdict is Outcome.FAIL}
         services = [repaired(part) for part in self.cast.parts if part.service.id in fallen]
@@ -219,7 +220,8 @@ class Story:
         if move.state is not State.FELL_BACK:
             self._told.put(Changed(service=move.service, state=move.state, note=_note(move)))
         else:
-            lines = self._last_lines.get(move.service, ())[-LAST_LINES:]
+            slow = move.reason.startswith(Fault.SLOW.reason)  # its copy knows nothing of it
+            lines = () if slow else self._last_lines.get(move.service, ())[-LAST_LINES:]
             self.record.fallbacks.append(FellBack(service=move.service, reason=move.reason, lines=lines))
             self._told.put(self.record.fallbacks[-1])
 
@@ -266,7 +268,7 @@ class Story:
 
     def _judge(self) -> None:
         """Where nothing went wrong by itself, the promises are looked at one by one."""
-        planted = {part.service.id: REASONS[part.fault] for part in self.cast.parts if part.fault}
+        planted = {part.service.id: part.fault.reason for part in self.cast.parts if part.fault}
         pinned, traffic = [part.service.id for part in self._pinned()], self.cast.traffic is not None
         wrong = not_as_told(self.record, services=len(self.cast.parts), planted=planted, pinned=pinned, traffic=traffic)
         self.error = self.error or "; ".join(wrong)
@@ -282,10 +284,6 @@ class Story:
 
 
 _MOVED = frozenset({State.WARM, State.FINISHING, State.FINISHED})
-
-
-def _fault(part: Part) -> str:
-    return FAULTS[part.fault] if part.fault else ""
 
 
 def _note(move: Move) -> str:

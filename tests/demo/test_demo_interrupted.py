@@ -1,14 +1,19 @@
-"""Ctrl-C at a random moment of a real demo: the document says so, and nothing that it started is there afterwards."""
+"""A real demo interrupted at a random moment: it says so, the terminal is as it was, and nothing that it started is there."""
 
+import fcntl
 import json
 import os
+import pty
 import random
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +21,10 @@ import pytest
 from rollout.demo import leftovers
 
 LIMIT_S = 90.0
+ENTERED, LEFT = "\x1b[?1049h", "\x1b[?1049l"
+SHOWN, HIDDEN = "\x1b[?25h", "\x1b[?25l"
+CTRL_C = b"\x03"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -26,41 +35,111 @@ def place() -> Iterator[Path]:
     leftovers.sweep(folder)
 
 
-@pytest.mark.timeout(200)
-@pytest.mark.parametrize(
-    ("signal_sent", "code", "latest_line"),
-    [(signal.SIGINT, 130, 0), (signal.SIGTERM, 143, 60)],
-    ids=["Ctrl-C while it starts", "TERM somewhere in the waves"],
-)
-def test_an_interrupted_demo_leaves_nothing(place: Path, signal_sent: signal.Signals, code: int, latest_line: int) -> None:
+@pytest.fixture
+def chance() -> random.Random:
+    """Any moment will do: what is asserted holds at every one. A test that fails shows the seed in its output."""
     seed = random.SystemRandom().randrange(10_000)
-    chance = random.Random(seed)
-    env = {**os.environ, "TMPDIR": str(place), "PYTHONPATH": str(Path(__file__).parents[2])}
+    print(f"seed {seed}")
+    return random.Random(seed)
+
+
+@pytest.mark.timeout(200)
+def test_a_demo_that_is_told_to_end_while_it_starts_leaves_nothing(place: Path, chance: random.Random) -> None:
+    env = {**os.environ, "TMPDIR": str(place), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "rollout", "demo", "--json"]
     story, document = place / "story.txt", place / "document.json"
     with story.open("wb") as told, document.open("wb") as printed:
         demo = subprocess.Popen(command, env=env, stdout=printed, stderr=told, start_new_session=True)
     try:
-        if latest_line:
-            wanted = chance.randint(12, latest_line)
-            until(lambda: len(story.read_text().splitlines()) >= wanted or demo.poll() is not None)
-        else:
-            until(lambda: bool(list(place.glob("rollout-demo-*"))))
-            time.sleep(chance.uniform(0, 4))  # any moment will do: what is asserted holds at every one
-        os.killpg(demo.pid, signal_sent)  # as a terminal does: the whole group hears it
-        assert demo.wait(timeout=LIMIT_S) == code, f"seed {seed}: {story.read_text()}"
+        until(lambda: bool(list(place.glob("rollout-demo-*"))))
+        time.sleep(chance.uniform(0, 4))
+        os.killpg(demo.pid, signal.SIGTERM)
+        assert demo.wait(timeout=LIMIT_S) == 143, story.read_text()
     finally:
-        if demo.poll() is None:
-            demo.kill()
-            demo.wait()
+        ended(demo)
     result = json.loads(document.read_text())
-    assert (result["error"], result["leftovers"]) == ("interrupted", []), f"seed {seed}"
-    assert [f"{p.pid} {p.cmdline()}" for p in leftovers.of(place)] == [], f"seed {seed}"
-    assert sorted(path.name for path in place.iterdir()) == ["document.json", "story.txt"], f"seed {seed}"
+    assert (result["error"], result["leftovers"]) == ("interrupted", [])
+    assert what_is_left(place) == ["document.json", "story.txt"]
 
 
-def until(condition: object) -> None:
+@pytest.mark.timeout(200)
+def test_ctrl_c_in_the_live_view_gives_the_terminal_back_and_leaves_nothing(place: Path, chance: random.Random) -> None:
+    terminal = Terminal(place)
+    try:
+        wave = chance.choice(("wave-1", "wave-1", "wave-2"))
+        until(lambda: f"{wave} (" in terminal.told.rpartition(ENTERED)[2] if ENTERED in terminal.told else False)
+        time.sleep(chance.uniform(0, 4))
+        for _ in range(chance.choice((1, 2))):
+            terminal.types(CTRL_C)
+        assert terminal.demo.wait(timeout=LIMIT_S) == 130, terminal.told
+    finally:
+        terminal.close()
+    told = terminal.told
+    assert told.rfind(LEFT) > told.rfind(ENTERED) >= 0, told[-500:]
+    assert told.rfind(SHOWN) > told.rfind(HIDDEN) >= 0, told[-500:]
+    after = told.rpartition(LEFT)[2]
+    assert "wave-1 (trial) begins" in after
+    assert "error: interrupted" in after
+    assert "everything that it started is gone" in after
+    assert what_is_left(place) == []
+
+
+class Terminal:
+    """`rollout demo` on a terminal of its own, 80 columns and 24 lines; all that it wrote."""
+
+    def __init__(self, place: Path) -> None:
+        self._ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        hidden = {"COLUMNS", "LINES", "LC_ALL", "NO_COLOR"}
+        env = {name: value for name, value in os.environ.items() if name not in hidden}
+        env |= {"TMPDIR": str(place), "PYTHONPATH": str(ROOT), "TERM": "xterm", "LANG": "C.UTF-8"}
+        self.demo = subprocess.Popen(
+            [sys.executable, "-m", "rollout", "demo"],
+            env=env,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 (Ctrl-C needs a terminal of its own)
+        )
+        os.close(theirs)
+        self.told = ""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                read = os.read(self._ours, 65536)
+            except OSError:
+                return
+            if not read:
+                return
+            self.told += read.decode(errors="replace")
+
+    def types(self, keys: bytes) -> None:
+        os.write(self._ours, keys)
+
+    def close(self) -> None:
+        ended(self.demo)
+        self._reader.join(LIMIT_S)
+        os.close(self._ours)
+
+
+def ended(demo: "subprocess.Popen[bytes]") -> None:
+    if demo.poll() is None:
+        demo.kill()
+        demo.wait()
+
+
+def what_is_left(place: Path) -> list[str]:
+    """Processes and files."""
+    processes = [f"{p.pid} {p.cmdline()}" for p in leftovers.of(place)]
+    return processes + sorted(path.name for path in place.iterdir())
+
+
+def until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + LIMIT_S
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < end, "the demo did not come so far"
         time.sleep(0.02)

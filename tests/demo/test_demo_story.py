@@ -6,9 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from rollout.demo.events import Changed, Closed, Ended, Event, FellBack, Finalized, Kept, Opened, Planned, Repaired
+from rollout.demo.cast import Cast
+from rollout.demo.events import (
+    Asked,
+    Changed,
+    Closed,
+    Closing,
+    Doing,
+    Ended,
+    Event,
+    FellBack,
+    Finalized,
+    Kept,
+    Opened,
+    Planned,
+    Repaired,
+)
 from rollout.demo.services import Part, parts
-from rollout.demo.story import Cast, Story
+from rollout.demo.story import Story
 from rollout.model.state import State
 from rollout.model.verdict import Outcome
 from tests.demo.cardboard import WHY, Cardboard
@@ -35,8 +50,9 @@ def of(told: Sequence[Event], kind: type) -> list[Event]:
 def test_the_whole_story_is_told_in_order(fleet: Sequence[Part]) -> None:
     story, told = play(Cardboard(), fleet)
     assert story.error == ""
-    assert isinstance(told[0], Opened)
-    assert isinstance(told[-1], Closed)
+    assert [type(event) for event in told[:3]] == [Doing, Opened, Doing]
+    assert [type(event) for event in told[-2:]] == [Closing, Closed]
+    assert of(told, Asked) == []
     assert len(of(told, Planned)) == 2
     assert {e.service for e in of(told, FellBack)} == {"shop/coupons", "shop/prices", "shop/search"}  # type: ignore[union-attr]
     assert {e.service for e in of(told, Repaired)} == {"shop/coupons", "shop/prices", "shop/search"}  # type: ignore[union-attr]
@@ -100,6 +116,7 @@ def test_asked_to_end_it_goes_no_further_and_takes_down(fleet: Sequence[Part], n
     stage.after[name] = story.interrupt
     told = list(story.events())
     assert story.error == "interrupted"
+    assert len(of(told, Asked)) == 1
     called = [call for call in stage.called if call != "stop"]
     assert called[-2:] == [name, "close"]
     assert isinstance(told[-1], Closed)

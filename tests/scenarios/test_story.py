@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from rollout.demo.cast import Cast
 from rollout.demo.services import parts
-from rollout.demo.story import Cast, Story
+from rollout.demo.story import Story
 from rollout.model.lease import Holder
 from rollout.store.leases import StoreLeases
 from rollout.wiring import actor
