@@ -97,7 +97,7 @@ def _deployed(event: events.Deployed, width: int) -> Lines:
     special = f"planted: {event.fault}" if event.fault else event.note
     if width < NARROW:
         return [Line(f" {event.service:13} {event.tier:10} {special}".rstrip())]
-    start = f"  {event.service:13} {event.tier:10} {event.kind:6} "
+    start = f"  {event.service:13} {event.tier:10} {event.kind:6}  "
     return [Line(f"{start}{special}".rstrip(), hang=len(start))]
 
 
