@@ -102,7 +102,7 @@ def ask(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError(f"{question} needs an answer and there is no terminal", then="add --yes")
+        raise UsageError(f"there is no terminal to answer this: {question}", then="add --yes")
     answer = "?"
     while answer not in ANSWERS:
         answer = _typed(f"{question} [y/N]: ").lower()

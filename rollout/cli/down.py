@@ -27,7 +27,7 @@ def down(
     if not ending.nothing and not json:
         _show(ending)
     if ending.services:
-        ask(f"stop {len(ending.services)} services?", yes=yes)
+        ask(f"Stop {len(ending.services)} service{'s' * (len(ending.services) != 1)}?", yes=yes)
     ended = bring_down(home)
     if json:
         emit({"home": str(home.path), **to_plain(ended)})

@@ -12,11 +12,15 @@ COMMAND = re.compile(r"No such command '(?P<word>[^']*)'")
 OPTION = re.compile(r"No such option: (?P<word>\S+)")
 CHOICE = re.compile(r"'(?P<word>[^']*)' is not one of (?P<known>'[^']*'(?:, '[^']*')*)")
 SURE = 0.6
+EXTRA = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", re.DOTALL)
+NUMBER = re.compile(r"Input should be a valid (integer|number), unable to parse string as an? (?:integer|number)")
 
 
 def told(error: TyperException) -> str:
     """The message, one line without a full stop; `did you mean …?` at its end where something is near."""
     text = error.format_message().strip().rstrip(".").replace("Value error, ", "")
+    text = NUMBER.sub(lambda found: f"must be {'an' if found[1] == 'integer' else 'a'} {found[1]}", text)
+    text = EXTRA.sub(r"not expected here: \1", text)
     context = getattr(error, "ctx", None)
     for pattern, known in ((COMMAND, _commands), (OPTION, _options), (CHOICE, None)):
         found = pattern.search(text)

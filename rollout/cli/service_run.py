@@ -149,9 +149,10 @@ def tell(service: str, line: str) -> None:
 
 
 def running(open_: Desk, service: Service) -> str:
-    """The service and what runs of it: `shop/api, release 3 on legacy (1 replicas)`."""
+    """The service and what runs of it: `shop/api, release 3 on legacy (2 replicas)`."""
     placed = open_.means.deploys.placements(service.id)
-    told = ", ".join(f"release {one.release} on {one.runtime} ({one.replicas} replicas)" for one in placed)
+    copies = [f"{one.replicas} replica{'s' * (one.replicas != 1)}" for one in placed]
+    told = ", ".join(f"release {one.release} on {one.runtime} ({many})" for one, many in zip(placed, copies, strict=True))
     return f"{service.id}, {told}" if told else service.id
 
 

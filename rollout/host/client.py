@@ -123,23 +123,27 @@ class Client:
 
     def _ask(self, method: str, *, answer_s: float = ANSWER_S, **arguments: object) -> Any:
         line = protocol.request(method, self._version, arguments)
+        lives = self._lives()
         again = Retrying(
-            retry=retry_if_exception_type(HostGoneError) if self._lives() else retry_if_exception_type(()),
+            retry=retry_if_exception_type(HostGoneError) if lives else retry_if_exception_type(()),
             stop=stop_after_delay(self._patience_s),
             wait=wait_exponential(multiplier=0.02, max=0.5),
             sleep=self._sleep,
             reraise=True,
         )
-        return protocol.result(method, again(self._exchange, line, answer_s))
+        return protocol.result(method, again(self._exchange, line, answer_s, lives=lives))
 
-    def _exchange(self, line: bytes, answer_s: float) -> bytes:
+    def _exchange(self, line: bytes, answer_s: float, *, lives: bool) -> bytes:
         path = self._address.path()
         if path is None:
-            raise _gone("there is none")
+            raise _gone("there is none") if lives else _absent()
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(answer_s)
-                connection.connect(str(path))
+                try:
+                    connection.connect(str(path))
+                except OSError as error:
+                    raise (_gone(error.strerror or type(error).__name__) if lives else _absent()) from error
                 connection.sendall(line)
                 with connection.makefile("rb") as file:
                     answer = file.readline()
@@ -148,6 +152,10 @@ class Client:
         if not answer.endswith(b"\n"):
             raise _gone("it ended before it answered")
         return answer
+
+
+def _absent() -> HostGoneError:
+    return HostGoneError("the host part does not run", state="nothing was changed; what runs here runs on", then="rollout up")
 
 
 def _gone(why: str) -> HostGoneError:

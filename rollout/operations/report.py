@@ -19,6 +19,7 @@ from rollout.store import blocks, pins, plan_parts, reported
 from rollout.store.database import Database, Transaction
 from rollout.store.plans import Plans
 from rollout.store.progress import PLACES, Progress, WaveFacts
+from rollout.store.waves import unknown
 
 SLOTS = 48
 COMPARED = 500
@@ -153,7 +154,8 @@ def _waves_of(database: Database, scope: Scope) -> Collection[int] | None:
     if scope.wave is None:
         return found
     if scope.wave > 0 and Progress(database).wave(scope.wave) is None:
-        raise UsageError(f"there is no {wave_name(scope.wave)}", then="rollout status")
+        with database.reading() as session:
+            raise unknown(session, scope.wave)
     if found is not None and scope.wave not in found:
         raise UsageError(f"{wave_name(scope.wave)} is not in {scope.plan}", then=f"rollout show {scope.plan}")
     return {scope.wave}

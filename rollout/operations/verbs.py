@@ -166,7 +166,9 @@ def revert_wave(means: Means, wave: str, reason: str) -> list[Said]:
     rows = means.progress.moves(number)
     if not rows:
         stored = _known(means, wave)
-        return [Said(subject=wave, text=f"{wave} has not begun: its {stored.facts.size} services run on legacy")]
+        size = stored.facts.size
+        runs = f"{size} services run" if size != 1 else "one service runs"
+        return [Said(subject=wave, text=f"{wave} has not begun: its {runs} on legacy")]
     wanted = [row.service for row in rows if row.live or row.state is State.FINISHED]
     rest = [row for row in rows if row.state in FINAL and row.state is not State.FINISHED]
     said = [Said(subject=row.service, text=f"{_at_rest(means, row.service)} ({_told(row)})") for row in rest]

@@ -1,5 +1,6 @@
 """The fleet in the store: services by id, put in bulk, found by the names that people type."""
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,7 @@ WRITTEN = (
     *("engine", "has_command", "only_image", "fixed_port", "has_volume", "draining_s", "health_timeout_s"),
 )
 _CHUNK = 500
+_WAVE = re.compile(r"(?:wave|back)-[1-9][0-9]{0,8}")
 _ASKED = ("name", "environment", "customer", "tier")
 _USUAL = {k: v for k, v in to_spec(Service(name="", environment="", customer="", tier=Tier.TRIAL)).items() if k not in _ASKED}
 
@@ -232,6 +234,8 @@ def _unknown(session: Session, name: str) -> UsageError:
     told = name or "with an empty name"
     column = TABLE.c.id if "/" in name else TABLE.c.name
     names = sorted(set(session.execute(select(column)).scalars()))
+    if _WAVE.fullmatch(name) and name not in names:
+        return UsageError(f"{name} is a wave; this takes a service", then=f"rollout show {name} lists its services")
     if not names:
         return UsageError(f"no service {told}: the fleet is empty", then="rollout service add, or rollout service import")
     near = get_close_matches(name, names, n=3, cutoff=0.6)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Session
+from sqlalchemy import func
+from sqlmodel import Session, col, select
 
 from rollout.errors import StaleError, UsageError
 from rollout.model.plain import from_plain, sha256
@@ -86,8 +87,17 @@ def _rows(session: Session, number: int) -> tuple[WaveRow, PlanRow]:
     row = session.get(WaveRow, number)
     plan = session.get(PlanRow, row.plan) if row else None
     if row is None or plan is None:
-        raise UsageError(f"there is no wave-{number}", then="rollout status")
+        raise unknown(session, number)
     return row, plan
+
+
+def unknown(session: Session, number: int) -> UsageError:
+    """What a person is told of a wave that does not exist: which ones do."""
+    last = session.exec(select(func.max(col(WaveRow.number)))).one()
+    if not last:
+        return UsageError(f"there is no wave-{number}: nothing has been planned", then="rollout plan")
+    known = f"there are wave-1 to wave-{last}" if last > 1 else "there is only wave-1"
+    return UsageError(f"there is no wave-{number}; {known}", then="rollout status")
 
 
 def _policy(plan: PlanRow) -> Policy:

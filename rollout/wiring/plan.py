@@ -150,9 +150,10 @@ def of_file(path: Path) -> Shown:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UsageError(
-            f"cannot read the plan {path}: {error.strerror}", then="rollout show PLAN, or rollout show wave-3"
-        ) from error
+        then = "rollout show PLAN, or rollout show wave-3"
+        if not path.suffix:
+            then += f"; if it is a service: rollout explain {path}"
+        raise UsageError(f"cannot read the plan {path}: {error.strerror}", then=then) from error
     return showing.of_file(decoded(data, str(path)))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from rollout.errors import RolloutError, UsageError
+from rollout.errors import RolloutError
 from rollout.operations.eta import Known, Measured, Paces
 from rollout.operations.outlook import FRESH, RUNNING, STOPPED, outlook
 from rollout.operations.schedule import missed, upcoming
@@ -17,6 +17,7 @@ from rollout.store.policies import Policies
 from rollout.store.progress import Progress, WaveFacts
 from rollout.store.services import Services
 from rollout.store.watched import Act, Watched
+from rollout.store.waves import unknown
 from rollout.wiring import actor
 from rollout.wiring.home import Home, find
 from rollout.wiring.led_back import pending, take_over_notes
@@ -47,7 +48,8 @@ class Board:
         number = wave_number(wave) if wave is not None else None
         progress, now = Progress(self.database), actor.now()
         if number is not None and number > 0 and progress.wave(number) is None:
-            raise UsageError(f"there is no {wave}", then="rollout status")
+            with self.database.reading() as session:
+                raise unknown(session, number)
         sight = progress.sight(states=SHOWN, wave=number)
         with self.database.reading() as session:
             blocked = {service: block.reason for service, block in blocks.every(session).items()}

@@ -142,7 +142,7 @@ def test_a_list_in_a_pipe_has_tabs_and_filters(service: Shell) -> None:
         (["set", "web"], "nothing to set of production/web"),
         (["set", "web", "--unset", "size"], "--unset size: there is no such field"),
         (["set", "web", "--unset", "env.X"], "production/web has no env.X"),
-        (["remove", "web"], "needs an answer and there is no terminal"),
+        (["remove", "web"], "there is no terminal to answer this: Remove"),
         (["import", "nowhere"], "left out: nowhere: cannot be read: No such file or directory"),
         (["import", "."], "no fleet file and no manifest in ."),
         (["import", ".", "--map", "none.toml"], "none.toml: cannot be read"),

@@ -161,7 +161,7 @@ def test_a_warm_move_is_finished_before_its_service_goes(world: World, act: str,
 def test_a_running_service_is_removed_by_somebody_who_was_asked(world: World) -> None:
     world.begin(step="50ms")
     assert world.run("service", "remove", "api") == 2
-    assert "Remove shop/api, release 1 on legacy (1 replicas), with its releases" in world.said
+    assert "Remove shop/api, release 1 on legacy (1 replica), with its releases" in world.said
     assert "It runs, and serves nobody then." in world.said
     assert world.runs() == [(RuntimeName.LEGACY, 1)]
     assert world.run("service", "remove", "api", "--yes") == 0, world.said
