@@ -10,20 +10,23 @@ from typing import BinaryIO, NamedTuple
 from rollout.errors import BrokenError
 from rollout.model.fleet import RuntimeName
 
-FIELDS = 10
+FIELDS = 11
 SIDES: dict[str, RuntimeName | None] = {"-": None, "legacy": RuntimeName.LEGACY, "v2": RuntimeName.V2}
 CHUNK = 1 << 20
 OUT_OF_ORDER_S = 2.0
 """Lines stand in the order in which requests ended, but for what two workers write at once."""
 COPY_FAILED = frozenset({"UF", "UH", "UO", "UT", "UC", "UR", "UPE", "LR", "URX", "UMSDR", "SI"})
 """Envoy's response flags that tell of a copy that broke, also after the status was sent."""
+LEFT = "DC"
+"""The client closed its connection."""
 
 
 class AccessLine(NamedTuple):
     """One request as the edge saw it. `began`: seconds since 1970. `host_name` and `side` are None where no service was meant.
 
     `side`: where it went first; `upstream`: the copy that was asked last. `status` 0: the client left before an answer.
-    `duration_us` None: there is no end to measure to. `shed`: by weight it was v2's. `flags`: Envoy's, parted by commas.
+    `duration_us`: until the end of the answer, None where that was never sent; `lasted_ms`: until the client or the edge was
+    done with it, however it ended. `shed`: by weight it was v2's. `flags`: Envoy's, parted by commas.
     """
 
     began: float
@@ -32,6 +35,7 @@ class AccessLine(NamedTuple):
     shed: bool
     status: int
     duration_us: int | None
+    lasted_ms: int
     attempts: int
     flags: str
     upstream: str
@@ -39,10 +43,16 @@ class AccessLine(NamedTuple):
 
     @property
     def failed(self) -> bool:
-        """Status 500 or above, no answer at all, or an answer that broke off."""
-        if self.status >= 500 or self.status == 0:
+        """Status 500 or above, no answer at all, or an answer that broke off. A client that left is not a failure by itself."""
+        if self.status >= 500 or (self.status == 0 and not self.left):
             return True
         return bool(self.flags) and not COPY_FAILED.isdisjoint(self.flags.split(","))
+
+    @property
+    def left(self) -> bool:
+        """The client left before the copy had answered anything; the copy had not broken."""
+        flags = self.flags.split(",")
+        return self.status == 0 and LEFT in flags and COPY_FAILED.isdisjoint(flags)
 
 
 def parse(line: bytes) -> AccessLine | None:
@@ -50,7 +60,7 @@ def parse(line: bytes) -> AccessLine | None:
     fields = line.decode(errors="replace").split("\t", FIELDS - 1)
     if len(fields) != FIELDS:
         return None
-    began, host, side, shed, status, duration, attempts, flags, upstream, request_id = fields
+    began, host, side, shed, status, duration, lasted, attempts, flags, upstream, request_id = fields
     try:
         return AccessLine(
             float(began),
@@ -59,6 +69,7 @@ def parse(line: bytes) -> AccessLine | None:
             shed == "shed",
             int(status),
             None if duration == "-" else int(duration),
+            0 if lasted == "-" else int(lasted),
             int(attempts),
             "" if flags == "-" else flags,
             upstream,
@@ -157,7 +168,7 @@ def _whole_lines(file: BinaryIO, offset: int) -> Iterator[bytes]:
 def _ended(line: bytes) -> float | None:
     """When the request of this line ended: lines are in this order."""
     found = parse(line)
-    return None if found is None else found.began + (found.duration_us or 0) / 1e6
+    return None if found is None else found.began + max((found.duration_us or 0) / 1e6, found.lasted_ms / 1e3)
 
 
 def _offset_of(file: BinaryIO, limit: float) -> int:

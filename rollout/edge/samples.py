@@ -32,15 +32,20 @@ class _Count:
     retried: int = 0
     shed: int = 0
     latencies: Tally = field(default_factory=Tally)
+    left: Tally = field(default_factory=Tally)
     first: float = inf
     first_bad: float = inf
+    first_left: float = inf
 
     def add(self, line: AccessLine) -> None:
         self.requests += 1
         self.errors += line.failed
-        self.retried += line.attempts > 1 and not line.failed
+        self.retried += line.attempts > 1 and not line.failed and not line.left
         self.first = min(self.first, line.began)
-        if line.failed or line.attempts > 1:
+        if line.left:
+            self.left.add(line.lasted_ms)
+            self.first_left = min(self.first_left, line.began)
+        if line.failed or (line.attempts > 1 and not line.left):
             self.first_bad = min(self.first_bad, line.began)
 
     def add_shed(self, line: AccessLine) -> None:
@@ -56,6 +61,8 @@ class _Count:
             retried=self.retried,
             shed=self.shed,
             latencies=self.latencies.histogram(),
+            left=self.left.histogram(),
+            first_left=_moment(self.first_left),
             first=_moment(self.first),
             first_bad=_moment(self.first_bad),
         )
@@ -67,7 +74,7 @@ def _moment(seconds: float) -> datetime | None:
 
 def _latency_ms(line: AccessLine) -> float | None:
     """How long an answer took; None where it failed or switched to another protocol: there is no such time."""
-    timed = line.duration_us is not None and line.status != SWITCHED and not line.failed
+    timed = line.duration_us is not None and line.status != SWITCHED and not line.failed and not line.left
     return line.duration_us / 1000 if timed and line.duration_us is not None else None
 
 

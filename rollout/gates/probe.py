@@ -1,6 +1,7 @@
 """One look at the health of a copy: its processes live, and every replica answers at its own address."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from rollout.executor.ports import Copy
@@ -10,6 +11,8 @@ from rollout.network.ask import Answer, Question
 
 LONGEST_S = 2.0
 """One replica may take so long to answer one look (seconds)."""
+AT_ONCE = 8
+"""So many replicas of a copy are asked at the same time."""
 
 Ask = Callable[[str, Question], Answer]
 
@@ -41,6 +44,14 @@ def probe(copy: Copy | None, spec: Service, rules: HealthGate, ask: Ask) -> Find
         status_max=rules.status_max,
         body_contains=rules.body_contains if spec.health_path else None,
     )
-    answers = [(address, ask(address, question)) for address in copy.addresses]
+    answers = list(zip(copy.addresses, _all(copy.addresses, question, ask), strict=True))
     bad = [f"{address}: {answer.said}" for address, answer in answers if not answer.good]
     return Finding(False, ", ".join(bad)) if bad else Finding(True, answers[0][1].said)
+
+
+def _all(addresses: Sequence[str], question: Question, ask: Ask) -> list[Answer]:
+    """What each says, in their order; one that hangs does not keep the others waiting."""
+    if len(addresses) < 2:
+        return [ask(address, question) for address in addresses]
+    with ThreadPoolExecutor(min(len(addresses), AT_ONCE), "ask") as pool:
+        return list(pool.map(lambda address: ask(address, question), addresses))

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from rollout.errors import RolloutError
 from rollout.executor.ports import Look
+from rollout.gates import hang_ups
 from rollout.gates.chance import at_least
 from rollout.gates.own_requests import INSTRUMENT, OwnRequests, without_requests
 from rollout.gates.ports import Samples
@@ -42,6 +43,11 @@ class Traffic:
     **What counts.** v2's requests at the edge since the state began, with those that by weight were v2's and were given to
     legacy because v2's copies had just failed (`shed`): the edge did not trust v2 with them. Failures: errors, requests that
     ended well only at a second attempt, and shed ones.
+
+    **Hang-ups.** A client that left before anything was answered counts, as a failure, only if it had waited longer than 99 %
+    of legacy's answers took (at the same time or in the hour before, as below; at least 50 ms; 1 s where legacy has answered
+    nothing): impatient clients bring no good v2 down, a v2 that hangs until they leave does fall. It holds for both sides,
+    and the evidence has it as numbers of its own.
 
     **Against what.** Legacy's rate at the same time, if it had `min_requests`. Else (at 100 % legacy has next to nothing) its
     rate over the hour before the state began and since, whatever that holds; if that is nothing, 0. The evidence says which.
@@ -92,11 +98,13 @@ class Traffic:
         return self._samples.read(look.move.service, look.since - BEFORE)[RuntimeName.LEGACY]
 
     def _judged(self, look: Look, seen: Mapping[RuntimeName, Sample], earlier: Sample | None) -> Verdict:
-        v2, legacy = seen[RuntimeName.V2], earlier or seen[RuntimeName.LEGACY]
-        both, beside = look.move.state is State.SHIFTING, seen[RuntimeName.LEGACY]
+        limit = hang_ups.limit_ms(earlier or seen[RuntimeName.LEGACY])
+        left = hang_ups.numbers(seen[RuntimeName.V2], earlier or seen[RuntimeName.LEGACY], limit)
+        v2, beside = (hang_ups.judged(seen[side], limit) for side in (RuntimeName.V2, RuntimeName.LEGACY))
+        legacy, both = hang_ups.judged(earlier, limit) if earlier else beside, look.move.state is State.SHIFTING
         finding, latency = judge_latency(judge(v2, legacy, self._rules), v2, beside, self._rules, both=both)
         when = "from an hour before" if earlier else "same time"
-        evidence = {**self._evidence(look, v2, legacy, when, finding), "latency": latency}
+        evidence = {**self._evidence(look, v2, legacy, when, finding), "hang_ups": left, "latency": latency}
         if finding.outcome is Outcome.FAIL:
             evidence |= stopping(v2.first if finding.slow else v2.first_bad, look.now)
         return self._verdict(look.now, finding, evidence)

@@ -1,7 +1,11 @@
 """Asking an instance whether it is well: by HTTP or by a TCP connection, straight to its address and never through the edge."""
 
+import contextlib
 import socket
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
@@ -19,7 +23,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked: the path (None: a TCP connection), and what counts as good. `host_name` goes into the Host header."""
+    """What is asked: the path (None: a TCP connection), and what counts as good. `host_name` goes into the Host header.
+
+    `timeout_s` is for all of it: from the connection to the last byte of the answer that is looked at.
+    """
 
     path: str | None = None
     host_name: str = "localhost"
@@ -48,15 +55,62 @@ class Asker:
     def _get(self, address: str, path: str, question: Question) -> Answer:
         url = f"http://{address}/{path.removeprefix('/')}"
         headers = {"Host": question.host_name, "Connection": "close", "User-Agent": "rollout-health"}
+        limit = _Limit(question.timeout_s)
         try:
-            with self._client.stream("GET", url, headers=headers, timeout=question.timeout_s) as response:
-                return _judge(response, question)
+            with limit:
+                answer = self._within(limit, url, headers, question)
         except httpx.TimeoutException:
-            return Answer(False, f"no answer within {question.timeout_s:g} s")
+            return _late(question)
         except httpx.ConnectError:
             return Answer(False, "refused")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return Answer(False, f"broke off: {error}")
+            return _late(question) if limit.over else Answer(False, f"broke off: {error}")
+        return _late(question) if limit.over else answer
+
+    def _within(self, limit: "_Limit", url: str, headers: dict[str, str], question: Question) -> Answer:
+        told = {"trace": limit.hear}
+        with self._client.stream("GET", url, headers=headers, timeout=question.timeout_s, extensions=told) as response:
+            return _judge(response, question)
+
+
+class _Limit:
+    """Ends a conversation as a whole: httpx limits each single read, so that an answer which trickles would last for ever."""
+
+    def __init__(self, seconds: float) -> None:
+        self.over = False
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+
+    def __enter__(self) -> "_Limit":
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def hear(self, event: str, told: Mapping[str, Any]) -> None:
+        """What httpx tells of its connection."""
+        if event == "connection.connect_tcp.complete":
+            with self._lock:
+                self._socket = told["return_value"].get_extra_info("socket")
+                self._close()
+
+    def _end(self) -> None:
+        with self._lock:
+            self.over = True
+            self._close()
+
+    def _close(self) -> None:
+        """Whoever reads from it reads its end."""
+        if self.over and self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def _late(question: Question) -> Answer:
+    return Answer(False, f"no answer within {question.timeout_s:g} s")
 
 
 def _judge(response: httpx.Response, question: Question) -> Answer:

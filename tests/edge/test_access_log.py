@@ -11,7 +11,8 @@ from rollout.model.fleet import RuntimeName
 
 
 def line(began: float, host: str = "api.shop.internal", side: str = "v2", *, request_id: str = "x", **over: str) -> bytes:
-    fields = {"shed": "-", "status": "200", "us": "1500", "attempts": "1", "flags": "-", "upstream": "127.0.0.1:1", **over}
+    fields = {"shed": "-", "status": "200", "us": "1500", "lasted": "2", "attempts": "1", "flags": "-"}
+    fields |= {"upstream": "127.0.0.1:1", **over}
     return "\t".join([f"{began:.6f}", host, side, *fields.values(), request_id]).encode() + b"\n"
 
 
@@ -29,7 +30,9 @@ def test_a_line_is_read_as_it_was_written() -> None:
         ({}, False),
         ({"status": "404"}, False),
         ({"status": "500"}, True),
-        ({"status": "0", "flags": "DC"}, True),
+        ({"status": "0", "flags": "DC"}, False),
+        ({"status": "0"}, True),
+        ({"status": "0", "flags": "DC,UC"}, True),
         ({"flags": "UC"}, True),
         ({"flags": "UR"}, True),
         ({"flags": "DC"}, False),
@@ -41,7 +44,7 @@ def test_what_counts_as_a_failure(over: dict[str, str], failed: bool) -> None:
     assert found.failed is failed
 
 
-@pytest.mark.parametrize("broken", [b"", b"half a line", b"\t" * 9, line(1.0)[:-1].replace(b"v2", b"v3")])
+@pytest.mark.parametrize("broken", [b"", b"half a line", b"\t" * 10, line(1.0)[:-1].replace(b"v2", b"v3")])
 def test_a_line_that_is_not_whole_is_no_request(broken: bytes) -> None:
     assert parse(broken) is None
 

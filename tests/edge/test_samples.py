@@ -13,8 +13,12 @@ from rollout.contract.edge_rig import HttpCopy, RunningEdge, wait_for
 from rollout.edge.access_log import AccessLog
 from rollout.edge.samples import LogSamples
 from rollout.errors import BrokenError
+from rollout.gates import hang_ups
+from rollout.gates.traffic import judge
 from rollout.host.ports import Route
 from rollout.model.fleet import RuntimeName
+from rollout.model.policy import TrafficGate
+from rollout.model.verdict import Outcome
 from rollout.perf.histogram import of
 
 MakeCopy = Callable[[str], HttpCopy]
@@ -88,7 +92,7 @@ def test_failures_are_counted_for_the_side_that_failed(plain: RunningEdge, copie
     assert seen[L].first_bad is None
 
 
-def test_a_client_that_gave_up_waiting_is_an_error_of_the_copy(plain: RunningEdge, copies: MakeCopy) -> None:
+def test_a_client_that_gave_up_waiting_is_counted_by_how_long_it_had_waited(plain: RunningEdge, copies: MakeCopy) -> None:
     copy = copies("legacy")
     plain.edge.write(Route(host_name="api.waits.internal", legacy=(copy.address,), v2=(), weight=0))
     began = datetime.now(UTC)
@@ -96,7 +100,12 @@ def test_a_client_that_gave_up_waiting_is_an_error_of_the_copy(plain: RunningEdg
     with plain.client("api.waits.internal") as client, pytest.raises(httpx.ReadTimeout):
         client.get("/", timeout=0.2)
     samples = LogSamples(AccessLog(plain.edge.places.log))
-    wait_for(lambda: samples.read("waits/api", began)[L].errors == 1, "the request without an answer")
+    wait_for(lambda: samples.read("waits/api", began)[L].left.n == 1, "the request without an answer")
+    found = samples.read("waits/api", began)[L]
+    assert (found.requests, found.errors, found.latencies.n) == (1, 0, 0)
+    assert 190 <= found.left.lowest < 60_000
+    assert found.first_left is not None
+    assert found.first_bad is None
 
 
 def test_an_answer_that_broke_off_is_an_error_though_its_status_was_good(plain: RunningEdge, copies: MakeCopy) -> None:
@@ -164,3 +173,28 @@ def test_nothing_is_lost_or_counted_twice_while_the_log_is_rotated(tmp_path: Pat
 def test_without_a_log_the_instrument_says_so(tmp_path: Path) -> None:
     with pytest.raises(BrokenError):
         LogSamples(AccessLog(tmp_path / "access.log")).read("shop/api", datetime.now(UTC))
+
+
+@pytest.mark.parametrize(("patience_s", "outcome"), [(0.02, Outcome.INCONCLUSIVE), (1.2, Outcome.FAIL)])
+def test_a_v2_that_hangs_falls_when_clients_wait_longer_than_they_need_to(
+    plain: RunningEdge, copies: MakeCopy, patience_s: float, outcome: Outcome
+) -> None:
+    legacy, v2 = copies("legacy"), copies("v2")
+    host = f"api.hangs-{outcome}.internal"
+    began = datetime.now(UTC)
+    samples = LogSamples(AccessLog(plain.edge.places.log))
+    plain.edge.write(Route(host_name=host, legacy=(legacy.address,), v2=(v2.address,), weight=100))
+    v2.let_go.clear()
+
+    def leave(_: int) -> None:
+        with plain.client(host) as client, pytest.raises(httpx.ReadTimeout):
+            client.get("/", timeout=httpx.Timeout(20.0, read=patience_s))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(leave, range(8)))
+    service = f"hangs-{outcome}/api"
+    wait_for(lambda: samples.read(service, began)[V].left.n == 8, "eight clients left")
+    seen = samples.read(service, began)
+    limit = hang_ups.limit_ms(seen[L])
+    found = judge(hang_ups.judged(seen[V], limit), hang_ups.judged(seen[L], limit), TrafficGate())
+    assert found.outcome is outcome, (limit, seen[V])

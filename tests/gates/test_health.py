@@ -1,5 +1,6 @@
 """The health gate's rule, look by look, in virtual time."""
 
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +9,7 @@ import pytest
 from rollout.errors import HostGoneError
 from rollout.executor.ports import Copy, Look
 from rollout.gates.health import FORGET_AFTER_S, Health
+from rollout.gates.probe import probe
 from rollout.model.fleet import Kind, Release, RuntimeName, Service, Tier
 from rollout.model.move import Move
 from rollout.model.plan import Strategy
@@ -197,3 +199,14 @@ def test_a_new_driver_starts_afresh(world: World) -> None:
         world.look()
     world.gate = Health({RuntimeName.V2: world}, HealthGate(passes=2, looks=3), world.ask)  # type: ignore[dict-item]
     assert world.look().outcome is Outcome.INCONCLUSIVE
+
+
+def test_replicas_are_asked_at_once_and_told_in_their_order() -> None:
+    both = threading.Barrier(2)
+
+    def ask(address: str, question: Question) -> Answer:
+        both.wait(20)
+        return Answer(False, f"{address} is busy")
+
+    found = probe(COPY, SPEC, HealthGate(), ask)
+    assert (found.good, found.said) == (False, "a:1: a:1 is busy, a:2: a:2 is busy")

@@ -1,7 +1,9 @@
 """Asking real sockets: what is good, and what is said of the rest."""
 
+import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,6 +37,31 @@ def answering(reply: bytes | None) -> Iterator[str]:
     thread.join(5)
     for near in held:
         near.close()
+
+
+MOST = 400
+
+
+@contextmanager
+def trickling(head: bytes) -> Iterator[tuple[str, list[int]]]:
+    """A server that says this at once, and then a byte every 50 ms for 20 s, or until nobody listens."""
+    sent: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            near, _ = server.accept()
+            with near, contextlib.suppress(OSError):
+                near.recv(65536)
+                near.sendall(head)
+                while len(sent) < MOST:
+                    near.sendall(b"x")
+                    sent.append(1)
+                    time.sleep(0.05)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}", sent
+        thread.join(30)
 
 
 def http(status: str, body: str = "", more: str = "") -> bytes:
@@ -83,4 +110,18 @@ def test_an_answer_that_is_no_http_is_bad_and_not_an_error(asker: Asker) -> None
     with answering(b"-ERR unknown command\r\n") as address:
         answer = asker.ask(address, Question(path="/"))
     assert not answer.good
+    assert answer.said.startswith("broke off")
+
+
+@pytest.mark.parametrize("question", [Question(path="/", timeout_s=0.3), Question(path="/", body_contains="well", timeout_s=0.3)])
+def test_an_answer_that_trickles_is_late_as_a_whole(asker: Asker, question: Question) -> None:
+    with trickling(b"HTTP/1.1 200 OK\r\n\r\n" if question.body_contains else b"") as (address, sent):
+        answer = asker.ask(address, question)
+        assert (answer.good, answer.said) == (False, "no answer within 0.3 s")
+    assert 0 < len(sent) < MOST
+
+
+def test_a_connection_that_is_broken_off_in_time_is_no_time_out(asker: Asker) -> None:
+    with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nwe") as address:
+        answer = asker.ask(address, Question(path="/", body_contains="well"))
     assert answer.said.startswith("broke off")
