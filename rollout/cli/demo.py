@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from types import FrameType
 from typing import Annotated
 
@@ -46,7 +47,8 @@ def demo(
         console.emit(played.record.document(played.error))
     else:
         telling.write(summary(played.record))
-    console.say(f"the same load again: rollout demo --seed {seed}")
+    with suppress(OSError):
+        console.say(f"the same load again: rollout demo --seed {seed}")
     if played.error:
         raise _failure(played, signals)
 
@@ -77,6 +79,8 @@ def _failure(played: Story, signals: Signals) -> RolloutError:
     """What went wrong, in three parts, with its exit code."""
     left = played.record.leftovers
     state = f"still there: {'; '.join(left)}" if left else "everything that it started is gone"
+    if signals.first is None and played.error == INTERRUPTED:
+        return BrokenError("ended early: nobody read any more what it told", state=state, then="rollout demo")
     if signals.first is None or played.error != INTERRUPTED:
         return BrokenError(f"not as told: {played.error}", state=state, then="rollout demo")
     error = StoppedByPersonError("interrupted", state=state, then="rollout demo")

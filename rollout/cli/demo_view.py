@@ -109,7 +109,8 @@ class Telling:
             yield
         except (OSError, SystemExit):  # SystemExit is how rich tells of a broken pipe
             nobody_reads()
-            sys.stderr = sys.stdout
+            if self._target.stderr:
+                sys.stderr = sys.stdout
             self._lost()
 
 

@@ -154,6 +154,11 @@ def test_the_live_view_is_told_what_is_special_about_a_wave_and_what_a_failed_co
     assert news(events.Changed(service="shop/api", state=State.WARM), {}) == []
 
 
+def test_a_demo_that_nobody_reads_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, Played(error="interrupted"), "--json") == 1
+    assert "nobody read any more" in capsys.readouterr().err
+
+
 def test_where_nobody_reads_any_more_the_demo_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     class Gone(io.StringIO):
         def write(self, _text: str) -> int:
