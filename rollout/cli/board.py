@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from rich.console import Group
 from rich.text import Text
 
 from rollout.cli import pin_text
@@ -35,11 +34,6 @@ _OVER = frozenset({"superseded", "expired"})
 def style(state: State) -> str:
     """How a state is coloured; the word stands beside it, always."""
     return _STYLE.get(state, "")
-
-
-def drawn(status: Status, *, most: int = MOST) -> Group:
-    """Everything, as lines."""
-    return Group(*lines(status, most=most))
 
 
 def lines(status: Status, *, most: int = MOST) -> Iterator[Text]:

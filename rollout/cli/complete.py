@@ -13,7 +13,20 @@ from typing import Any, NoReturn
 
 from typer.core import CompletionItem, TyperCommand, TyperGroup  # type: ignore[attr-defined]  # it is in typer, in no list of names
 
-from rollout.wiring.names import ANY_WAVE, PLAN, POLICY, SCHEDULE, SERVICE, WAVE, names
+from rollout.wiring.names import (
+    ANY_WAVE,
+    CUSTOMER,
+    ENVIRONMENT,
+    PLAN,
+    POLICY,
+    REGION,
+    RUNTIME,
+    SCHEDULE,
+    SERVICE,
+    TIER,
+    WAVE,
+    names,
+)
 
 ASKED = "_ROLLOUT_COMPLETE"
 Kinds = tuple[str, ...]
@@ -51,6 +64,15 @@ NAMED: dict[str, tuple[Kinds, dict[str, Kinds]]] = {
 }
 """Command → what its words name, and what the values of its options name. What is not here names nothing that exists."""
 
+VALUES: dict[str, Kinds] = {
+    "--environment": (ENVIRONMENT,),
+    "--customer": (CUSTOMER,),
+    "--region": (REGION,),
+    "--tier": (TIER,),
+    "--runtime": (RUNTIME,),
+}
+"""What the values of these options name, whatever the command."""
+
 SEVERAL = {"revert", "pin", "unpin", "service deploy", "service export", "schedule remove"}
 """Commands that take more than one word."""
 
@@ -86,7 +108,8 @@ class Quick(TyperCommand):
         """Names, or values or names of options."""
         if "--" in self._before:
             return []
-        words, options = NAMED.get(self._path, ((), {}))
+        words, named = NAMED.get(self._path, ((), {}))
+        options = VALUES | named
         last = next((word for word in reversed(self._before) if word != "="), "")
         if last in options:
             return self._items(options[last], incomplete)

@@ -10,11 +10,12 @@ import sys
 import tempfile
 import textwrap
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 from typer.exceptions import TyperException
@@ -28,6 +29,7 @@ TRACE = "ROLLOUT_TRACE"
 
 
 SLIMMEST = 40
+HANG = 2
 _CALL = re.compile(r"\brollout [a-z-]+(?: (?:'[^']*'|[^\s,;·'()]+))*")
 _HELD = "\0"
 LONGEST = 4096
@@ -63,15 +65,37 @@ def _print(console: Console, text: str) -> None:
     console.print(Text("\n".join(lines)), soft_wrap=True)
 
 
-def folded(text: str, width: int) -> str:
-    """The line folded at spaces, what goes on indented below it; a call of rollout, which people copy, stays in one piece."""
+def tell_pairs(pairs: Sequence[tuple[str, str]]) -> None:
+    """To stdout, each value beside its label; in a terminal a long one is folded below itself."""
+    console, label = out(), max((cell_len(label) for label, _ in pairs), default=0) + 2
+    for name, value in pairs:
+        line = f"{name}{' ' * (label - cell_len(name))}{value}"
+        if console.is_terminal:
+            rest = folded(value, console.width - label, hang=0, least=SLIMMEST // 2).split("\n")
+            line = line[: len(line) - len(value)] + f"\n{' ' * label}".join(rest)
+        console.print(Text(line), soft_wrap=True)
+
+
+def lay(console: Console, line: Text) -> None:
+    """The line; in a terminal folded at its width, what goes on indented below it, colours kept."""
+    if not console.is_terminal or cell_len(line.plain) <= console.width:
+        console.print(line, soft_wrap=True)
+        return
+    indent = " " * (len(line.plain) - len(line.plain.lstrip()) + HANG)
+    text = line if line.spans else Text(folded(line.plain, console.width), style=line.style)
+    first, *rest = text.wrap(console, max(console.width, SLIMMEST) - HANG - len(indent)) if line.spans else (text,)
+    console.print(Text("\n").join([first, *(Text(indent) + part for part in rest)]), soft_wrap=True)
+
+
+def folded(text: str, width: int, *, hang: int = HANG, least: int = SLIMMEST) -> str:
+    """The line folded at spaces, what goes on indented by `hang`; a call of rollout, which people copy, stays in one piece."""
     indent = " " * (len(text) - len(text.lstrip()))
     held = _CALL.sub(lambda call: call[0].replace(" ", _HELD), text.lstrip())
     lines = textwrap.wrap(
         held,
-        max(width, SLIMMEST),
+        max(width, least),
         initial_indent=indent,
-        subsequent_indent=indent + "  ",
+        subsequent_indent=indent + " " * hang,
         break_long_words=False,
         break_on_hyphens=False,
     )

@@ -31,9 +31,7 @@ def explain(
     if as_json:
         console.emit({"explanation": to_plain(found)})
         return
-    lines = told(found)
-    width = max(len(label) for label, _ in lines)
-    console.out().print(Text("\n".join(f"{label:<{width}}  {value}" for label, value in lines)))
+    console.tell_pairs(told(found))
 
 
 def _numbers(service: str, *, as_json: bool) -> None:

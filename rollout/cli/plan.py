@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from rollout.cli import console, plan_text
 from rollout.cli.progress import working
@@ -97,4 +96,4 @@ def _print(proposal: Proposal, stored: StoredPlan | None, told: Summary) -> None
     else:
         lines += [f"takes the place of wave-{found.wave} of {found.plan}" for found in proposal.displaced]
         lines.append(f"next: rollout execute {stored.plan.waves[0].name}")
-    console.out().print(Text("\n".join([*lines, told.last_line])))
+    console.tell("\n".join([*lines, told.last_line]))

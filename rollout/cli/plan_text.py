@@ -8,10 +8,13 @@ from rich.text import Text
 
 from rollout.cli import console
 from rollout.cli.when import span
+from rollout.model.fleet import Tier
 from rollout.model.plan import Plan, Reason, Strategy, Wave
+from rollout.model.policy import Inconclusive, Policy
 from rollout.model.state import State
 from rollout.operations.plan import LeftOut, Summary, WaveSum
 from rollout.operations.show import Shown
+from rollout.planner.expected import when_quiet
 
 TOLD = {
     Reason.NOT_RUNNING: "not running",
@@ -28,6 +31,11 @@ TOLD = {
 }
 
 
+QUIET = {
+    Inconclusive.HOLD: "held for an approval after {} of a step",
+    Inconclusive.PROBE: "up to {} longer, by our own requests",
+    Inconclusive.ACCEPT: "up to {} longer, then accepted",
+}
 MOST = 200
 FIRST = 10
 """A plan of more than `MOST` waves is told by the first `FIRST` and the last of each tier; `show wave-N` and --json tell all."""
@@ -110,11 +118,25 @@ def why_all(wave: Wave) -> str:
     return told.pop() if len(told) == 1 else ""
 
 
+def quiet(policy: Policy, tiers: Iterable[Tier]) -> str:
+    """How the tiers go on where the gates get too few requests to tell; empty where no gate counts requests."""
+    if policy.traffic is None and policy.performance is None:
+        return ""
+    told: dict[str, list[str]] = {}
+    for tier in dict.fromkeys(tiers):
+        rule = policy.tier(tier).inconclusive
+        told.setdefault(QUIET[rule].format(span(when_quiet(policy, rule))), []).append(tier)
+    parts = [f"{' and '.join(names)} {text}" for text, names in told.items()]
+    return f"with too little traffic to tell: {'; '.join(parts)}"
+
+
 def print_plan(plan: Plan, summary: Summary, states: dict[str, str]) -> None:
     """The waves, and who is left out."""
     out = console.out()
     if summary.waves:
         out.print(waves(summary, states))
+        if told := quiet(plan.policy, [wave.tier for wave in summary.waves]):
+            console.tell(told)
     if summary.left_out:
         lines = [
             "",
@@ -122,6 +144,6 @@ def print_plan(plan: Plan, summary: Summary, states: dict[str, str]) -> None:
             *left_out(summary.left_out),
             "  rollout explain SERVICE tells why, and who can change it",
         ]
-        out.print(Text("\n".join(lines)))
+        console.tell("\n".join(lines))
     if summary.waves:
-        out.print(Text(f"\n{plan.id}: policy {plan.policy.name} {plan.policy_hash[:8]}, expires {plan.expires:%Y-%m-%d}"))
+        console.tell(f"\n{plan.id}: policy {plan.policy.name} {plan.policy_hash[:8]}, expires {plan.expires:%Y-%m-%d}")

@@ -12,6 +12,7 @@ from rollout.operations.subject import wave_name
 
 MOST = 10
 MORE = "rollout report --html FILE, or --json"
+COMPARED = "before and after, of each service's newest move, ms at the edge: legacy -> v2"
 SAFE = Glyphs().safe
 
 
@@ -28,7 +29,7 @@ def told(report: Report) -> Iterator[str]:
     if report.causes:
         yield from ("", "why moves came back", *(f"  {cause}: {count}" for cause, count in report.causes[:MOST]))
     yield from _section("came back, the newest first", [_fallback(one) for one in report.fallbacks])
-    yield from _section("before and after, ms at the edge: legacy -> v2", [_compared(one) for one in report.comparisons])
+    yield from _section(COMPARED, [_compared(one) for one in report.comparisons])
     yield from _section("gaps, the longest first (by the journal: at most so long)", [_gap(gap) for gap in report.gaps])
     if report.overlapping and not report.gaps:
         moves = "1 move" if report.overlapping == 1 else f"{report.overlapping} moves"

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from rollout.cli import console, plan_text
 from rollout.cli.when import moment
@@ -50,8 +49,7 @@ def _data(shown: Shown) -> dict[str, object]:
 def _print_plan(shown: Shown) -> None:
     told = summary(shown.plan)
     plan_text.print_plan(shown.plan, told, dict(shown.states))
-    lines = [*_beside(shown), *_stale(shown), told.last_line]
-    console.out().print(Text("\n".join(lines)))
+    console.tell("\n".join([*_beside(shown), *_stale(shown), told.last_line]))
 
 
 def _print_wave(shown: Shown) -> None:
@@ -59,12 +57,13 @@ def _print_wave(shown: Shown) -> None:
     out = console.out()
     ahead = ", ahead of its tier: their owners asked for v2" if wave.boarding else ""
     state = shown.states.get(wave.name, "")
-    out.print(Text(f"{wave.name} of {shown.plan.id}: {wave.tier}, {len(wave.moves)} to move, {state}{ahead}"))
+    console.tell(f"{wave.name} of {shown.plan.id}: {wave.tier}, {len(wave.moves)} to move, {state}{ahead}")
     out.print(plan_text.moves(wave, shown))
     alike = plan_text.why_all(wave)
-    lines = [*([f"why here: {alike}"] if alike else []), *_beside(shown), *_stale(shown)]
+    told = plan_text.quiet(shown.plan.policy, [wave.tier])
+    lines = [*([f"why here: {alike}"] if alike else []), *([told] if told else []), *_beside(shown), *_stale(shown)]
     if lines:
-        out.print(Text("\n".join(lines)))
+        console.tell("\n".join(lines))
 
 
 def _beside(shown: Shown) -> list[str]:

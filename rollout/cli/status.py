@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from rollout.cli import board
-from rollout.cli.console import emit, out
+from rollout.cli.console import emit, lay, out
 from rollout.cli.watch import watch as watch_status
 from rollout.model.plain import to_plain
 from rollout.wiring.status import Board
@@ -28,6 +28,8 @@ def status(
         elif as_json:
             emit({"status": to_plain(reading.status(wave))})
         else:
-            out().print(board.drawn(reading.status(wave)))
+            screen = out()
+            for line in board.lines(reading.status(wave)):
+                lay(screen, line)
     finally:
         reading.close()

@@ -38,6 +38,10 @@ def up(
         say(f"{service}: the store knows now that it was led back to legacy")
     for service in done.ended:
         say(f"{service}: ended copies that the store does not know")
+    for service in done.unknown:
+        say(f"{service} runs here although the store places it nowhere; it was left alone")
+        say(f"  to adopt it: rollout service deploy {service} (a service that is not in the fleet: rollout service add before)")
+        say(f"  to end it: adopt it, then rollout service stop {service}")
     for service in done.silent:
         say(f"{service} does not answer yet; rollout service logs {service}")
     print(f"edge {done.edge}\ndns  {done.dns}")

@@ -42,7 +42,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaveSum:
-    """A wave in numbers. Times in seconds; `downtime_s` is the longest of one service."""
+    """A wave in numbers. Times in seconds; `downtime_s` is the longest of one service; `expected_s` of the wave."""
 
     name: str
     tier: Tier
@@ -121,7 +121,7 @@ def summary(plan: Plan, *, names: int = 3) -> Summary:
     left_out = [_left_out(reason, found, names) for reason, found in groups.items()]
     pinned = len(groups.get(Reason.PINNED, ()))
     return Summary(
-        waves=tuple(_sum(wave) for wave in plan.waves),
+        waves=tuple(_sum(wave, plan.policy.concurrency.total) for wave in plan.waves),
         left_out=tuple(sorted(left_out, key=lambda group: (-group.count, group.reason))),
         to_move=sum(len(wave.moves) for wave in plan.waves),
         pinned=pinned,
@@ -135,7 +135,8 @@ def _left_out(reason: Reason, found: Sequence[Exclusion], names: int) -> LeftOut
     return LeftOut(reason=reason, count=len(found), first=tuple(one.service for one in few), told=told)
 
 
-def _sum(wave: Wave) -> WaveSum:
+def _sum(wave: Wave, at_once: int) -> WaveSum:
+    lasts = [move.expected_s for move in wave.moves]
     return WaveSum(
         name=wave.name,
         tier=wave.tier,
@@ -144,5 +145,5 @@ def _sum(wave: Wave) -> WaveSum:
         customers=len({move.customer for move in wave.moves}),
         recreate=sum([move.strategy is Strategy.RECREATE for move in wave.moves]),
         downtime_s=max([move.downtime_s for move in wave.moves]),
-        expected_s=max([move.expected_s for move in wave.moves]),
+        expected_s=max(*lasts, sum(lasts) / max(1, at_once)),
     )

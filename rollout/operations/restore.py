@@ -4,7 +4,7 @@ The store rules, with one exception: of a service in the middle of a step (its i
 part knows more, so that only what it knows nothing of at all is brought back. The next driver does that step again.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -68,11 +68,21 @@ class Amends:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """`started`: services of which copies were launched; `ended`: of which copies were ended that the store does not know."""
+    """`started`: services of which copies were launched; `ended`: of which copies were ended that the store does not know.
+
+    `unknown`: services that run on, and that the store places nowhere.
+    """
 
     started: Sequence[str] = ()
     ended: Sequence[str] = ()
+    unknown: Sequence[str] = ()
     problems: Sequence[str] = field(default_factory=tuple)
+
+
+def unknown(placed: Collection[str], held: Iterable[Attached], busy: Callable[[str], bool]) -> list[str]:
+    """Services that run on this host although the store places them nowhere. `busy`: somebody works on the service now."""
+    found = {one.service for one in held if one.wanted and one.service not in placed}
+    return sorted(service for service in found if not busy(service))
 
 
 def amends(placed: Placed, held: Iterable[Attached], known: Known | None, fence: int) -> Amends:

@@ -13,13 +13,14 @@ class Up:
     """What `up` did. `began`: the host part was not running before; `replaced`: it was of another version.
 
     `started`: instances. `ended`: services of which copies ran that the store does not know. `silent`: services that were
-    started and do not answer yet.
+    started and do not answer yet. `unknown`: services that run on although the store places them nowhere.
     """
 
     began: bool
     replaced: str
     started: Sequence[str]
     ended: Sequence[str] = ()
+    unknown: Sequence[str] = ()
     silent: Sequence[str] = ()
     edge: str
     dns: str

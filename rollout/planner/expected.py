@@ -6,7 +6,7 @@ the gate's own time. Bringing an image to the host is not in these figures: noth
 
 from rollout.model.fleet import Kind
 from rollout.model.plan import Candidate, Strategy
-from rollout.model.policy import HealthGate, Policy
+from rollout.model.policy import HealthGate, Inconclusive, Policy
 
 SWITCH_S = 1.0
 """Taking a copy off the edge, or putting one on it."""
@@ -41,6 +41,19 @@ def duration(candidate: Candidate, policy: Policy, how: Strategy) -> float:
         return downtime(candidate, policy, how) + policy.bake_s
     watched = policy.step_s * (len(policy.steps) - 1) + policy.bake_s
     return candidate.health_timeout_s + proof(policy.health) + watched
+
+
+def when_quiet(policy: Policy, rule: Inconclusive) -> float:
+    """How much longer (seconds) a move lasts at most where too few requests come for the gates to tell.
+
+    With `hold` it is the time after which a traffic step is held for a person: nobody knows how long that takes.
+    """
+    step, bake = max(policy.deadlines.step_s, policy.step_s), policy.deadlines.step_s + policy.bake_s
+    if rule is Inconclusive.HOLD:
+        return step
+    watched = len(policy.steps) - 1
+    times = 2 if rule is Inconclusive.ACCEPT else 1
+    return watched * (times * step - policy.step_s) + times * bake - policy.bake_s
 
 
 def proof(gate: HealthGate) -> float:

@@ -16,6 +16,9 @@ _FEW = "SELECT name FROM service ORDER BY name LIMIT 5000"  # nobody waits for t
 _TWICE = f"SELECT name FROM ({_FEW}) GROUP BY name HAVING count(*) > 1"
 _OF_SEVERAL = f"SELECT id FROM service WHERE name IN ({_TWICE}) ORDER BY id LIMIT ?"
 _PLANS = "SELECT id FROM plan WHERE id >= ? AND id < ? ORDER BY stored DESC LIMIT ?"
+_ENVIRONMENTS = "SELECT DISTINCT environment FROM service WHERE environment >= ? AND environment < ? ORDER BY 1 LIMIT ?"
+_CUSTOMERS = "SELECT DISTINCT customer FROM service WHERE customer >= ? AND customer < ? ORDER BY 1 LIMIT ?"
+_REGIONS = "SELECT DISTINCT json_extract(spec, '$.region') FROM (SELECT spec FROM service LIMIT 5000) ORDER BY 1"
 _IDS = "SELECT id FROM service WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
 
 
@@ -52,6 +55,18 @@ class Reader:
         """The numbers of schedules that bind their wave still."""
         found = self._column("SELECT CAST(id AS TEXT) FROM schedule WHERE ended IS NULL ORDER BY id DESC LIMIT ?", MOST)
         return [number for number in found if number.startswith(begin)]
+
+    def environments(self, begin: str) -> list[str]:
+        """All that a service is in."""
+        return self._column(_ENVIRONMENTS, begin, begin + _LAST, MOST)
+
+    def customers(self, begin: str) -> list[str]:
+        """All that own a service."""
+        return self._column(_CUSTOMERS, begin, begin + _LAST, MOST)
+
+    def regions(self, begin: str) -> list[str]:
+        """Those of a few thousand services."""
+        return [name for name in self._column(_REGIONS) if name and name.startswith(begin)][:MOST]
 
     def _column(self, query: str, *values: object) -> list[str]:
         with closing(sqlite3.connect(self._uri, uri=True, timeout=BUSY_S)) as connection:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import exists
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, func, or_, select
 
 from rollout.executor.fold import from_body
@@ -68,8 +70,8 @@ class Progress:
         self._database = database
 
     def sight(self, *, states: Iterable[State], wave: int | None = None, limit: int = 1000) -> Sight:
-        """What stands now; `moves` are those in `states`, the ones that changed last first: at most `limit` that failed, and
-        `limit` others, so that however many move, no failure is lost behind them."""
+        """What stands now; `moves` are those in `states`, the ones that changed last first: at most `limit` that failed (the
+        newest of its service each), and `limit` others, so that however many move, no failure is lost behind them."""
         wanted = set(states)
         with self._database.reading() as session:
             moves = [move for part in (wanted & TROUBLE, wanted - TROUBLE) for move in _moves(session, part, wave, limit)]
@@ -198,10 +200,21 @@ def _counts(session: Session, wave: int | None) -> dict[int, dict[State, int]]:
     return counted
 
 
+_LATER = aliased(MoveRow)
+_NEWER = exists().where(
+    col(_LATER.service) == col(MoveRow.service),
+    col(_LATER.seq) > col(MoveRow.seq),
+    col(_LATER.state).not_in([State.PLANNED.value, State.SKIPPED.value]),
+)
+"""A later move of the same service has begun: what an earlier one came to is history."""
+
+
 def _moves(session: Session, states: Iterable[State], wave: int | None, limit: int) -> list[Move]:
     query = select(MoveRow).where(col(MoveRow.state).in_([str(s) for s in states]))
     if wave is not None:
         query = query.where(MoveRow.wave == wave)
+    if State.FELL_BACK in set(states):
+        query = query.where(or_(MoveRow.state != State.FELL_BACK.value, ~_NEWER))
     rows = session.exec(query.order_by(col(MoveRow.seq).desc()).limit(limit)).all()
     return [from_body(row.body, _time(row.due)) for row in rows]
 

@@ -121,6 +121,7 @@ def up(home: Home, *, scheduler: bool) -> Up:
         replaced=replaced,
         started=back.started,
         ended=back.ended,
+        unknown=back.unknown,
         silent=back.silent,
         edge=place["edge"],
         dns=place["dns"],

@@ -4,15 +4,21 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from rollout.model.fleet import RuntimeName, Tier
 from rollout.store.names import FILE, Reader
 from rollout.wiring.where import folder
 
 Kind = str
 SERVICE, WAVE, ANY_WAVE, PLAN, POLICY, SCHEDULE = "service", "wave", "any wave", "plan", "policy", "schedule"
+ENVIRONMENT, CUSTOMER, REGION, TIER, RUNTIME = "environment", "customer", "region", "tier", "runtime"
+WORDS: Mapping[Kind, tuple[str, ...]] = {TIER: tuple(Tier), RUNTIME: tuple(RuntimeName)}
+"""What is the same in every home."""
 
 
 def names(kind: Kind, begin: str) -> list[str]:
     """The names of a kind that begin with `begin`; none where there is no home, or a store that cannot be read."""
+    if kind in WORDS:
+        return [word for word in WORDS[kind] if word.startswith(begin.lower())]
     found = _shipped(begin) if kind == POLICY else []
     try:
         home = folder()
@@ -30,6 +36,9 @@ _STORED: Mapping[Kind, Callable[[Reader, str], list[str]]] = {
     PLAN: Reader.plans,
     POLICY: Reader.policies,
     SCHEDULE: Reader.schedules,
+    ENVIRONMENT: Reader.environments,
+    CUSTOMER: Reader.customers,
+    REGION: Reader.regions,
 }
 
 

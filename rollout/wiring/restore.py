@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from rollout.errors import RolloutError
 from rollout.host.client import Client
@@ -11,7 +12,7 @@ from rollout.model.fleet import EngineName, Release, Service
 from rollout.model.lease import Lease
 from rollout.network.ask import Asker, Question
 from rollout.operations.driving import subject
-from rollout.operations.restore import Placed, Restored, amends, make
+from rollout.operations.restore import Placed, Restored, amends, make, unknown
 from rollout.operations.subject import is_scheduler, wave_name
 from rollout.store import counters, placements, releases
 from rollout.store.database import FILE, Database
@@ -30,10 +31,14 @@ COMING = frozenset({Phase.STARTING, Phase.RUNNING})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Back:
-    """What was brought back. `started`: instances; `ended`: services; `silent`: services that do not answer yet."""
+    """What was brought back. `started`: instances; `ended`: services; `silent`: services that do not answer yet.
+
+    `unknown`: services that run on although the store places them nowhere.
+    """
 
     started: Sequence[str] = ()
     ended: Sequence[str] = ()
+    unknown: Sequence[str] = ()
     silent: Sequence[str] = ()
     problems: Sequence[str] = ()
 
@@ -63,6 +68,7 @@ def bring_back(home: Home, client: Client, *, store: bool = True) -> Back:
     return Back(
         started=sorted(started),
         ended=restored.ended,
+        unknown=restored.unknown,
         silent=_silent(client, started, {service: one.release.spec for service, one in placed.items()}),
         problems=[*problems, *restored.problems],
     )
@@ -100,7 +106,9 @@ def _restore(database: Database, client: Client, placed: Mapping[str, Placed]) -
         for service, one in placed.items()
         if not _in_other_hands(service, one, others)
     ]
-    return make(todo, client, runtimes(client, SystemClock(), Asker()))
+    moving = {move.service for move in Progress(database).begun()}
+    strange = unknown(placed, chain(*held.values()), lambda service: subject(service) in others or service in moving)
+    return replace(make(todo, client, runtimes(client, SystemClock(), Asker())), unknown=strange)
 
 
 def _in_other_hands(service: str, placed: Placed, others: set[str]) -> bool:

@@ -192,3 +192,22 @@ def _until(terminal: int, text: bytes) -> bytes:
         assert ready, told
         told += os.read(terminal, 4096)
     return told
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("service", "list", "--environment", ""), {"bank", "shop"}),
+        (("service", "list", "--environment", "b"), {"bank"}),
+        (("service", "list", "--customer", "a"), {"acme"}),
+        (("service", "list", "--tier", "p"), {"pro"}),
+        (("plan", "--tier", "e"), {"enterprise"}),
+        (("service", "logs", "--runtime", ""), {"legacy", "v2"}),
+        (("service", "add", "--region", ""), {"eu-west"}),
+    ],
+)
+def test_values_of_options_are_offered(
+    fleet: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], names: set[str]
+) -> None:
+    _did("service", "set", "shop/web", "--region", "eu-west", "--customer", "acme")
+    assert set(offered(capsys, monkeypatch, *words)) == names

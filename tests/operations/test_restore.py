@@ -11,7 +11,7 @@ from rollout.model.fleet import Kind, Placement, Release, RuntimeName, Service, 
 from rollout.model.move import Move
 from rollout.model.plan import Strategy
 from rollout.model.state import State
-from rollout.operations.restore import Amends, Placed, amends
+from rollout.operations.restore import Amends, Placed, amends, unknown
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
 LEGACY, V2 = RuntimeName.LEGACY, RuntimeName.V2
@@ -106,3 +106,10 @@ def test_a_worker_has_no_weight() -> None:
     worker = replace(RELEASE, spec=replace(SPEC, kind=Kind.WORKER))
     placed = Placed(places=[(place(LEGACY, "old", 100)[0], worker)])
     assert told(amends(placed, [], None, LAST)) == ([("old", LAST)], [], None)
+
+
+def test_what_runs_and_is_placed_nowhere_is_named_unless_somebody_works_on_it() -> None:
+    held = [replace(one, service=service) for service in ("shop/b", "shop/a", "shop/api") for one in copies(LEGACY, "t")]
+    ended = [replace(one, service="shop/over") for one in copies(LEGACY, "t", wanted=False)]
+    assert unknown({"shop/api"}, [*held, *ended], lambda _: False) == ["shop/a", "shop/b"]
+    assert unknown({"shop/api"}, held, lambda service: service == "shop/a") == ["shop/b"]

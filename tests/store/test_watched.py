@@ -70,6 +70,24 @@ def test_news_are_what_was_written_since(database: Database) -> None:
     assert [one.subject for one in history.between(place, history.end())] == ["wave-4"]
 
 
+@pytest.mark.parametrize(
+    ("later", "failed"), [(State.FINISHED, False), (State.LAUNCHING, False), (State.SKIPPED, True), (State.PLANNED, True)]
+)
+def test_a_failure_is_over_when_a_later_move_of_its_service_has_begun(database: Database, later: State, failed: bool) -> None:
+    with database.writing() as session:
+        for seq, (id, service, state) in enumerate(
+            [
+                ("back-1/shop/api", "shop/api", State.FELL_BACK),
+                ("back-2/shop/api", "shop/api", later),
+                ("w", "shop/b", State.FELL_BACK),
+            ]
+        ):
+            row = move(service, state)
+            session.add(MoveRow(id=id, service=service, wave=-1, state=state, live=int(row.live), seq=seq, body=to_body(row)))
+    found = Progress(database).sight(states=[State.FELL_BACK]).moves
+    assert {row.service for row in found} == ({"shop/api", "shop/b"} if failed else {"shop/b"})
+
+
 def test_no_failure_is_lost_behind_many_that_move(database: Database) -> None:
     rows = [move("shop/failed", State.FELL_BACK), *(move(f"shop/s{n}", State.BAKING) for n in range(20))]
     with database.writing() as session:
