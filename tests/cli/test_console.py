@@ -42,7 +42,7 @@ def terminal(width: int) -> tuple[Console, io.StringIO]:
 def test_a_value_is_folded_beside_its_label(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     screen, file = terminal(width)
     monkeypatch.setattr(console, "out", lambda: screen)
-    tell_pairs([("service", "shop/web"), ("waits for", LONG), ("", "its owner: rollout unpin shop/web")])
+    tell_pairs([("service", "shop/web"), ("waits for", LONG), ("", "its owner")])
     first, *rest, last = file.getvalue().splitlines()
     assert first == "service    shop/web"
     assert rest[0].startswith("waits for  wave-1: ")
