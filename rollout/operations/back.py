@@ -18,7 +18,7 @@ from rollout.operations.means import Means
 from rollout.operations.narrow import Narrowed, NarrowedStanding
 from rollout.operations.settling import settle_if_over
 from rollout.operations.subject import wave_name
-from rollout.store import audit, counters, pins
+from rollout.store import audit, counters, pins, setting
 from rollout.store.controls import Ask
 
 POLL_S = 0.2
@@ -127,12 +127,13 @@ def runs_on(means: Means, service: str) -> Sequence[RuntimeName]:
 def bring_back_finished(means: Means, done: Sequence[Move], *, reason: str, blocks: bool = True) -> Sequence[Move]:
     """Services whose move to v2 has finished run on legacy again, unless legacy fails; their back moves' rows.
 
-    LockedError where a live driver has one of the services; it is not touched then, nor are the others.
+    LockedError where a live driver has one of the services, StaleError once the setting is written off; none is touched then.
     """
     for row in done:
         means.refuse_if_driven(f"service:{row.service}")
     now = means.clock.now()
     with means.database.writing() as session:
+        setting.require_legacy(session, "no service can go back to legacy")
         number = counters.next(session, counters.BACK)
         lines = (audit.Line(who=means.user, what="revert", subject=row.service, why=reason) for row in done)
         audit.append_many(session, lines, now)

@@ -44,8 +44,7 @@ def pin(means: Means, services: Sequence[str], wish: Wish) -> list[Pinned]:
     for service in services:
         _refuse_where_never_on_legacy(means, service)
     with means.database.writing() as session:
-        if setting.written_off(session):
-            raise StaleError("the runtime setting is written off: no service can stay on legacy", then="rollout status")
+        setting.require_legacy(session, "no service can stay on legacy")
         written = {service: _write(session, service, wish, rules) for service in services}
     reasons = dict.fromkeys(one.pin.reason for one in written.values())
     after = bring_back_pinned(means, services, "; ".join(reasons))

@@ -88,6 +88,8 @@ class StoreJournal:
             raise TakenError({service: f"taken over by lease {number}" for service, number in taken.items()})
         if batch.beside is not None and moves.beside(session, batch.writes[0].row.wave).has_grown(batch.beside):
             raise CrowdedError("other waves have begun more moves")
+        if any(write.row.seq == 1 and write.row.target is RuntimeName.LEGACY for write in batch.writes):
+            setting.require_legacy(session, "no service can go back to legacy")
         first = moves.append(session, [write.entry for write in batch.writes])
         moves.put(session, batch.writes, first)
         _do(session, batch.writes)

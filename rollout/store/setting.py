@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import Executable, MetaData, bindparam, delete, insert, select
 from sqlmodel import Field, Session, SQLModel, col
 
-from rollout.errors import UsageError
+from rollout.errors import StaleError, UsageError
 from rollout.model.fleet import Origin, RuntimeName, Setting
 from rollout.store import audit, bulk, counters
 
@@ -151,6 +151,12 @@ def _columns(service: str, setting: Setting, who: str, at: datetime) -> dict[str
         "at": at.isoformat(timespec="microseconds"),
         "by": who,
     }
+
+
+def require_legacy(session: Session, what: str) -> None:
+    """StaleError that says `what` cannot be, once the setting is written off: there is no legacy to be on."""
+    if written_off(session):
+        raise StaleError(f"the runtime setting is written off: {what}", then="rollout status")
 
 
 def _require(session: Session, service: str) -> None:
