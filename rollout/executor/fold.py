@@ -19,19 +19,21 @@ _CODES: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("source", "target"), {str(name): name for name in RuntimeName}.__getitem__),
     "strategy": Strategy,
 }
+_FIELDS = {**dict.fromkeys(f.name for f in fields(Move) if f.name != "due"), **_CODES}
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-_NAMES = tuple(f.name for f in fields(Move) if f.name != "due")
 _USUAL = {f.name: f.default for f in fields(Move) if f.name != "state"}
-_BLANK = Move(
-    id="",
-    service="",
-    wave=0,
-    source=RuntimeName.LEGACY,
-    target=RuntimeName.V2,
-    strategy=Strategy.OVERLAP,
-    since=datetime.min.replace(tzinfo=UTC),
+_BLANK = object.__new__(Move).but(
+    {
+        "id": "",
+        "service": "",
+        "wave": 0,
+        "source": RuntimeName.LEGACY,
+        "target": RuntimeName.V2,
+        "strategy": Strategy.OVERLAP,
+        "since": datetime.min.replace(tzinfo=UTC),
+    }
 )
-_KNOWN = frozenset(_NAMES)
+"""A row holds what it was told; the rest is what the class has. So a row is small, and quick to copy and to encode."""
 CHANGED_BY_EVENTS = frozenset({"state", "end", "counts", "counted_at", "blocks", "queued", "approved"})
 
 
@@ -52,11 +54,13 @@ def from_body(body: Mapping[str, Any], due: datetime | None = None) -> Move:
 
 def _decoded(changes: Mapping[str, Any]) -> dict[str, Any]:
     decoded = dict(changes)
-    for name, value in changes.items():
-        if name not in _KNOWN:
-            raise BrokenError(f"the journal has a field that this program does not know: {name}")
-        if value is not None and name in _CODES:
-            decoded[name] = _CODES[name](value)
+    try:
+        for name, value in changes.items():
+            decode = _FIELDS[name]
+            if decode is not None and value is not None:
+                decoded[name] = decode(value)
+    except KeyError as error:
+        raise BrokenError(f"the journal has a field or a value that this program does not know: {error}") from error
     return decoded
 
 

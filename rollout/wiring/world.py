@@ -137,6 +137,7 @@ class PartsOfHome:
         self._memory = MemoryEngine(workshop.clock, policy)
         self._processes: Parts | None = None
         self._engines: dict[str, EngineName] = {}
+        self._known: dict[str, Parts] = {}
         self._secrets: set[str] = set()
         self._unread: set[str] = set()
         self._lock = threading.Lock()
@@ -153,6 +154,12 @@ class PartsOfHome:
 
     def __call__(self, service: str) -> Parts:
         """The parts for this service. UsageError for an engine that is not here."""
+        known = self._known.get(service)
+        if known is None:
+            known = self._known[service] = self._parts(service)
+        return known
+
+    def _parts(self, service: str) -> Parts:
         with self._lock:
             engine = self._engine(service)
             if engine is EngineName.MEMORY:
@@ -179,6 +186,7 @@ class PartsOfHome:
 
     def _learn(self, service: str, footing: Footing) -> None:
         self._engines[service] = engine = engine_of(footing.newest, self._usual)
+        self._known.pop(service, None)
         self._unread.add(service)
         if engine is EngineName.MEMORY:
             self._memory.adopt(service, footing)

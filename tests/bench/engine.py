@@ -1,15 +1,17 @@
 """How fast the engine drives a wave, against the bare disk; and how soon a killed driver's work is taken up again.
 
-One wave of 10,000 services on the engine `memory`, whose effects are immediate, 500 moves in flight, the store a SQLite file
-with synchronous=FULL; nothing is waited for (the policy's steps, bake and health checks take no time).
+One wave of 10,000 services on the engine `memory`, whose effects are immediate, the store a SQLite file with
+synchronous=FULL; nothing is waited for (the policy's steps, bake and health checks take no time).
 
 1. A driver in a process of its own is killed (SIGKILL) in the middle, with 500 moves in flight.
 2. This process, all imports done, executes the wave again, as `rollout execute wave-1` does. `resume_s` is the time from
    opening the home until every one of the moves that were in flight has durably gone on: a journal row of its own, or the
    time of its next look.
-3. It drives on. A *step* is one journal row durably written (an intent, an outcome, an event), with all that belongs to it:
-   the decision, the effect, the move's current row, the audit line of an event, placements and settings. `steps_per_s`
-   counts them from the resumption to the last commit of a slice of some seconds.
+3. It drives on: a slice with 500 moves in flight, where the disk hardly counts (`floor_ratio_at_500`); then, after a limit
+   was set as a person would (`total=150`), slices with 150 in flight: of them tell `floor_ratio` and `steps_per_s`. A *step*
+   is one journal row durably written (an intent, an outcome, an event), with all that belongs to it: the decision, the effect,
+   the move's current row, the audit line of an event, placements and settings. They are counted from the resumption to the
+   last commit of a slice of some seconds.
 4. The floor, right after each slice, in a process of its own, on a fresh file in the same folder: the very rows that the
    drive has written in that slice, every column and index, ready-made tuples by `executemany` in bare sqlite3, with the same
    journal mode and synchronous=FULL, in groups of as many journal rows as a commit of the slice had on average: the journal
@@ -39,7 +41,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from rollout.executor.ports import Batch, Journal
+from rollout.executor.ports import Batch, ControlKind, Journal
 from rollout.executor.world import World
 from rollout.model.fleet import EngineName, Placement, Release, RuntimeName, Service, Tier
 from rollout.model.lease import Lease
@@ -50,6 +52,7 @@ from rollout.operations.execute import Order, execute
 from rollout.planner.eligibility import Question
 from rollout.store import placements, releases
 from rollout.store.candidates import AsOf
+from rollout.store.controls import Ask, Controls
 from rollout.store.database import FILE
 from rollout.store.services import Services
 from rollout.wiring import actor
@@ -57,17 +60,18 @@ from rollout.wiring.home import Home
 from rollout.wiring.world import Voice, means
 
 SERVICES = 10_000
-IN_FLIGHT_AT_ONCE = 500
+AT_KILL = 500
+AT_ONCE = 150
 LIMIT_S = 60.0
 SLICES = {"short": 3, "usual": 5, "long": 1000}
-SLICE_S = 2.5
+SLICE_S = 2.0
 TABLES = ("journal", "move", "audit", "placement", "setting")
 WEIGH = "UPDATE placement SET weight = ? WHERE service = ? AND runtime = ?"
 CHANGE = "UPDATE move SET state = ?, live = 1, due = ?, seq = ?, entries = entries + 1, body = ? WHERE id = ?"
 POLICY = Policy(
     name="bench",
     tiers=(TierPolicy(tier=Tier.TRIAL, first=Amount(count=SERVICES), size=Amount(count=SERVICES)),),
-    concurrency=Concurrency(total=IN_FLIGHT_AT_ONCE),
+    concurrency=Concurrency(total=AT_KILL),
     step_s=0.0,
     bake_s=0.0,
     health=HealthGate(passes=1, looks=1, over_s=0.0, every_s=0.01),
@@ -102,18 +106,21 @@ def measure(slices: int) -> dict[str, object]:
         prepare(home)
         kill_a_driver(home)
         first = watched(home)
-        runs = [(first, bare(home, first))]
+        crowded = first.speed / bare(home, first)
+        limit(home)
+        runs: list[tuple[Watch, float]] = []
         while len(runs) < slices and not over(home.path):
             watch = watched(home)
             if watch.commits > 1:
                 runs.append((watch, bare(home, watch)))
-    speeds = [watch.steps / watch.spent for watch, _ in runs]
     figures = {
-        "steps_per_s": round(median(speeds)),
+        "steps_per_s": round(median(watch.speed for watch, _ in runs)),
         "floor_steps_per_s": round(median(floor for _, floor in runs)),
-        "floor_ratio": round(median(speed / floor for speed, (_, floor) in zip(speeds, runs, strict=True)), 3),
+        "floor_ratio": round(median(watch.speed / floor for watch, floor in runs), 3),
+        "floor_ratio_at_500": round(crowded, 3),
         "resume_s": round(first.resumed - first.since, 3),
         "services": SERVICES,
+        "in_flight": AT_ONCE,
         "in_flight_at_kill": first.there,
         "steps": sum(watch.steps for watch, _ in runs),
         "steps_per_commit": round(median(watch.steps / watch.commits for watch, _ in runs)),
@@ -128,6 +135,16 @@ def watched(home: Home) -> "Watch":
     watch.waited = in_flight(home.path)
     drive(home, watch)
     return watch
+
+
+def limit(home: Home) -> None:
+    """From now on no more than `AT_ONCE` moves fly, and those above that number have landed."""
+    database = home.database()
+    asked = Ask(kind=ControlKind.LIMIT, subject="wave-1", actor="bench", value=f"total={AT_ONCE}")
+    Controls(database).write(asked, now=actor.now())
+    database.close()
+    while len(in_flight(home.path)) > AT_ONCE:
+        drive(home, Watch(seconds=0.1))
 
 
 def bare(home: Home, watch: "Watch") -> float:
@@ -174,6 +191,11 @@ class Watch:
         """Seconds from the resumption to the last commit."""
         return self.last - self.resumed
 
+    @property
+    def speed(self) -> float:
+        """Steps a second."""
+        return self.steps / self.spent
+
 
 class WatchedJournal:
     """A journal whose commits are seen."""
@@ -210,7 +232,7 @@ def kill_a_driver(home: Home) -> None:
         for _ in waiting("a driver with moves in flight"):
             if driver.poll() is not None:
                 raise SystemExit(f"the driver ended with {driver.returncode}")
-            if moved(home.path) >= IN_FLIGHT_AT_ONCE and len(in_flight(home.path)) == IN_FLIGHT_AT_ONCE:
+            if moved(home.path) >= AT_KILL and len(in_flight(home.path)) == AT_KILL:
                 return
     finally:
         driver.send_signal(signal.SIGKILL)
