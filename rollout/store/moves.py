@@ -29,7 +29,7 @@ _CHANGE = (
     .values({name: bindparam(f"new_{name}") for name in ("state", "live", "due", "seq", "entries", "body")})
 )
 _ADD = insert(TABLE)
-_APPEND = insert(JOURNAL)
+_ENTRY = ("seq", "move", "at", "kind", "step", "event", "actor", "reason", "evidence", "changes", "lease")
 _POSTPONE = update(TABLE).where(TABLE.c.id == bindparam("key"), TABLE.c.live == bindparam("on")).values(due=bindparam("new_due"))
 
 
@@ -38,23 +38,23 @@ def append(session: Session, entries: Sequence[Entry]) -> int:
     if not entries:
         return 0
     first = (session.execute(select(func.max(JOURNAL.c.seq))).scalar_one() or 0) + 1
-    rows = [
-        {
-            "seq": first + place,
-            "move": entry.move,
-            "at": text(entry.at),
-            "kind": entry.kind.value,
-            "step": entry.step,
-            "event": None if entry.event is None else entry.event.value,
-            "actor": entry.actor,
-            "reason": entry.reason,
-            "evidence": encode(entry.evidence) if entry.evidence else NOTHING,
-            "changes": encode(entry.changes) if entry.changes else NOTHING,
-            "lease": entry.lease,
-        }
+    rows = (
+        (
+            first + place,
+            entry.move,
+            text(entry.at),
+            entry.kind.value,
+            entry.step,
+            None if entry.event is None else entry.event.value,
+            entry.actor,
+            entry.reason,
+            encode(entry.evidence) if entry.evidence else NOTHING,
+            encode(entry.changes) if entry.changes else NOTHING,
+            entry.lease,
+        )
         for place, entry in enumerate(entries)
-    ]
-    bulk.run(session, _APPEND, rows)
+    )
+    bulk.insert_rows(session, JOURNAL, _ENTRY, rows)
     return first
 
 

@@ -40,16 +40,22 @@ def measure(folder: Path, count: int, times: int) -> dict[str, float]:
         warm = new_home(folder / f"warm-{next(homes)}"), ("service", "import", str(small))
         return rigs.timed(new_home(folder / f"home-{next(homes)}"), "service", "import", str(file), warm=warm)
 
-    put = rigs.usual(imported, times)
+    put = rigs.quickest(imported, times=times)[0]
     home = max(folder.glob("home-*"), key=lambda path: int(path.name.removeprefix("home-")))
     store, spare = home / rigs.DATABASE, str(folder / "floor.sqlite")
-    rows = rigs.usual(lambda: rigs.floor("insert", store, into=spare, tables=["service", "audit"]), times)
-    bare = rigs.usual(lambda: rigs.floor("insert", store, into=spare, tables=["service"]), times)
+    rows, bare = rigs.quickest(
+        lambda: rigs.floor("insert", store, into=spare, tables=["service", "audit"]),
+        lambda: rigs.floor("insert", store, into=spare, tables=["service"]),
+        times=times,
+    )
     place_all(home)
     listing = ("service", "list", "--tier", "hobby", "--json")
     warm = folder / "warm-0"
-    told = rigs.usual(lambda: rigs.timed(home, *listing, warm=(warm, listing)), times)
-    seen = rigs.usual(lambda: rigs.floor("select", store, query=HOBBY), times)
+    told, seen = rigs.quickest(
+        lambda: rigs.timed(home, *listing, warm=(warm, listing)),
+        lambda: rigs.floor("select", store, query=HOBBY),
+        times=times,
+    )
     return {
         "services": count,
         "import_ratio": round(put["seconds"] / rows["seconds"], 2),

@@ -32,16 +32,19 @@ def main() -> None:
     asked = rigs.arguments(__doc__ or "")
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="rollout-bench-", dir=Path.cwd()) as folder:
-        figures = measure(Path(folder), 1_000_000, 1) if asked.long else measure(Path(folder), 30_000, 3)
+        figures = measure(Path(folder), 1_000_000, 2) if asked.long else measure(Path(folder), 30_000, 3)
         rigs.report("plan", figures, began)
 
 
 def measure(folder: Path, count: int, times: int) -> dict[str, float]:
     """The figures of a fleet of so many services."""
     warm, base, home = (fleet(folder / name, size) for name, size in (("warm", 10), ("base", BASE), ("home", count)))
-    small = rigs.usual(lambda: planned(base, warm, folder), 3)
-    floor = rigs.usual(lambda: rigs.floor("select", home / rigs.DATABASE, query=EVERY), 3)
-    large = rigs.usual(lambda: planned(home, warm, folder), times)
+    floor, small, large = rigs.quickest(
+        lambda: rigs.floor("select", home / rigs.DATABASE, query=EVERY),
+        lambda: planned(base, warm, folder),
+        lambda: planned(home, warm, folder),
+        times=times,
+    )
     each = large["seconds"] / count
     return {
         "services": count,

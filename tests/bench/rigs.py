@@ -94,7 +94,7 @@ def _child(script: str, task: dict[str, Any], environment: dict[str, str]) -> di
     return found
 
 
-def startup_ms(home: Path, *words: str, times: int = 5) -> float:
+def startup_ms(home: Path, *words: str, times: int = 3) -> float:
     """The usual wall time of a whole command that has next to nothing to do: start, imports, opening the store."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "ROLLOUT_HOME": str(home)}
     taken = []
@@ -105,9 +105,10 @@ def startup_ms(home: Path, *words: str, times: int = 5) -> float:
     return round(statistics.median(taken) * 1000)
 
 
-def usual(measure: Callable[[], dict[str, float]], times: int) -> dict[str, float]:
-    """The median run of several, by its seconds."""
-    return sorted((measure() for _ in range(times)), key=lambda run: run["seconds"])[times // 2]
+def quickest(*measures: Callable[[], dict[str, float]], times: int) -> list[dict[str, float]]:
+    """Of each measure the run that was disturbed least, by its seconds. They take turns, so that all meet the same machine."""
+    rounds = [[measure() for measure in measures] for _ in range(times)]
+    return [min(runs, key=lambda run: run["seconds"]) for runs in zip(*rounds, strict=True)]
 
 
 def report(name: str, figures: dict[str, float], began: float) -> None:
