@@ -124,7 +124,7 @@ def _why(item: Item, now: datetime) -> str:
     if _is_failure(item):
         return item.reason
     if item.state is State.WARM and item.deadline and not item.waits_for:
-        return f"legacy kept until {since(item.deadline, now)}"
+        return f"legacy kept until {since(item.deadline, now)}" if item.deadline > now else "legacy to be drained and stopped"
     source = RuntimeName.V2 if item.target is RuntimeName.LEGACY else RuntimeName.LEGACY
     usual = WHAT_IT_WAITS_FOR.get(item.state, "").format(target=item.target, source=source)
     waits = item.waits_for + board.limit(item, now) if item.waits_for else usual

@@ -12,7 +12,7 @@ from rollout.model.fleet import Kind, Service, Tier
 PROGRAM = Path(__file__).with_name("sample.py")
 NEIGHBOUR_REPORT = "neighbour.jsonl"
 CUSTOMERS = ("ada", "bob", "cleo", "dora", "eve")
-TAKES_MS = "30"
+TAKES_MS = "60"
 """How long the service that will be slow takes for an answer: 40 % of it are more than the scatter of a busy machine."""
 LEAVES_PORT_S, SLOWLY_S = "28", "75"
 """Later than its move takes, so that nobody drives it any more: only the host part is there to follow."""
@@ -129,12 +129,12 @@ def _running(part: Part, *options: str, note: str) -> Part:
 
 
 def _slow(part: Part) -> Part:
-    """The same, 40 % slower on v2; three clients, as each has to wait longer."""
+    """The same, 40 % slower on v2; five clients, as each has to wait longer."""
     options = ("http", "--takes", TAKES_MS)
     return replace(
         part,
         fault=Fault.SLOW,
-        clients=3,
+        clients=5,
         service=replace(part.service, command=command(*options, "--fault", "slow")),
     )
 
