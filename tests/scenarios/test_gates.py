@@ -6,7 +6,7 @@ What becomes of every fault before every gate, in virtual time: tests/gates/test
 import http.client
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -49,8 +49,13 @@ class Server(ThreadingHTTPServer):
 
 Server(("127.0.0.1", int(os.environ["PORT"])), Answer).serve_forever()
 """
-STOPPED = {"unwell": "health", "errors": "traffic", "sluggish": "traffic", "slow": "performance"}
-"""The gate that stops each fault."""
+STOPPED: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+    "unwell": ("health", "503", ("rule: 2 of the last 2 looks good", "threshold: 2 good looks")),
+    "errors": ("traffic", "v2 failed ", ("rule: v2's rate of failures <= legacy's + max_increase", "2.0% more failures")),
+    "sluggish": ("traffic", "v2 is much slower than legacy at the same time: ", ("threshold: 100% slower, or 20 ms",)),
+    "slow": ("performance", "% slower than legacy at the same time (median ", ("20% slower, or 2 ms", "150 requests")),
+}
+"""The gate that stops it, what it says, and what `explain --numbers` tells of rule and threshold."""
 
 
 class Load(Asking):
@@ -99,7 +104,7 @@ def test_each_gate_is_seen_to_stop_its_fault_and_an_innocent_service_moves(rollo
         for name in (*STOPPED, "fine"):
             asking.enter_context(Load(edge, name))
         told = rollout("execute", "wave-1", "--yes", code=3)
-    for name, gate in STOPPED.items():
+    for name, (gate, *_) in STOPPED.items():
         assert f"shop/{name}  fell back: {gate}: " in told
     runs = {one["id"]: one["runs_on"] for one in json.loads(rollout("service", "list", "--json"))["services"]}
     assert runs.pop("shop/fine") == ["v2"]
@@ -107,3 +112,15 @@ def test_each_gate_is_seen_to_stop_its_fault_and_an_innocent_service_moves(rollo
     assert runs == {f"shop/{name}": ["legacy"] for name in STOPPED}
     for name in STOPPED:
         assert answers(edge, name, 5) == [(200, "legacy")] * 5
+        assert_told(rollout, name)
+
+
+def assert_told(rollout: Product, name: str) -> None:
+    """Number, rule, threshold, and how long it took."""
+    gate, said, more = STOPPED[name]
+    verdicts = json.loads(rollout("explain", name, "--numbers", "--json"))["numbers"]["verdicts"]
+    assert [one["gate"] for one in verdicts if one["outcome"] == "fail"] == [gate]
+    told = " ".join(rollout("explain", name, "--numbers").split())
+    assert f"{gate}: fail (shifting, 50 % on v2)" in told
+    for text in (said, *more, "first bad sample to decision: "):
+        assert text in told, told
