@@ -127,7 +127,7 @@ def quiet(policy: Policy, tiers: Iterable[Tier]) -> str:
         rule = policy.tier(tier).inconclusive
         told.setdefault(QUIET[rule].format(span(when_quiet(policy, rule))), []).append(tier)
     parts = [f"{' and '.join(names)} {text}" for text, names in told.items()]
-    return f"with too little traffic to tell: {'; '.join(parts)}"
+    return f"with too little traffic: {'; '.join(parts)}"
 
 
 def print_plan(plan: Plan, summary: Summary, states: dict[str, str]) -> None:

@@ -38,7 +38,7 @@ def test_a_quiet_service_lasts_longer_by_the_limits_of_its_states(rule: Inconclu
 
 def test_a_plan_says_so_for_its_tiers_and_only_where_a_gate_counts_requests() -> None:
     assert quiet(POLICY, [Tier.HOBBY, Tier.PRO, Tier.PRO, Tier.ENTERPRISE]) == (
-        "with too little traffic to tell: hobby up to 88 min longer, by our own requests; "
+        "with too little traffic: hobby up to 88 min longer, by our own requests; "
         "pro and enterprise held for an approval after 30 min of a step"
     )
     assert quiet(replace(POLICY, traffic=None), [Tier.PRO]) == ""
