@@ -11,7 +11,8 @@ import typer
 
 from rollout.cli import console
 from rollout.cli.demo_text import summary
-from rollout.cli.demo_view import Telling, is_viewed
+from rollout.cli.demo_view import Telling
+from rollout.cli.screen import is_live
 from rollout.demo.show import story
 from rollout.demo.story import INTERRUPTED, Story
 from rollout.errors import BrokenError, Exit, RolloutError, StoppedByPersonError
@@ -38,7 +39,7 @@ def demo(
     seed = int.from_bytes(os.urandom(2)) if seed is None else seed
     played = story(seed=seed, keep=keep, slow=slow)
     signals.reach(played)
-    telling = Telling(console.err() if json else console.out(), viewed=is_viewed() and not json, lost=played.interrupt)
+    telling = Telling(console.err() if json else console.out(), viewed=is_live() and not json, lost=played.interrupt)
     began = time.monotonic()
     for event in played.events():
         telling.tell(event, time.monotonic() - began)

@@ -1,6 +1,5 @@
 """How the demo is told: plain lines; in a terminal the live view while waves move, and what happened meanwhile below it after."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,7 +10,7 @@ from rich.console import Console
 from rollout.cli.console import nobody_reads
 from rollout.cli.demo_text import Line, lines, write
 from rollout.cli.progress import working
-from rollout.cli.screen import is_live, screen
+from rollout.cli.screen import screen
 from rollout.demo import events
 from rollout.errors import RolloutError
 from rollout.operations.status import Status
@@ -22,11 +21,6 @@ AFTER_WAVES = (events.Finished, events.Compared, events.Kept, events.Closing, ev
 TOLD = (events.Doing, events.Said, events.Ended)
 LONG = (events.Doing, events.Closing)
 """From these on nothing is told for some seconds."""
-
-
-def is_viewed() -> bool:
-    """Stdout is a terminal that can be drawn on, and nobody asked for plain lines."""
-    return is_live() and not os.environ.get("NO_COLOR")
 
 
 class Telling:
