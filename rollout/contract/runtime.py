@@ -91,8 +91,16 @@ class RuntimeContract:
 
     def test_launch_twice_is_launch_once(self, world: World) -> None:
         first = world.runtime.launch(order(world))
-        assert world.runtime.launch(order(world)) == first
+        again = world.runtime.launch(order(world))
+        assert again == first
+        assert (again.launched_s, again.discoverable_s) == (None, None), "nothing was launched: there is nothing to time"
         assert world.processes("t.shop.api.1") == 1
+
+    def test_what_it_times_is_launch_and_then_discovery(self, world: World) -> None:
+        copy = world.runtime.launch(order(world, replicas=2))
+        if copy.launched_s is not None:
+            assert copy.discoverable_s is not None
+            assert 0 <= copy.launched_s <= copy.discoverable_s
 
     def test_without_traffic_it_is_named_and_not_counted_until_launched_with_it(self, world: World) -> None:
         world.runtime.launch(order(world, traffic=False))
@@ -142,7 +150,7 @@ class RuntimeContract:
 
     def test_a_worker_runs_without_a_port_or_a_name(self, world: World) -> None:
         copy = world.runtime.launch(order(world, Program.WORKS))
-        assert (copy.alive, copy.addresses) == (True, ())
+        assert (copy.alive, copy.addresses, copy.discoverable_s) == (True, (), None)
         assert world.resolve(f"{world.name}.api.shop.internal") is None
         assert list(world.traffic()) == []
 

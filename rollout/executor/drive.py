@@ -192,7 +192,7 @@ class Driver:
     def _settle(self, row: Move, landing: Landing | None) -> None:
         now = self._now
         if isinstance(landing, Done):
-            row = self._ledger.write(row, self._scribe.outcome(self._task(row), landing.step, now))
+            row = self._ledger.write(row, self._scribe.outcome(self._task(row), landing.step, now, landing.evidence))
         elif isinstance(landing, Failed):
             fire = Fire(event=Event.FAILED, reason=landing.reason, evidence={"log": list(landing.log)})
             row = self._ledger.write(row, self._scribe.event(row, fire, now, step=landing.step))

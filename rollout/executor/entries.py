@@ -41,8 +41,8 @@ class Scribe:
         }
         return self._write(row, EntryKind.INTENT, now, step=do.step, evidence=do.evidence, changes=_freed(row, changes, now))
 
-    def outcome(self, task: Task, stored: str, now: datetime) -> Write:
-        """The effect has ended well."""
+    def outcome(self, task: Task, stored: str, now: datetime, evidence: Mapping[str, object] | None = None) -> Write:
+        """The effect has ended well; `evidence` is what was noted of it."""
         row = task.row
         changes, effects = after(stored, task, now)
         if row.held_since is not None or row.held_s:
@@ -52,7 +52,7 @@ class Scribe:
         if stored.startswith("shift:"):
             seconds = state_limit(self.policy, row.state) or 0.0
             changes |= {"since": iso(now), "deadline": (now + timedelta(seconds=seconds)).isoformat()}
-        return self._write(row, EntryKind.OUTCOME, now, step=stored, changes=changes, effects=effects)
+        return self._write(row, EntryKind.OUTCOME, now, step=stored, evidence=evidence, changes=changes, effects=effects)
 
     def event(
         self,

@@ -1,8 +1,8 @@
 """Effects in flight: what runs them, and what came of each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from rollout.errors import BrokenError, FencedError, RolloutError
@@ -19,9 +19,10 @@ from rollout.model.verdict import Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """The effect has ended well."""
+    """The effect has ended well. `evidence`: what is noted of it."""
 
     step: str
+    evidence: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +196,7 @@ def target_is_healthy(world: World, row: Move, release: Release | None, patience
 def run(world: World, task: Task, stored: str) -> Landing:
     """An effect as a job: it ends well, or it is the service's failure, or the tool's, or another driver's turn."""
     try:
-        effect(stored)(world, task)
+        noted = effect(stored)(world, task)
     except FencedError as error:
         return Lost(reason=error.what)
     except RolloutError as error:
@@ -205,7 +206,7 @@ def run(world: World, task: Task, stored: str) -> Landing:
         return Failed(step=stored, reason=reason, log=_log(world, task, error))
     except Exception as error:  # noqa: BLE001 (an adapter that breaks in an unforeseen way is no fault of the service)
         return Hindered(reason=f"{stored}: unexpected {type(error).__name__}: {world.mask(str(error))}")
-    return Done(step=stored)
+    return Done(step=stored, evidence=noted or {})
 
 
 def _log(world: World, task: Task, error: RolloutError) -> tuple[str, ...]:

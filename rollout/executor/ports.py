@@ -51,7 +51,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
-    """What runs under a token. `healthy_process`: every replica's process lives. Restarts are counted since launch."""
+    """What runs under a token. Restarts are counted since launch. What `launch` returns is timed, where it started processes:
+    `launched_s` until all listened (without a port: ran), `discoverable_s` until names and edge led to them."""
 
     service: str
     runtime: RuntimeName
@@ -62,6 +63,8 @@ class Copy:
     addresses: tuple[str, ...] = ()
     ports_note: str = ""
     exit_code: int | None = None
+    launched_s: float | None = field(default=None, compare=False)
+    discoverable_s: float | None = field(default=None, compare=False)
 
     @property
     def alive(self) -> bool:
@@ -89,11 +92,8 @@ class Runtime(Protocol):
         """What runs under the token now; None where nothing does."""
 
     def stop(self, order: Order) -> None:
-        """Nothing runs under the token, names are withdrawn.
-
-        First nothing new reaches the copy, then what is in flight may end within the service's draining seconds, then it
-        is told to stop, then killed. Nothing to do where nothing runs under the token.
-        """
+        """Nothing runs under the token, names are withdrawn; nothing to do where nothing runs. First nothing new reaches the
+        copy, then what is in flight may end within the service's draining seconds, then it is told to stop, then killed."""
 
     def tail(self, service: str, token: str, lines: int = 50) -> Sequence[str]:
         """The last lines that the copy wrote."""

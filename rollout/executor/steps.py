@@ -43,7 +43,8 @@ class Task:
         return self.order(self.row.source, f"{self.row.token}.back")
 
 
-Effect = Callable[[World, Task], None]
+Effect = Callable[[World, Task], Mapping[str, object] | None]
+"""What is worth noting of it, or nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +73,10 @@ def _unpublish(world: World, task: Task) -> None:
     world.runtimes[task.row.target].unpublish(task.target)
 
 
-def _launch(world: World, task: Task) -> None:
-    world.runtimes[task.row.target].launch(task.target)
+def _launch(world: World, task: Task) -> Mapping[str, object]:
+    copy = world.runtimes[task.row.target].launch(task.target)
+    took = {"launched_s": copy.launched_s, "discoverable_s": copy.discoverable_s}
+    return {name: round(seconds, 3) for name, seconds in took.items() if seconds is not None}
 
 
 def _stop(world: World, task: Task) -> None:

@@ -4,6 +4,7 @@ import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from rollout.errors import BrokenError, HostGoneError, TransientError
@@ -12,6 +13,7 @@ from rollout.host.ports import Attached, HostPart, InstanceSpec, Phase
 from rollout.model.fleet import EngineName
 from rollout.model.masking import mask
 from rollout.network.choose import Choice
+from rollout.runtimes.pace import Pace
 from rollout.runtimes.specs import SHELL, instances
 
 LOOK_S = 0.03
@@ -28,8 +30,11 @@ class Keeping(ABC):
         self.clock = clock
 
     @abstractmethod
-    def bring_up(self, order: Order) -> None:
-        """Every replica runs, and is attached where it serves. BrokenError when one of them ends or does not listen in time."""
+    def bring_up(self, order: Order, pace: Pace) -> None:
+        """Every replica runs, and is attached where it serves; `pace` was told when.
+
+        BrokenError when one of them ends or does not listen in time.
+        """
 
     def publish(self, order: Order) -> None:
         """What the release needs is on the host: its working directory and its program."""
@@ -49,15 +54,16 @@ class Keeping(ABC):
 
     def launch(self, order: Order) -> Copy:
         """All replicas run and can be reached by their own names. On BrokenError nothing of the order runs."""
+        pace = Pace(self.clock, known=self.inspect(order.service, order.token) is None)
         try:
-            self.bring_up(order)
+            self.bring_up(order, pace)
         except BrokenError:
             self.stop(order)
             raise
         copy = self.inspect(order.service, order.token)
         if copy is None:
             raise BrokenError(f"{order.service}: its copy on {order.runtime} was stopped while it came up", then="rollout log")
-        return copy
+        return replace(copy, launched_s=pace.launched_s, discoverable_s=pace.discoverable_s)
 
     def inspect(self, service: str, token: str) -> Copy | None:
         """What runs under the token now; a crashed copy is there with `running` 0, a stopped one is None."""

@@ -8,6 +8,7 @@ from rollout.host.ports import HostPart, InstanceSpec
 from rollout.network.ask import Asker, Question
 from rollout.network.choose import Answers, Choice, Wanted, choose
 from rollout.runtimes.keeping import Keeping
+from rollout.runtimes.pace import Pace
 from rollout.runtimes.specs import instances
 
 SETTLE_S = 0.3
@@ -24,7 +25,7 @@ class V2(Keeping):
         super().__init__(host, clock)
         self._ask = ask or _asking(Asker())
 
-    def bring_up(self, order: Order) -> None:
+    def bring_up(self, order: Order, pace: Pace) -> None:
         """Reserve and name all replicas; start them; find where they listen, and follow that from now on."""
         specs = instances(order)
         named = {held.id for held in self._held(order.service, order.token) if held.address}
@@ -32,22 +33,28 @@ class V2(Keeping):
         for spec in specs:
             if spec.serves and spec.id not in named:
                 self.host.attach(spec.id, ports[spec.id], "reserved", order.fence, traffic=False)
+        pace.starts()
         for spec in specs:
             self.host.start(spec, order.fence)
         for spec in specs:
             if spec.serves:
-                found = self.wait(order, spec, self._detection(spec, ports[spec.id]))
+                found = self.wait(order, spec, self._detection(spec, ports[spec.id], pace))
                 self.host.attach(spec.id, found.port or ports[spec.id], found.note, order.fence, traffic=order.traffic)
+                pace.found(spec.id)
                 self.host.follow(spec.id, order.fence)
             self.check_alive(order, spec)
+            pace.listens(spec.id)
 
-    def _detection(self, spec: InstanceSpec, given: int) -> Callable[[], Choice]:
+    def _detection(self, spec: InstanceSpec, given: int, pace: Pace) -> Callable[[], Choice]:
         """Looks until a choice is certain, or has stood for `SETTLE_S`."""
         wanted = Wanted(given=given, declared=spec.port_declared)
         first: dict[int, datetime] = {}
 
         def look() -> Choice:
-            choice = choose(self.host.listeners(spec.id), wanted, self._answers(spec))
+            listeners = self.host.listeners(spec.id)
+            if listeners:
+                pace.listens(spec.id)
+            choice = choose(listeners, wanted, self._answers(spec))
             if choice.port is None or choice.settled:
                 return choice
             now = self.clock.now()

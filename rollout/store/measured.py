@@ -18,8 +18,10 @@ from rollout.store.moves import TABLE as MOVE
 from rollout.store.snapshots import of_moves
 
 _CHUNK = 500
-FIGURES = {"publish": "published", "launch": "launched and discoverable"}
+FIGURES = {"publish": "published", "launch": "launched"}
 """Steps of a move whose duration people want to know."""
+TIMED = {"launched_s": "launched", "discoverable_s": "discoverable"}
+"""What a runtime has timed by itself: both from the start of the process on. It stands in the place of the step's own time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Took:
-    """How long one step took, from its intent to its end (s)."""
+    """How long it took (s): a step from its intent to its end, what a runtime has timed from the start of the process on."""
 
     what: str
     seconds: float
@@ -82,17 +84,18 @@ def verdicts(session: Session, moves: Collection[str], *, gate: str | None = Non
 
 
 def took(session: Session, move: str) -> Sequence[Took]:
-    """How long the steps of FIGURES took, where they ended."""
+    """How long the steps of FIGURES took, where they ended, and what was timed in them."""
     steps = (JOURNAL.c.move == move, JOURNAL.c.step.in_(FIGURES))
     began: dict[str, datetime] = {}
-    found: dict[str, Took] = {}
+    found: dict[str, list[Took]] = {}
     for row in session.execute(select(JOURNAL).where(*steps).order_by(JOURNAL.c.seq)).mappings():
         step, at = row["step"], datetime.fromisoformat(row["at"])
         if row["kind"] == EntryKind.INTENT.value:
             began[step] = at
         elif row["event"] is None and step in began:
-            found[step] = Took(what=FIGURES[step], seconds=(at - began[step]).total_seconds())
-    return [found[step] for step in FIGURES if step in found]
+            timed = [Took(what=word, seconds=row["evidence"][name]) for name, word in TIMED.items() if name in row["evidence"]]
+            found[step] = timed or [Took(what=FIGURES[step], seconds=(at - began[step]).total_seconds())]
+    return [took for step in FIGURES for took in found.get(step, ())]
 
 
 def _judged(row: RowMapping, state: State, weight: int) -> Iterator[Judged]:

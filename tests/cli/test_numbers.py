@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,10 +10,15 @@ import pytest
 
 from rollout.cli.console import report
 from rollout.cli.main import app
+from rollout.executor.ports import Copy, Look, Order
+from rollout.gates.stopping import stopping
 from rollout.model.fleet import RuntimeName
 from rollout.model.snapshot import Phase, Snapshot
+from rollout.model.verdict import Verdict
 from rollout.operations.numbers import comparisons, document
 from rollout.perf.histogram import of
+from rollout.runtimes.memory import MemoryRuntime
+from rollout.runtimes.memory_performance import MemoryPerformance
 from rollout.store import snapshots
 from rollout.wiring.home import Home
 
@@ -111,7 +117,48 @@ def test_as_json(moved: Home, run: Run) -> None:
     assert [period["snapshot"]["latencies"]["buckets"] != [] for period in found["periods"]] == [True, True]
     said = next(verdict for verdict in found["verdicts"] if verdict["gate"] == "performance")
     assert (said["outcome"], said["evidence"]["max_slowdown"], said["weight"]) == ("fail", 0.2, 50)
-    assert [took["what"] for took in found["took"]] == ["published", "launched and discoverable"]
+    assert [took["what"] for took in found["took"]] == ["published", "launched"]
+
+
+def explained(home: Path, run: Run, *labels: str) -> list[str]:
+    """What `explain --numbers` tells of a service after its move."""
+    (home.parent / "quick.toml").write_text(POLICY)
+    run("policy", "use", "quick.toml")
+    add = ("service", "add", "one", "--tier", "trial", "--engine", "memory", "--command", "run")
+    run(*add, *(word for label in labels for word in ("--label", label)))
+    run("service", "deploy", "one")
+    run("plan")
+    run("execute", "wave-1", "--yes")
+    return run("explain", "one", "--numbers")[1].splitlines()
+
+
+def test_launch_and_discovery_are_figures_of_their_own(home: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runtime's own times stand in the place of the step's, which is longer."""
+    launch = MemoryRuntime.launch
+
+    def timed(self: MemoryRuntime, order: Order) -> Copy:
+        return replace(launch(self, order), launched_s=0.4, discoverable_s=0.9)
+
+    monkeypatch.setattr(MemoryRuntime, "launch", timed)
+    (told,) = [line for line in explained(home, run) if line.startswith("on v2: ")]
+    assert told.endswith("launched in 0.40 s, discoverable in 0.90 s")
+    assert told.count(" in ") == 3
+    took = json.loads(run("explain", "one", "--numbers", "--json")[1])["numbers"]["took"]
+    assert [(one["what"], one["seconds"]) for one in took[1:]] == [("launched", 0.4), ("discoverable", 0.9)]
+
+
+def test_from_the_first_bad_sample_to_the_decision(home: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = MemoryPerformance.look
+
+    def tells_its_speed(self: MemoryPerformance, shown: Look) -> Verdict:
+        found = look(self, shown)
+        return replace(found, evidence={**found.evidence, **stopping(shown.now - timedelta(seconds=2.5), shown.now)})
+
+    monkeypatch.setattr(MemoryPerformance, "look", tells_its_speed)
+    lines = explained(home, run, "fault.v2.slower=0.4")
+    place = lines.index("performance: fail (shifting, 50 % on v2)")
+    assert "  first bad sample to decision: 2.5 s" in lines[place:]
+    assert not any("first bad sample" in line for line in lines[:place])
 
 
 def test_one_line_for_each_service_as_report_and_demo_want_it(moved: Home) -> None:

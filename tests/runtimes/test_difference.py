@@ -9,7 +9,7 @@ import pytest
 
 from rollout.errors import BrokenError
 from rollout.executor.memory import VirtualClock
-from rollout.executor.ports import Order
+from rollout.executor.ports import Copy, Order
 from rollout.host.desk import Desk, Doers
 from rollout.host.ledger import Ledger
 from rollout.host.memory import MemoryEdge, MemoryNames, MemoryPorts
@@ -19,7 +19,7 @@ from rollout.network.ask import Question
 from rollout.runtimes.engines.memory import Fault, MemoryEngine
 from rollout.runtimes.legacy import Legacy
 from rollout.runtimes.specs import instances
-from rollout.runtimes.v2 import V2
+from rollout.runtimes.v2 import SETTLE_S, V2
 
 
 class Curious(MemoryEngine):
@@ -126,3 +126,50 @@ def test_an_order_becomes_the_same_specs_each_time() -> None:
     assert (first.argv, first.port_declared, first.serves, first.direct) == (("/bin/sh", "-c", "serve $PORT"), 6379, True, True)
     assert instances(order(RuntimeName.V2, kind=Kind.WORKER, command=("a", "b c")))[0].argv == ("a", "b c")
     assert not instances(order(RuntimeName.V2, kind=Kind.WORKER))[0].serves
+
+
+def timed(world: World, runtime: type[Legacy | V2], monkeypatch: pytest.MonkeyPatch) -> Copy:
+    """A launch whose program listens at the third look (0.06 s), on a host part that takes 1.5 s to lead names and edge to it."""
+    attach = world.desk.attach
+
+    def slowly(*facts: object, **more: object) -> None:
+        world.clock.sleep(1.5)
+        attach(*facts, **more)  # type: ignore[arg-type]  # handed on as they came
+
+    monkeypatch.setattr(world.desk, "attach", slowly)
+    world.engine.opens = [(), ()]
+    side = RuntimeName.LEGACY if runtime is Legacy else RuntimeName.V2
+    return runtime(world.desk, world.clock).launch(order(side))
+
+
+@pytest.mark.parametrize("runtime", [Legacy, V2])
+def test_launch_and_discovery_are_two_figures(world: World, runtime: type[Legacy | V2], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What happens before the first process starts (v2 makes the name then) is in neither."""
+    copy = timed(world, runtime, monkeypatch)
+    assert (copy.launched_s, copy.discoverable_s) == (pytest.approx(0.06), pytest.approx(1.56))
+
+
+def test_time_to_be_sure_of_a_port_is_time_to_discovery(world: World) -> None:
+    world.engine.opens = [(), *[(8123,)] * 20]
+    copy = V2(world.desk, world.clock).launch(order(RuntimeName.V2))
+    assert copy.launched_s == pytest.approx(0.03)
+    assert copy.discoverable_s == pytest.approx(0.03 + SETTLE_S, abs=0.031)
+
+
+@pytest.mark.parametrize("runtime", [Legacy, V2])
+def test_what_ran_before_is_not_timed(world: World, runtime: type[Legacy | V2]) -> None:
+    """A driver that takes over half a launch does not know since when the process runs."""
+    side = RuntimeName.LEGACY if runtime is Legacy else RuntimeName.V2
+    half = order(side)
+    (spec,) = instances(half)
+    world.desk.reserve(spec, 1)
+    world.desk.start(spec, 1)
+    copy = runtime(world.desk, world.clock).launch(half)
+    assert (copy.alive, copy.launched_s, copy.discoverable_s) == (True, None, None)
+
+
+@pytest.mark.parametrize("runtime", [Legacy, V2])
+def test_what_serves_nothing_is_launched_and_never_discoverable(world: World, runtime: type[Legacy | V2]) -> None:
+    side = RuntimeName.LEGACY if runtime is Legacy else RuntimeName.V2
+    copy = runtime(world.desk, world.clock).launch(order(side, kind=Kind.WORKER))
+    assert (copy.launched_s, copy.discoverable_s) == (0.0, None)
