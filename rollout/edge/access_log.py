@@ -26,7 +26,8 @@ class AccessLine(NamedTuple):
 
     `side`: where it went first; `upstream`: the copy that was asked last. `status` 0: the client left before an answer.
     `duration_us`: until the end of the answer, None where that was never sent; `lasted_ms`: until the client or the edge was
-    done with it, however it ended. `shed`: by weight it was v2's. `flags`: Envoy's, parted by commas.
+    done with it, however it ended. `shed`: by weight it was v2's. `followed`: its copy had left the port for another one, where
+    it was answered at the second try. `flags`: Envoy's, parted by commas.
     """
 
     began: float
@@ -40,6 +41,7 @@ class AccessLine(NamedTuple):
     flags: str
     upstream: str
     request_id: str
+    followed: bool = False
 
     @property
     def failed(self) -> bool:
@@ -74,6 +76,7 @@ def parse(line: bytes) -> AccessLine | None:
             "" if flags == "-" else flags,
             upstream,
             request_id,
+            shed == "followed",
         )
     except (ValueError, KeyError):
         return None

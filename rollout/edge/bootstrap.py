@@ -16,6 +16,8 @@ ALWAYS_SAFE = "connect-failure,refused-stream,reset-before-request"
 """A second try after these cannot do anything twice: the first copy has not seen the request."""
 SAFE_FOR_READS = ALWAYS_SAFE + ",gateway-error,5xx,reset"
 """For GET, HEAD and OPTIONS, which may be asked twice."""
+TRIES = ("first", "second", "third")
+"""Each try has a cluster of its own. The third is for a copy that has just opened another port."""
 LOG_FIELDS = (
     "%START_TIME(%s.%6f)%",
     "%DYNAMIC_METADATA(rollout:service)%",
@@ -48,7 +50,7 @@ def bootstrap(port: int, places: Places, settings: EdgeSettings) -> Json:
         "admin": {"address": {"pipe": {"path": str(places.admin), "mode": 0o600}}},
         "static_resources": {
             "listeners": [_listener(port, places, settings)],
-            "clusters": [_copies("first", settings), _copies("second", settings), _tries(settings)],
+            "clusters": [*(_copies(name, settings) for name in TRIES), _tries(settings)],
         },
         "overload_manager": {"resource_monitors": [_connection_limit(settings)]},
     }
@@ -112,6 +114,7 @@ def _lua(places: Places, settings: EdgeSettings) -> Json:
     values = {
         "@ROUTES@": f"{places.routes}/",
         "@TRIPS@": f"{places.trips}/",
+        "@REFUSED@": ALWAYS_SAFE,
         "@WIDE_RETRY@": SAFE_FOR_READS if settings.retries else "",
     }
     for name, value in values.items():
@@ -159,10 +162,10 @@ def _copies(which: str, settings: EdgeSettings) -> Json:
 
 
 def _tries(settings: EdgeSettings) -> Json:
-    """The first try goes to cluster `first`, the second to `second`. It has limits of its own, or 3 retries at once are all."""
+    """Each try goes to its cluster. This one has limits of its own, or 3 retries at once are all."""
     kind = {
         "@type": EXTENSIONS + "clusters.composite.v3.ClusterConfig",
-        "clusters": [{"name": "first"}, {"name": "second"}],
+        "clusters": [{"name": name} for name in TRIES],
     }
     return {
         "name": "tries",

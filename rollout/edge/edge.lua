@@ -7,6 +7,7 @@ local ROUTES = @ROUTES@        -- folder: one file per service, named by its hos
 local TRIPS = @TRIPS@          -- folder: one file per address that failed; one line per failure, in ms since 1970
 local WIDE_RETRY = @WIDE_RETRY@  -- when GET, HEAD and OPTIONS are tried again; "" where nothing is
 local RETRIES = WIDE_RETRY ~= ""
+local REFUSED = @REFUSED@      -- when anything is tried again on another port of the same copy: it has not seen the request
 local FAILURES = 3             -- so many in a row trip a copy
 local TRIPPED_MS = 30000       -- so long a tripped copy gets nothing, then the next request tries it again
 local READS = 3                -- looks at a route file that is not whole, before it counts as broken
@@ -27,7 +28,7 @@ local function service_of(authority)
   return (authority or ""):lower():match("^([%w][%w%.%-]*):?%d*$")
 end
 
--- legacy list, v2 list, weight of a service; nil where the file is missing; false where it is broken.
+-- legacy list, v2 list, weight, spare ports of a service; nil where the file is missing; false where it is broken.
 -- A file that was replaced while it was read says another name or no end mark: it is read again.
 local function route_of(service)
   for _ = 1, READS do
@@ -35,8 +36,8 @@ local function route_of(service)
     if not file then return nil end
     local line = file:read("*l") or ""
     file:close()
-    local name, legacy, v2, weight = line:match("^(%S+) (%S+) (%S+) (%d+) ;%s*$")
-    if name == service then return legacy, v2, tonumber(weight) end
+    local name, legacy, v2, weight, spares = line:match("^(%S+) (%S+) (%S+) (%d+) ([^;]*);%s*$")
+    if name == service then return legacy, v2, tonumber(weight), spares end
   end
   return false
 end
@@ -117,6 +118,17 @@ local function second_of(plan, own, others, may, now)
   plan.second = copy or plan.first
 end
 
+-- A copy that has just opened another port may leave its first one at any time: that port is asked next, before another copy.
+local function with_spare(plan, spares)
+  for address, spare in spares:gmatch("(%S+)>(%S+)") do
+    if address == plan.first then
+      plan.third, plan.third_side = plan.second or spare, plan.second_side
+      plan.second, plan.second_side, plan.spare = spare, plan.side, "yes"
+    end
+  end
+  return plan
+end
+
 -- Where a request goes: the copies of the first and the second try, and their sides.
 -- `shed`: it was v2's by weight, but all of v2's copies are tripped. `watched`: failures of this copy matter, as another can
 -- take its place; legacy never gives traffic to v2 by itself.
@@ -146,23 +158,35 @@ local function may_be_sent_twice(headers)
     and not (headers:get("content-type") or ""):find("^application/grpc")
 end
 
+-- Without a spare port: once more, on another copy. With one: that port where the first refused, then another copy likewise.
+-- An answer of the first stands then: of the other port it is not known what it would do with the request.
+local function retry(headers, plan)
+  if plan.spare then
+    headers:replace("x-envoy-retry-on", REFUSED)
+    headers:replace("x-envoy-max-retries", RETRIES and "2" or "1")
+  elseif RETRIES and may_be_sent_twice(headers) then
+    headers:replace("x-envoy-retry-on", WIDE_RETRY)
+  end
+end
+
 function envoy_on_request(handle)
   local headers = handle:headers()
   for _, name in ipairs(NOT_FROM_CLIENTS) do headers:remove(name) end
 
   local service = service_of(headers:get(":authority"))
-  local legacy, v2, weight
-  if service then legacy, v2, weight = route_of(service) end
+  local legacy, v2, weight, spares
+  if service then legacy, v2, weight, spares = route_of(service) end
   if legacy == nil then return refuse(handle, "404", "the edge knows no service of this name") end
   if legacy == false then return refuse(handle, "503", "the route of this service is broken") end
   if legacy == "-" and v2 == "-" then return refuse(handle, "503", "no copy of this service runs") end
 
   local notes = handle:streamInfo():dynamicMetadata()
   notes:set("rollout", "service", service)
-  for word, value in pairs(pick(legacy, v2, weight, handle:timestamp())) do
-    notes:set("rollout", word, value)  -- `first` and `second` are read by the clusters of the first and second try
+  local plan = with_spare(pick(legacy, v2, weight, handle:timestamp()), spares)
+  for word, value in pairs(plan) do
+    notes:set("rollout", word, value)  -- `first`, `second` and `third` are read by the clusters of those tries
   end
-  if RETRIES and may_be_sent_twice(headers) then headers:replace("x-envoy-retry-on", WIDE_RETRY) end
+  retry(headers, plan)
 end
 
 function envoy_on_response(handle)
@@ -170,11 +194,13 @@ function envoy_on_response(handle)
   if not notes then return end
   local headers = handle:headers()
   local status = tonumber(headers:get(":status")) or 0
-  local again = (tonumber(headers:get("x-envoy-attempt-count")) or 1) > 1
+  local try = tonumber(headers:get("x-envoy-attempt-count")) or 1
   headers:remove("x-envoy-attempt-count")
-  headers:replace("x-rollout-runtime", again and notes.second_side or notes.side)
+  headers:replace("x-rollout-runtime", (try > 2 and notes.third_side) or (try > 1 and notes.second_side) or notes.side)
+  local followed = try == 2 and notes.spare == "yes"
+  if followed then handle:streamInfo():dynamicMetadata():set("rollout", "shed", "followed") end
   if notes.watched ~= "yes" then return end
-  if again or status >= 500 then
+  if (try > 1 and not followed) or status >= 500 then
     note_failure(notes.first, handle:timestamp())
   else
     note_success(notes.first, handle:timestamp())

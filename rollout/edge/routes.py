@@ -4,7 +4,8 @@ The file is named by the host name of the service and holds one line:
 
     shop.prod.internal 127.0.0.1:4001,127.0.0.1:4002 127.0.0.1:4003 10 ;
 
-host name, legacy's addresses, v2's addresses (`-` for none), v2's weight in percent, end mark. The line is followed by spaces up
+host name, legacy's addresses, v2's addresses (`-` for none), v2's weight in percent, end mark. Where copies have opened another
+port besides, `127.0.0.1:4003>127.0.0.1:5001` stands before the end mark, one word for each. The line is followed by spaces up
 to BLOCK bytes, so that a file can be written over in place when the disk is full. A file is replaced by rename: a reader sees
 the old line or the new one. Name and end mark are for the reader that is overtaken by two writes: it sees the mismatch and
 reads again.
@@ -100,25 +101,27 @@ class Routes:
 def line_of(route: Route) -> str:
     """The line of a route. UsageError where name, address or weight are not what the edge can read."""
     _check_name(route.host_name)
-    wrong = [address for address in (*route.legacy, *route.v2) if not ADDRESS.fullmatch(address)]
+    wrong = [address for address in (*route.legacy, *route.v2, *route.spares.values()) if not ADDRESS.fullmatch(address)]
     if wrong:
         raise UsageError(f"{route.host_name}: not an address: {', '.join(wrong)}", then="an address is IP:PORT")
     if not 0 <= route.weight <= 100:
         raise UsageError(f"{route.host_name}: {route.weight} is not a weight", then="a weight is 0 to 100 percent")
-    return f"{route.host_name} {_side(route.legacy)} {_side(route.v2)} {route.weight} ;\n"
+    spares = "".join(f"{address}>{route.spares[address]} " for address in route.v2 if address in route.spares)
+    return f"{route.host_name} {_side(route.legacy)} {_side(route.v2)} {route.weight} {spares};\n"
 
 
 def route_of(host_name: str, text: str) -> Route:
     """The route that a file holds. BrokenError when it does not hold one of that name."""
     words = text.partition("\n")[0].split(" ")
-    if len(words) != 5 or words[0] != host_name or words[4] != ";" or not words[3].isdecimal():
+    if len(words) < 5 or words[0] != host_name or words[-1] != ";" or not words[3].isdecimal():
         raise BrokenError(
             f"the route file of {host_name} is broken",
             state="the edge answers 503 for this service alone",
             then="rollout up writes it again",
         )
     legacy, v2 = (tuple(a for a in words[i].split(",") if a != "-") for i in (1, 2))
-    return Route(host_name=host_name, legacy=legacy, v2=v2, weight=int(words[3]))
+    spares = dict(word.split(">", 1) for word in words[4:-1] if ">" in word)
+    return Route(host_name=host_name, legacy=legacy, v2=v2, weight=int(words[3]), spares=spares)
 
 
 def _side(addresses: Sequence[str]) -> str:

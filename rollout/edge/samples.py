@@ -40,12 +40,13 @@ class _Count:
     def add(self, line: AccessLine) -> None:
         self.requests += 1
         self.errors += line.failed
-        self.retried += line.attempts > 1 and not line.failed and not line.left
+        retried = line.attempts > 1 and not line.left and not line.followed
+        self.retried += retried and not line.failed
         self.first = min(self.first, line.began)
         if line.left:
             self.left.add(line.lasted_ms)
             self.first_left = min(self.first_left, line.began)
-        if line.failed or (line.attempts > 1 and not line.left):
+        if line.failed or retried:
             self.first_bad = min(self.first_bad, line.began)
 
     def add_shed(self, line: AccessLine) -> None:

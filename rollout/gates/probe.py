@@ -19,11 +19,15 @@ Ask = Callable[[str, Question], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one look found. `dead`: a process of the copy has ended, so that waiting is no use."""
+    """What one look found. `dead`: a process of the copy has ended, so that waiting is no use.
+
+    `refused`: its processes live, and every bad answer was a refused connection.
+    """
 
     good: bool
     said: str
     dead: bool = False
+    refused: bool = False
 
 
 def probe(copy: Copy | None, spec: Service, rules: HealthGate, ask: Ask) -> Finding:
@@ -45,8 +49,11 @@ def probe(copy: Copy | None, spec: Service, rules: HealthGate, ask: Ask) -> Find
         body_contains=rules.body_contains if spec.health_path else None,
     )
     answers = list(zip(copy.addresses, _all(copy.addresses, question, ask), strict=True))
-    bad = [f"{address}: {answer.said}" for address, answer in answers if not answer.good]
-    return Finding(False, ", ".join(bad)) if bad else Finding(True, answers[0][1].said)
+    bad = [(address, answer) for address, answer in answers if not answer.good]
+    if not bad:
+        return Finding(True, answers[0][1].said)
+    said = ", ".join(f"{address}: {answer.said}" for address, answer in bad)
+    return Finding(False, said, refused=all(answer.refused for _, answer in bad))
 
 
 def _all(addresses: Sequence[str], question: Question, ask: Ask) -> list[Answer]:

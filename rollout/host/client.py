@@ -109,6 +109,10 @@ class Client:
         """See Upkeep."""
         return cast("Sequence[Known]", self._ask("known"))
 
+    def look_at_ports(self, service: str) -> None:
+        """See Upkeep."""
+        self._ask("look_at_ports", service=service)
+
     def lead_back(self, service: str, actor: str, at: str) -> Note:
         """See Upkeep."""
         return cast("Note", self._ask("lead_back", service=service, actor=actor, at=at))

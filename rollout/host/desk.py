@@ -67,7 +67,8 @@ class Desk:
         with self._change(service, fence) as record:
             held = record.held[instance]
             order = held.order if held.attached else views.order(record, held)
-            now = replace(held, attached=True, port=port, note=note, order=order, traffic=traffic)
+            spare = held.spare if held.port == port else 0
+            now = replace(held, attached=True, port=port, spare=spare, note=note, order=order, traffic=traffic)
             self._lead(record.with_held(now))
 
     def detach(self, instance: str, fence: int) -> None:
@@ -131,7 +132,8 @@ class Desk:
     def in_flight(self, service: str, runtime: RuntimeName, token: str = "") -> int:
         """What the copies of that side (or of one launch) still work on, attached or just detached."""
         side = [h for h in self.ledger.record(service).held.values() if h.spec.runtime is runtime]
-        return self.doers.edge.in_flight([views.address(h) for h in side if token in {"", h.spec.token}])
+        asked = [address for h in side if token in {"", h.spec.token} for address in views.addresses(h)]
+        return self.doers.edge.in_flight(asked)
 
     def withdraw(self, service: str, fence: int) -> None:
         """The edge does not know the service, its weight is forgotten."""

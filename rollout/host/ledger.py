@@ -23,6 +23,7 @@ class Held:
     """One instance that is kept. `wanted`: it should run. `attached`: names and edge lead to it, on `port`.
 
     `port` is the last that it was attached on, also when detached since: it may still have requests to finish.
+    `spare`: another port that it has just opened, 0 without one: it may be about to leave `port` for it.
     `traffic`: the edge counts it while it is attached. `follows`: attached again by the host part itself when its port changes.
     `order` grows with every attachment.
     """
@@ -32,6 +33,7 @@ class Held:
     attached: bool = False
     traffic: bool = True
     port: int = 0
+    spare: int = 0
     note: str = ""
     follows: bool = False
     order: int = 0

@@ -101,13 +101,17 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """What the edge knows of a service: addresses (`127.0.0.1:8081`) per side and v2's share in percent."""
+    """What the edge knows of a service: addresses (`127.0.0.1:8081`) per side and v2's share in percent.
+
+    `spares`: the other port of a copy that has just opened one, by its address: it is asked where the address refuses.
+    """
 
     host_name: str
     legacy: tuple[str, ...]
     v2: tuple[str, ...]
     weight: int
     environment: str = ""
+    spares: Mapping[str, str] = field(default_factory=dict)
 
 
 class EdgeWriter(Protocol):
@@ -280,6 +284,9 @@ class Upkeep(Protocol):
 
     def known(self) -> Sequence[Known]:
         """Every service that the host part has a record of."""
+
+    def look_at_ports(self, service: str) -> None:
+        """Names and edge lead where the followed copies of the service listen now."""
 
     def lead_back(self, service: str, actor: str, at: str) -> Note:
         """All traffic goes to legacy, whose health was proven; nothing was stopped; noted, also on a full disk.

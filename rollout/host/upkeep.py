@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -11,6 +11,7 @@ from functools import partial
 from rollout.errors import BrokenError, PartialError, RolloutError
 from rollout.host import views
 from rollout.host.desk import Desk, Doers
+from rollout.host.following import Following
 from rollout.host.known import Known
 from rollout.host.ledger import Held, Ledger, Record
 from rollout.host.notes import Notes
@@ -47,7 +48,8 @@ class KeepingDesk(Desk):
         super().__init__(ledger, doers, notes=notes, version=version, boot=boot)
         self._written = notes
         self._probe = probe
-        self._choose = choose
+        self._following = Following(doers.engine, doers.watch, choose, clock)
+        self._looking = threading.Lock()
         self._boot = boot
         self._clock = clock
         self._failed: dict[str, float] = {}
@@ -128,15 +130,29 @@ class KeepingDesk(Desk):
                 self._attempt(held, self._replace)
 
     def follow_ports(self) -> None:
-        """Whoever follows leads to the port that is listened on now."""
-        if moved := list(self._moved([held for held in self._wanted() if held.follows])):
+        """Whoever follows leads to the port that is listened on now; the edge knows one that was opened besides."""
+        if news := self._news([held for held in self._wanted() if held.follows]):
             with ThreadPoolExecutor(AT_ONCE) as pool:
-                list(pool.map(lambda one: self._follow(*one), moved))
+                list(pool.map(lambda one: self._follow(*one), news))
+
+    def look_at_ports(self, service: str) -> None:
+        """What follows of this service leads to the port that is listened on now."""
+        followed = [held for held in self.ledger.record(service).held.values() if held.wanted and held.follows]
+        for held, listeners in self._news(followed, each=True):
+            led = self._following.led(held, listeners)
+            with self._locks[service]:
+                now = self.ledger.record(service).held.get(held.spec.id)
+                if now is not None and now.wanted:
+                    self._lead_anew(now, before=held, led=led)
+
+    def _news(self, followed: Sequence[Held], *, each: bool = False) -> Sequence[tuple[Held, Sequence[Listener]]]:
+        with self._looking:
+            return self._following.news(followed, each=each)
 
     def _follow(self, held: Held, listeners: Sequence[Listener]) -> None:
-        found = self._choose(held.spec, listeners)
-        if found is not None:
-            self._attempt(held, partial(self._attach_again, port=found[0], note=found[1]))
+        led = self._following.led(held, listeners)
+        if led != held:
+            self._attempt(held, partial(self._lead_anew, before=held, led=led))
 
     def _wanted(self) -> list[Held]:
         return [held for record in self.ledger.records() for held in record.held.values() if held.wanted]
@@ -165,21 +181,11 @@ class KeepingDesk(Desk):
         if self._revive(held, DOWN):
             print(f"{held.spec.id}: was lost, started again", file=sys.stderr, flush=True)  # noqa: T201 (its own log)
 
-    def _moved(self, followed: Sequence[Held]) -> Iterable[tuple[Held, list[Listener]]]:
-        """Those that do not listen any more where the names lead, with what they listen on now."""
-        listening = self.doers.watch.listening()
-        if listening is not None:
-            followed = [held for held in followed if held.port not in listening]
-        pids = {held.spec.id: self.doers.engine.pids(held.spec.id) for held in followed}
-        seen = self.doers.watch.listeners([pid for found in pids.values() for pid in found])
-        for held in followed:
-            mine = [listener for listener in seen if listener.pid in pids[held.spec.id]]
-            if mine and held.port not in {listener.port for listener in mine}:
-                yield held, mine
-
-    def _attach_again(self, held: Held, port: int, note: str) -> None:
-        if held.follows and held.port != port:
-            self._lead(self.ledger.record(held.spec.service).with_held(replace(held, port=port, note=note)))
+    def _lead_anew(self, held: Held, *, before: Held, led: Held) -> None:
+        """Unless somebody has led it elsewhere since it was looked at."""
+        now = replace(held, port=led.port, spare=led.spare, note=led.note)
+        if held.follows and held.port == before.port and now != held:
+            self._lead(self.ledger.record(held.spec.service).with_held(now))
 
     def lead_back(self, service: str, actor: str, at: str) -> Note:
         """All traffic goes to the healthy copies on legacy; noted first."""

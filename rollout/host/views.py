@@ -15,6 +15,11 @@ def address(held: Held) -> str:
     return f"{LOOPBACK}:{held.port or held.spec.port}"
 
 
+def addresses(held: Held) -> list[str]:
+    """All addresses on which the edge may have asked it."""
+    return [address(held), *([f"{LOOPBACK}:{held.spare}"] if held.spare else [])]
+
+
 def attached(held: Held, facts: InstanceFacts | None) -> Attached:
     """What callers see of an instance; one that never ran is `gone`."""
     spec = held.spec
@@ -42,6 +47,7 @@ def route(record: Record) -> Route | None:
         v2=_side(record, RuntimeName.V2),
         weight=record.weight,
         environment=record.service.partition("/")[0],
+        spares={address(h): f"{LOOPBACK}:{h.spare}" for h in record.held.values() if h.attached and h.traffic and h.spare},
     )
 
 

@@ -15,10 +15,14 @@ READ_AT_MOST = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A good answer or not, and what was said: `200`, `503`, `refused`, `no answer within 2 s`."""
+    """A good answer or not, and what was said: `200`, `503`, `refused`, `no answer within 2 s`.
+
+    `refused`: nobody took the connection, as where nobody listens.
+    """
 
     good: bool
     said: str
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +66,7 @@ class Asker:
         except httpx.TimeoutException:
             return _late(question)
         except httpx.ConnectError:
-            return Answer(False, "refused")
+            return Answer(False, "refused", refused=True)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return _late(question) if limit.over else Answer(False, f"broke off: {error}")
         return _late(question) if limit.over else answer
@@ -139,4 +143,4 @@ def _connect(address: str, timeout_s: float) -> Answer:
     except TimeoutError:
         return Answer(False, f"no answer within {timeout_s:g} s")
     except OSError as error:
-        return Answer(False, (error.strerror or str(error)).lower())
+        return Answer(False, (error.strerror or str(error)).lower(), refused=True)

@@ -28,7 +28,7 @@ def process_parts(home: Home, policy: Policy, clock: Clock, say: Callable[[str],
     host = host_part(home, say=say)
     asker = Asker()
     sides = runtimes(host, clock, asker)
-    health = Health(sides, policy.health, asker.ask)
+    health = Health(sides, policy.health, asker.ask, host.look_at_ports)
     gates: dict[str, Gate] = {health.name: health}
     samples = LogSamples(AccessLog(EnvoyEdge(folder(home.path) / "edge").places.log))
     own = OwnRequests(sides, policy.health, asker.ask, time.perf_counter)

@@ -1,6 +1,7 @@
 """The health gate's rule, look by look, in virtual time."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -210,3 +211,48 @@ def test_replicas_are_asked_at_once_and_told_in_their_order() -> None:
 
     found = probe(COPY, SPEC, HealthGate(), ask)
     assert (found.good, found.said) == (False, "a:1: a:1 is busy, a:2: a:2 is busy")
+
+
+def refuse(world: World) -> None:
+    world.answers["a:2"] = Answer(False, "refused", refused=True)
+
+
+def test_a_copy_that_has_left_its_port_is_looked_at_again_where_it_is_led_to_then(world: World) -> None:
+    def look_at_ports(service: str) -> None:
+        assert service == "shop/api"
+        world.copy = replace(COPY, addresses=("a:1", "a:3"))
+
+    world.answers["a:3"] = Answer(True, "200")
+    world.gate = gate_of(world, HealthGate(passes=1, looks=1, over_s=0.0, every_s=0.5), look_at_ports)
+    assert world.look(State.BAKING).outcome is Outcome.PASS
+    refuse(world)
+    assert world.look(State.BAKING).outcome is Outcome.PASS
+    assert sorted(address for address, _ in world.asked[-4:]) == ["a:1", "a:1", "a:2", "a:3"]
+
+
+def gate_of(world: World, rules: HealthGate, look_at_ports: Callable[[str], object]) -> Health:
+    return Health({RuntimeName.V2: world, RuntimeName.LEGACY: world}, rules, world.ask, look_at_ports)  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("state", "waits"),
+    [(State.SHIFTING, Outcome.INCONCLUSIVE), (State.BAKING, Outcome.INCONCLUSIVE), (State.WARM, Outcome.ERROR)],
+)
+def test_a_refused_look_counts_after_the_second_in_which_v2_may_follow(state: State, waits: Outcome) -> None:
+    world = World(HealthGate(passes=1, looks=1, over_s=0.0, every_s=0.5))
+    world.look(state)
+    refuse(world)
+    assert [world.look(state).outcome for _ in range(3)] == [waits, waits, Outcome.FAIL]
+    world.good()
+    assert world.look(state).outcome is Outcome.PASS
+    refuse(world)
+    assert world.look(state).outcome is waits
+
+
+def test_what_is_not_refused_alone_counts_at_once_and_so_does_legacy() -> None:
+    world = World(HealthGate(passes=1, looks=1, over_s=0.0, every_s=0.5))
+    refuse(world)
+    world.answers["a:1"] = Answer(False, "503")
+    assert world.look(State.BAKING).outcome is Outcome.FAIL
+    world.answers["a:1"] = Answer(True, "200")
+    assert world.look(State.FALLING_BACK, side=RuntimeName.LEGACY).outcome is Outcome.FAIL
