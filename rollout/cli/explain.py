@@ -54,6 +54,7 @@ def told(found: Explanation) -> list[tuple[str, str]]:
         ("customer", f"{found.customer} ({found.tier})"),
         ("runs on", f"{runs}, release {found.release}" if found.runs_on else runs),
     ]
+    lines += [("port", f"{one.note}, on {one.runtime}") for one in found.ports]
     if found.setting:
         lines.append(("setting", f"{found.setting.runtime} ({found.setting.origin})"))
     if found.planned:

@@ -10,6 +10,7 @@ from rich.text import Text
 from rollout.cli import console, setting
 from rollout.cli import service_options as o
 from rollout.model.fleet import Pin, Service, Tier
+from rollout.model.plain import to_plain
 from rollout.operations import fleet as operations
 from rollout.operations import fleet_json
 from rollout.operations.fleet import View
@@ -73,9 +74,9 @@ def _pin(pin: Pin) -> str:
 def show(name: o.Name, *, json: o.Json = False) -> None:
     """Show one service. Of its variables only the names are told."""
     with wiring.fleet() as fleet:
-        view = operations.view(fleet, name)
+        view = wiring.shown(fleet, name)
     if json:
-        console.emit(view.data())
+        console.emit({**view.data(), "copies": to_plain(view.copies)})
         return
     lines = [*_described(view.service), *setting.lines(view), *_standing(view)]
     width = max(len(label) for label, _ in lines)
@@ -110,6 +111,7 @@ def _described(service: Service) -> list[tuple[str, str]]:
 
 def _standing(view: View) -> list[tuple[str, str]]:
     told = [("runs on", ", ".join(view.runs_on) or "nothing yet")]
+    told += [("listens", f"{one.address} on {one.runtime}: {one.note}") for one in view.copies]
     if view.moving:
         told.append(("moving", view.moving))
     if view.pin:

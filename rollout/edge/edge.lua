@@ -162,7 +162,8 @@ end
 -- An answer of the first stands then: of the other port it is not known what it would do with the request.
 local function retry(headers, plan)
   if plan.spare then
-    headers:replace("x-envoy-retry-on", REFUSED)
+    -- a connection that the first has not taken before it left is reset
+    headers:replace("x-envoy-retry-on", may_be_sent_twice(headers) and REFUSED .. ",reset" or REFUSED)
     headers:replace("x-envoy-max-retries", RETRIES and "2" or "1")
   elseif RETRIES and may_be_sent_twice(headers) then
     headers:replace("x-envoy-retry-on", WIDE_RETRY)

@@ -82,7 +82,7 @@ def _proving(case: Case) -> Action:
 
 def _proved(case: Case, seen: Seen) -> Action:
     if worst(seen.verdicts) is Outcome.PASS:
-        return Fire(event=Event.OK, evidence=evidence(seen))
+        return Fire(event=Event.OK, reason=seen.target.unexpected_port if seen.target else "", evidence=evidence(seen))
     patience = seen.release.spec.health_timeout_s if seen.release else 0.0
     if case.late() and case.passed(case.row.since, patience):
         why = told(seen.verdicts, Outcome.INCONCLUSIVE)

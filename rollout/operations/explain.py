@@ -9,6 +9,7 @@ from rollout.model.fleet import Pin, RuntimeName, Setting, Tier
 from rollout.model.plan import Candidate, Reason, Strategy
 from rollout.model.policy import Policy
 from rollout.model.state import FINAL, State
+from rollout.operations.listening import Listens
 from rollout.operations.order import OPEN, Obstacle, obstacles
 from rollout.operations.show import changed
 from rollout.operations.tiers import of_fleet
@@ -72,6 +73,7 @@ class Explanation:
     """All that bears on one service. `setting` is None once it is written off.
 
     `reason` and `detail`: why it would not be planned now; None where it would. `waits_for`: what happens next, or has to.
+    `ports`: of copies that listen elsewhere than was declared or told, where, where that was asked.
     `pin`: the one that it has, also where something else is the reason, and also one that has expired (`pin_holds` False).
     """
 
@@ -90,6 +92,7 @@ class Explanation:
     pin: Pin | None = None
     pin_holds: bool = False
     failure: Failure | None = None
+    ports: tuple[Listens, ...] = ()
 
 
 Commands = tuple[tuple[str, str], ...]

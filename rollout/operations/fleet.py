@@ -9,6 +9,7 @@ from rollout.model.fleet import Block, Pin, RuntimeName, Service, Setting, Tier
 from rollout.model.plain import to_plain
 from rollout.model.service_rules import problems
 from rollout.operations import setting as choice
+from rollout.operations.listening import Listens
 from rollout.operations.setting import Rules
 from rollout.store import blocks, moving, pins, placements, setting
 from rollout.store.database import Transaction
@@ -17,7 +18,10 @@ from rollout.store.services import Services, asking_for_v2, differing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """A service and all that is known of it. `setting` is None once it is written off."""
+    """A service and all that is known of it. `setting` is None once it is written off.
+
+    `copies`: where they listen, where that was asked.
+    """
 
     service: Service
     setting: Setting | None
@@ -26,6 +30,7 @@ class View:
     pin: Pin | None = None
     block: Block | None = None
     asked_for_v2: bool = False
+    copies: Sequence[Listens] = ()
 
     def data(self) -> dict[str, Any]:
         """Plain values for JSON; of env the names alone."""

@@ -72,7 +72,7 @@ def put_in_place(live: Live, change: Change) -> None:
 def _beside(live: Live, change: Change) -> None:
     """Overlap: the old copy serves until the new one does."""
     try:
-        _fit(live, change.new)
+        _fit(live, change.new, change.say)
     except BrokenError as error:
         raise _told(error, _serves_on(change.old)) from error
     change.record(_placement(live, change.new))
@@ -83,7 +83,7 @@ def _in_its_stead(live: Live, change: Change, old: Order) -> None:
     """The old copy is gone before the new one begins; where the new one is not fit, the old release is launched again."""
     live.runtimes[old.runtime].stop(old)
     try:
-        _fit(live, change.new)
+        _fit(live, change.new, change.say)
     except BrokenError as error:
         raise _told(error, _bring_back(live, change, old)) from error
     except KeyboardInterrupt:
@@ -104,12 +104,17 @@ def _bring_back(live: Live, change: Change, old: Order) -> str:
     return f"release {old.release.number} runs again"
 
 
-def _fit(live: Live, order: Order) -> None:
-    """The copy runs and is healthy, without traffic. On BrokenError or Ctrl-C it is stopped; its log is kept."""
+def _fit(live: Live, order: Order, say: Say) -> None:
+    """The copy runs and is healthy, without traffic; a port that was not expected is said.
+
+    On BrokenError or Ctrl-C it is stopped; its log is kept.
+    """
     runtime = live.runtimes[order.runtime]
     unseen = replace(order, traffic=False)
     try:
-        runtime.launch(unseen)
+        copy = runtime.launch(unseen)
+        if copy.unexpected_port:
+            say(copy.unexpected_port)
         spec = order.release.spec
         prove(lambda: runtime.inspect(order.service, order.token), spec, rules=live.rules, ask=live.ask, clock=live.clock)
     except (BrokenError, KeyboardInterrupt):

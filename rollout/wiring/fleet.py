@@ -3,9 +3,13 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from rollout.errors import RolloutError, UsageError
+from rollout.operations import fleet as operations
+from rollout.operations.fleet import View
+from rollout.operations.listening import listening
 from rollout.operations.setting import Rules
 from rollout.store import setting
 from rollout.store.policies import active_policy
@@ -13,6 +17,7 @@ from rollout.store.services import Services
 from rollout.wiring import actor
 from rollout.wiring.collection import uncollected
 from rollout.wiring.home import Home, find, find_or_create
+from rollout.wiring.host import host_part
 
 
 @contextmanager
@@ -33,6 +38,14 @@ def fleet_to_look_at() -> Iterator[Services]:
         return
     with _of(home) as services:
         yield services
+
+
+def shown(services: Services, name: str) -> View:
+    """One service by the name that a person types, with where its copies listen now."""
+    found = operations.view(services, name)
+    if not found.runs_on:
+        return found
+    return replace(found, copies=listening(host_part(find(), start=False), found.service.id))
 
 
 def choice_is_over() -> bool:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from rollout.operations import plan as planning
 from rollout.operations import policy as choosing
 from rollout.operations import show as showing
 from rollout.operations.explain import Explanation
+from rollout.operations.listening import listening
 from rollout.operations.numbers import Numbers
 from rollout.operations.plan import Proposal
 from rollout.operations.policy import Known
@@ -28,6 +29,7 @@ from rollout.store.services import Services
 from rollout.wiring import actor
 from rollout.wiring.collection import uncollected
 from rollout.wiring.home import Home, find
+from rollout.wiring.host import host_part
 from rollout.wiring.live import default_engine
 
 LAST_YEAR = 9000
@@ -83,7 +85,9 @@ class Planning:
         """All that bears on the service that a person means."""
         [found] = self._ids([service])
         policy = choosing.active(self.policies).policy
-        return explaining.explain(self.database, found, policy, as_of=self._present())
+        explanation = explaining.explain(self.database, found, policy, as_of=self._present())
+        copies = listening(host_part(self.home, start=False), found) if explanation.runs_on else ()
+        return replace(explanation, ports=tuple(one for one in copies if one.unexpected))
 
     def numbers(self, service: str) -> Numbers | None:
         """What was measured of the newest move of the service that a person means; None where none has begun."""
