@@ -8,6 +8,7 @@ from rollout.executor.decide_back import falling_back, source_lost, source_troub
 from rollout.executor.patience import ACCEPTED, DECIDED, FALLS_BACK, deadline, limited, unsure
 from rollout.model.move import Move
 from rollout.model.policy import Inconclusive, Overrun
+from rollout.model.ports import unexpected
 from rollout.model.state import Event, State, cell
 from rollout.model.verdict import Outcome
 
@@ -82,7 +83,7 @@ def _proving(case: Case) -> Action:
 
 def _proved(case: Case, seen: Seen) -> Action:
     if worst(seen.verdicts) is Outcome.PASS:
-        return Fire(event=Event.OK, reason=seen.target.unexpected_port if seen.target else "", evidence=evidence(seen))
+        return Fire(event=Event.OK, reason=unexpected(seen.target.ports_note) if seen.target else "", evidence=evidence(seen))
     patience = seen.release.spec.health_timeout_s if seen.release else 0.0
     if case.late() and case.passed(case.row.since, patience):
         why = told(seen.verdicts, Outcome.INCONCLUSIVE)

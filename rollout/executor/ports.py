@@ -71,11 +71,6 @@ class Copy:
         """All wanted replicas run."""
         return self.running >= self.wanted > 0
 
-    @property
-    def unexpected_port(self) -> str:
-        """`found 8081, declared 8080`: where it listens elsewhere than it was declared or told to; else empty."""
-        return self.ports_note if "found " in self.ports_note else ""
-
 
 class Runtime(Protocol):
     """One of the two sides. Every call is idempotent by token, safe after half of itself, and carries the fence.

@@ -103,8 +103,7 @@ class Engine(Protocol):
 class Route:
     """What the edge knows of a service: addresses (`127.0.0.1:8081`) per side and v2's share in percent.
 
-    `spares`: the other port of a copy that has just opened one, by its address: it is asked where the address refuses.
-    """
+    `spares`: by its address, the port that a copy has just opened besides: asked where the address refuses."""
 
     host_name: str
     legacy: tuple[str, ...]
@@ -278,8 +277,7 @@ class Upkeep(Protocol):
     def bring_back(self) -> Sequence[str]:
         """All that should run runs, the edge and the names say what they should.
 
-        Ids of the instances that were started for that, now or by itself since the last call. PartialError names what could
-        not be started.
+        Ids of the instances that were started for that, now or by itself since the last call. PartialError: what could not be.
         """
 
     def known(self) -> Sequence[Known]:

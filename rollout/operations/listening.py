@@ -17,11 +17,6 @@ class Listens:
     address: str
     note: str
 
-    @property
-    def unexpected(self) -> bool:
-        """It listens elsewhere than it was declared or told to."""
-        return "found " in self.note
-
 
 def listening(host: HostPart, service: str) -> Sequence[Listens]:
     """The copies of the service that names lead to, legacy first; none where there is no host part."""

@@ -12,6 +12,7 @@ from rollout.gates.probe import Ask
 from rollout.host.ports import HostPart
 from rollout.model.fleet import Kind, Placement, Release, RuntimeName, Service
 from rollout.model.policy import HealthGate
+from rollout.model.ports import unexpected
 from rollout.operations.prove import prove
 from rollout.runtimes.specs import serves
 
@@ -113,8 +114,8 @@ def _fit(live: Live, order: Order, say: Say) -> None:
     unseen = replace(order, traffic=False)
     try:
         copy = runtime.launch(unseen)
-        if copy.unexpected_port:
-            say(copy.unexpected_port)
+        if unexpected(copy.ports_note):
+            say(copy.ports_note)
         spec = order.release.spec
         prove(lambda: runtime.inspect(order.service, order.token), spec, rules=live.rules, ask=live.ask, clock=live.clock)
     except (BrokenError, KeyboardInterrupt):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rollout.errors import BrokenError, UsageError
+from rollout.model.ports import unexpected
 from rollout.operations import explain as explaining
 from rollout.operations import numbers as measuring
 from rollout.operations import plan as planning
@@ -87,7 +88,7 @@ class Planning:
         policy = choosing.active(self.policies).policy
         explanation = explaining.explain(self.database, found, policy, as_of=self._present())
         copies = listening(host_part(self.home, start=False), found) if explanation.runs_on else ()
-        return replace(explanation, ports=tuple(one for one in copies if one.unexpected))
+        return replace(explanation, ports=tuple(one for one in copies if unexpected(one.note)))
 
     def numbers(self, service: str) -> Numbers | None:
         """What was measured of the newest move of the service that a person means; None where none has begun."""
