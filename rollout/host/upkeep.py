@@ -129,6 +129,12 @@ class KeepingDesk(Desk):
             if held.spec.restart is not RestartPolicy.NEVER and self._is_down(held):
                 self._attempt(held, self._replace)
 
+    def follow(self, instance: str, fence: int) -> None:
+        """See Desk. What it listens on now is seen at once: a port that it opens from now on is a new one."""
+        super().follow(instance, fence)
+        if found := self.ledger.find(instance):
+            self._news([found[1]], each=True)
+
     def follow_ports(self) -> None:
         """Whoever follows leads to the port that is listened on now; the edge knows one that was opened besides."""
         if news := self._news([held for held in self._wanted() if held.follows]):

@@ -72,6 +72,16 @@ def test_a_port_that_is_opened_besides_is_known_to_the_edge_and_led_to_once_the_
     assert rig.led() == ((f"{AT}6001",), {f"{AT}6001": f"{AT}6002"})
 
 
+def test_a_port_that_is_opened_before_the_first_look_is_a_new_one_too(rig: Rig) -> None:
+    rig.desk.start(rig.spec("t2", runtime=V2), FENCE)
+    rig.desk.attach("t2.0", 20002, "", FENCE)
+    rig.programs.listen("t2.0", 20002)
+    rig.desk.follow("t2.0", FENCE)
+    rig.programs.listen("t2.0", 20002, 6002)
+    rig.desk.look()
+    assert rig.led()[1] == {f"{AT}20002": f"{AT}6002"}
+
+
 def test_one_that_is_closed_again_is_forgotten(rig: Rig) -> None:
     rig.listens(FIRST, 6001)
     rig.desk.look()
