@@ -18,7 +18,7 @@ from rollout.wiring import actor
 from rollout.wiring.execute import Names
 from rollout.wiring.home import find
 from rollout.wiring.host import keep_scheduler
-from rollout.wiring.rehearse import rehearse
+from rollout.wiring.rehearse import Rehearsed, rehearse
 from rollout.wiring.status import Board
 from rollout.wiring.world import Voice, means
 
@@ -81,10 +81,11 @@ class _Run:
         self._ticker.say("simulation: nothing is changed; what runs is copied, time leaps, gates see healthy services")
         worst = Exit.DONE
         for done in rehearse(self._tools, self._names.waves(target), self._ticker.tell, self._names.left, self._ticker.say):
-            self._print(done)
-            worst = max(worst, done.exit)
-            if done.exit not in GOES_ON:
-                self._ticker.say(f"{done.wave} would stop here")
+            self._print(done.report)
+            self._print_measured(done)
+            worst = max(worst, done.report.exit)
+            if done.report.exit not in GOES_ON:
+                self._ticker.say(f"{done.report.wave} would stop here")
                 break
         return int(worst)
 
@@ -146,6 +147,15 @@ class _Run:
             self._ticker.say("no scheduler runs, so nobody ends what is warm until: rollout up")
         elif done.detached:
             self._ticker.say(f"no scheduler runs, so nobody begins {done.wave} until: rollout up")
+
+    def _print_measured(self, done: Rehearsed) -> None:
+        """Of figures that nobody measured the document alone has all; people are told whence they are."""
+        instruments = {one.snapshot.instrument: None for found in done.measured.values() for one in found}
+        if self._ticker.as_json:
+            for service, found in done.measured.items():
+                self._ticker.event("measured", {"service": service, "periods": to_plain(found)})
+        elif instruments:
+            self._ticker.say(f"figures of before, during and after are in --json; {'; '.join(instruments)}")
 
     def _print(self, done: WaveReport) -> None:
         if self._ticker.as_json:

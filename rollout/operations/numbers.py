@@ -1,6 +1,6 @@
 """What was measured of a service's move, and what the gates said of it with which numbers: for people, page, report and demo."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -73,13 +73,18 @@ def numbers(database: Database, service: str) -> Numbers | None:
         state=found.state,
         since=found.since,
         comparison=_comparison(service, by_period, verdicts),
-        periods=tuple(
-            Measured(phase=phase, runtime=runtime, snapshot=snapshot, figures=figures(snapshot))
-            for (phase, runtime), snapshot in by_period.items()
-        ),
+        periods=tuple(_measured(by_period)),
         verdicts=tuple(verdicts),
         took=tuple(took),
     )
+
+
+def by_service(snapshots: Iterable[Snapshot]) -> Mapping[str, Sequence[Measured]]:
+    """What these snapshots say of each service, by its id; each period of a side once."""
+    taken: dict[str, list[Snapshot]] = {}
+    for snapshot in snapshots:
+        taken.setdefault(snapshot.service, []).append(snapshot)
+    return {service: list(_measured(periods(found))) for service, found in taken.items()}
 
 
 def comparisons(database: Database, services: Collection[str]) -> Sequence[Comparison]:
@@ -102,6 +107,11 @@ def document(comparison: Comparison) -> dict[str, Any]:
     names = ("legacy_p50_ms", "v2_p50_ms", "legacy_p99_ms", "v2_p99_ms")
     verdict = str(comparison.verdict) if comparison.verdict else None
     return {"service": comparison.service, **{name: getattr(comparison, name) for name in names}, "verdict": verdict}
+
+
+def _measured(taken: Mapping[Period, Snapshot]) -> Iterator[Measured]:
+    for (phase, runtime), snapshot in taken.items():
+        yield Measured(phase=phase, runtime=runtime, snapshot=snapshot, figures=figures(snapshot))
 
 
 def _comparison(service: str, taken: Mapping[Period, Snapshot], verdicts: Sequence[Judged]) -> Comparison:

@@ -1,6 +1,6 @@
 """`execute --dry-run`: the same drive on copies of what the store says, in memory and in virtual time."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rollout.executor.drive import drive
@@ -9,8 +9,10 @@ from rollout.executor.ports import Control, ControlKind
 from rollout.executor.world import World
 from rollout.operations.execute import Left, Order, WaveReport, report_of, standing_obstacles
 from rollout.operations.means import Means
+from rollout.operations.numbers import Measured, by_service
 from rollout.operations.order import refuse_what_is_over
 from rollout.runtimes.memory import MemoryHealth, MemoryHost, MemoryTraffic, memory_edge, memory_runtimes
+from rollout.runtimes.memory_instrument import MemoryInstrument
 from rollout.store.waves import ENDED, StoredWave
 from rollout.wiring import actor
 from rollout.wiring.live import default_engine
@@ -28,8 +30,16 @@ class _Ports:
     journal: MemoryJournal
 
 
-def rehearse(means: Means, numbers: Sequence[int], tell: Tell, left: Left, say: Say) -> Iterator[WaveReport]:
-    """What each wave would leave behind, one after the other; nothing of the store, and nothing that runs, is touched."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """What a wave would leave behind. `measured`: of each service, by its id; each snapshot says that it is simulated."""
+
+    report: WaveReport
+    measured: Mapping[str, Sequence[Measured]]
+
+
+def rehearse(means: Means, numbers: Sequence[int], tell: Tell, left: Left, say: Say) -> Iterator[Rehearsed]:
+    """Each wave, one after the other; nothing of the store, and nothing that runs, is touched."""
     clock = VirtualClock(actor.now())
     leases = MemoryLeases(clock)
     journal = MemoryJournal(leases, clock)
@@ -47,7 +57,8 @@ def rehearse(means: Means, numbers: Sequence[int], tell: Tell, left: Left, say: 
         lease = leases.take(wave.facts.name, actor.holder(f"execute {wave.facts.name} --dry-run"))
         result = drive(world, wave.wave, lease)
         leases.give_back(lease)
-        yield report_of(wave, journal.moves(number), result)
+        yield Rehearsed(report=report_of(wave, journal.moves(number), result), measured=by_service(journal.measured))
+        journal.measured.clear()
 
 
 def _copy(means: Means, wave: StoredWave, journal: MemoryJournal) -> None:
@@ -92,6 +103,7 @@ def _world(means: Means, wave: StoredWave, ports: _Ports, tell: Tell) -> World:
         edge=memory_edge(host),
         gates=[MemoryHealth(host), *traffic],
         comparing=comparing(host, wave.policy),
+        instrument=MemoryInstrument(host),
         policy=wave.policy,
         spawn=inline,
         tell=tell,

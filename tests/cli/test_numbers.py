@@ -147,6 +147,26 @@ def test_launch_and_discovery_are_figures_of_their_own(home: Path, run: Run, mon
     assert [(one["what"], one["seconds"]) for one in took[1:]] == [("launched", 0.4), ("discoverable", 0.9)]
 
 
+def test_a_dry_run_is_measured_too_and_leaves_nothing(home: Path, run: Run) -> None:
+    (home.parent / "quick.toml").write_text(POLICY.replace('step = "0s"', 'step = "10s"'))
+    run("policy", "use", "quick.toml")
+    run("service", "add", "one", "--tier", "trial", "--engine", "memory", "--command", "run", "--label", "fault.v2.slower=0.1")
+    run("service", "deploy", "one")
+    run("plan")
+    _, told, said = run("execute", "wave-1", "--dry-run")
+    assert "simulated: " in told + said
+    events = [json.loads(line) for line in run("execute", "wave-1", "--dry-run", "--json")[1].splitlines()]
+    (measured,) = [event for event in events if event["event"] == "measured"]
+    assert measured["service"] == "production/one"
+    found = [(one["phase"], one["runtime"], one["snapshot"]["weight"]) for one in measured["periods"]]
+    assert found == [("before", "legacy", 0), ("during", "legacy", 50), ("during", "v2", 50), ("after", "v2", 100)]
+    assert all(one["snapshot"]["instrument"].startswith("simulated: ") for one in measured["periods"])
+    legacy, v2 = measured["periods"][1:3]
+    assert legacy["snapshot"]["latencies"]["buckets"]
+    assert v2["figures"]["p50_ms"] == pytest.approx(1.1 * legacy["figures"]["p50_ms"], rel=0.02)
+    assert run("explain", "one", "--numbers")[1] == "no move of one to v2 has begun: nothing was measured yet\n"
+
+
 def test_from_the_first_bad_sample_to_the_decision(home: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     look = MemoryPerformance.look
 

@@ -18,6 +18,7 @@ from rollout.model.plan import PlannedMove, Precondition, Strategy, Wave
 from rollout.model.policy import Amount, Concurrency, Deadlines, HealthGate, Policy, TierPolicy
 from rollout.model.state import State
 from rollout.runtimes.memory import MemoryEdge, MemoryHealth, MemoryHost, MemoryTraffic, memory_runtimes
+from rollout.runtimes.memory_instrument import MemoryInstrument
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 HOLDER = Holder(user="ann", host="here", pid=1, started=1.0, doing="execute wave-1")
@@ -116,6 +117,7 @@ class SimWorld:
             edge=MemoryEdge(self.host),
             gates=(MemoryHealth(self.host), MemoryTraffic(self.host)),
             policy=self.policy,
+            instrument=MemoryInstrument(self.host),
             spawn=inline,
             stop_requested=lambda: self.stop,
             mask=lambda text: text.replace("hunter2", "***"),
