@@ -41,6 +41,8 @@ def lines(status: Status, *, most: int = MOST) -> Iterator[Text]:
     for undriven in status.undriven:
         yield Text(nobody(undriven, status), style="bold red")
     yield _head(status)
+    if status.down and any(status.services.get(runtime) for runtime in RuntimeName):
+        yield Text("the host part does not run: nothing of this home serves; next: rollout up", style="bold red")
     for note in status.led_back:
         yield Text(_led_back(note, status), style="yellow")
     for run in status.missed:

@@ -11,9 +11,11 @@ from rollout.cli import console, setting
 from rollout.cli import service_options as o
 from rollout.model.fleet import Pin, Service, Tier
 from rollout.model.plain import to_plain
+from rollout.model.ports import unexpected
 from rollout.operations import fleet as operations
 from rollout.operations import fleet_json
 from rollout.operations.fleet import View
+from rollout.operations.listening import Listens
 from rollout.wiring import actor
 from rollout.wiring import fleet as wiring
 
@@ -76,7 +78,7 @@ def show(name: o.Name, *, json: o.Json = False) -> None:
     with wiring.fleet() as fleet:
         view = wiring.shown(fleet, name)
     if json:
-        console.emit({**view.data(), "copies": to_plain(view.copies)})
+        console.emit({**view.data(), "copies": to_plain(view.copies), "edge": view.edge})
         return
     lines = [*_described(view.service), *setting.lines(view), *_standing(view)]
     width = max(len(label) for label, _ in lines)
@@ -109,9 +111,16 @@ def _described(service: Service) -> list[tuple[str, str]]:
     return [(label, value) for label, value in told if value]
 
 
+def _listens(copy: Listens) -> str:
+    note = f": {copy.note}" if unexpected(copy.note) else ""
+    return f"{copy.address} on {copy.runtime}{note}"
+
+
 def _standing(view: View) -> list[tuple[str, str]]:
     told = [("runs on", ", ".join(view.runs_on) or "nothing yet")]
-    told += [("listens", f"{one.address} on {one.runtime}: {one.note}") for one in view.copies]
+    told += [("listens", _listens(one)) for one in view.copies]
+    if view.edge:
+        told.append(("reached", f"http://{view.edge}/ with Host: {view.service.host_name}"))
     if view.moving:
         told.append(("moving", view.moving))
     if view.pin:

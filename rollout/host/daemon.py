@@ -15,6 +15,8 @@ from rollout.host.address import Address
 
 LOOK_S = 0.2
 LONGEST_LINE = 16 << 20
+LOCK = "daemon.lock"
+"""The file in the host part's folder that it holds locked while it lives, and that stays when it ends."""
 
 
 class _Asked(socketserver.StreamRequestHandler):
@@ -53,7 +55,7 @@ class Daemon:
 
     def __init__(self, folder: Path, desk: object, version: str, *looks: Callable[[], object]) -> None:
         self.address = Address(folder)
-        self._lock = os.open(folder / "daemon.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -20,7 +20,7 @@ from rollout.store.services import Services, asking_for_v2, differing
 class View:
     """A service and all that is known of it. `setting` is None once it is written off.
 
-    `copies`: where they listen, where that was asked.
+    `copies`: where they listen, and `edge`: where the edge listens for it (`127.0.0.1:41234`), where that was asked.
     """
 
     service: Service
@@ -31,6 +31,7 @@ class View:
     block: Block | None = None
     asked_for_v2: bool = False
     copies: Sequence[Listens] = ()
+    edge: str = ""
 
     def data(self) -> dict[str, Any]:
         """Plain values for JSON; of env the names alone."""

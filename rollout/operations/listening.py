@@ -29,3 +29,11 @@ def listening(host: HostPart, service: str) -> Sequence[Listens]:
         Listens(runtime=one.runtime, replica=one.replica, address=one.address, note=one.note)
         for one in sorted(found, key=lambda one: (one.runtime, one.token, one.replica))
     ]
+
+
+def edge(host: HostPart) -> str:
+    """`host:port` where the edge listens; empty where there is no host part."""
+    try:
+        return host.hello()["edge"]
+    except HostGoneError:
+        return ""

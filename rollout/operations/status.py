@@ -106,7 +106,7 @@ class Status:
 
     `next_run` is scheduled; `missed` runs are those of waves that still wait for one.
     `led_back`: services whose `revert --without-store` the store has not taken over yet; no driver may act for them.
-    `pins` and `expired_pins`: services with the pin in words.
+    `pins` and `expired_pins`: services with the pin in words. `down`: no host part runs, so what the host part kept does not.
     `acts`: what people have just done.
     """
 
@@ -130,6 +130,7 @@ class Status:
     acts: tuple[Act, ...] = ()
     next_run: Due | None = None
     missed: tuple[Run, ...] = ()
+    down: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +150,7 @@ class Around:
     expired_pins: Mapping[str, str] = field(default_factory=dict)
     next_run: Due | None = None
     missed: Sequence[Run] = ()
+    down: bool = False
 
 
 def look(sight: Sight, around: Around) -> Status:
@@ -178,6 +180,7 @@ def look(sight: Sight, around: Around) -> Status:
         expired_pins=around.expired_pins,
         next_run=around.next_run,
         missed=tuple(around.missed),
+        down=around.down,
     )
 
 

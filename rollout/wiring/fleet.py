@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from rollout.errors import RolloutError, UsageError
+from rollout.model.fleet import Kind
 from rollout.operations import fleet as operations
 from rollout.operations.fleet import View
-from rollout.operations.listening import listening
+from rollout.operations.listening import edge, listening
 from rollout.operations.setting import Rules
 from rollout.store import setting
 from rollout.store.policies import active_policy
@@ -41,11 +42,13 @@ def fleet_to_look_at() -> Iterator[Services]:
 
 
 def shown(services: Services, name: str) -> View:
-    """One service by the name that a person types, with where its copies listen now."""
+    """One service by the name that a person types, with where its copies listen now, and how it is reached."""
     found = operations.view(services, name)
     if not found.runs_on:
         return found
-    return replace(found, copies=listening(host_part(find(), start=False), found.service.id))
+    part = host_part(find(), start=False)
+    copies = listening(part, found.service.id)
+    return replace(found, copies=copies, edge=edge(part) if copies and found.service.kind is Kind.HTTP else "")
 
 
 def choice_is_over() -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from rollout.errors import BrokenError, HostGoneError, PartialError
 from rollout.host.address import Address
 from rollout.host.client import Client
+from rollout.host.daemon import LOCK
 from rollout.host.ledger import Ledger
 from rollout.host.shim_state import locked, read
 from rollout.operations.updown import Down, Up, refuse_while_driven
@@ -32,6 +33,11 @@ Say = Callable[[str], None]
 def running(home: Home) -> bool:
     """The host part is kept (it may just be starting)."""
     return locked(keeper(home.path).folder / HOST_PART)
+
+
+def is_down(home: Home) -> bool:
+    """A host part has been here and none is kept now: nothing that it kept runs."""
+    return (home.path / "host" / LOCK).exists() and not running(home)
 
 
 def client(home: Home) -> Client:
