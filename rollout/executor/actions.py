@@ -46,7 +46,7 @@ class Rules:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What one look found. `tail`: the last lines of a copy that is in trouble. `snapshots`: of the period
-    that may end now. `broken`: why the look itself failed."""
+    that may end now. `owed`: of one that had ended before. `broken`: why the look itself failed."""
 
     release: Release | None = None
     target: Copy | None = None
@@ -57,6 +57,7 @@ class Seen:
     open_on_source: int = 0
     open_on_target: int = 0
     snapshots: Sequence[Snapshot] = ()
+    owed: Sequence[Snapshot] = ()
     tail: tuple[str, ...] = ()
     broken: str = ""
 

@@ -200,6 +200,8 @@ class Driver:
             return self._wait(row, Wait(until=now + timedelta(seconds=RETRY_S), hold=landing.reason))
         elif isinstance(landing, Lost):
             return self._ledger.lose({row.service: landing.reason})
+        elif isinstance(landing, Seen):
+            self._ledger.keep(row.id, landing.owed)
         return self._advance(row, landing if isinstance(landing, Seen) else None)
 
     def _claim(self) -> None:
@@ -272,7 +274,7 @@ class Driver:
         release, at_once = self._known.release(row), world.at_once(row.service)
         if step is None:
             case = Case(rules=self._orders.rules, row=row, seen=None, now=now)
-            job = partial(look, world, row, release, final=case.late(), probe=case.probes())
+            job = partial(look, world, case, release, ended=self._ledger.unmeasured(row.id))
             self._flights.look(row, world.clock, job, at_once=at_once)
         elif release is None:
             self._flights.start(row, step, lambda: Hindered(reason=f"release {row.release} of {row.service} is not in the store"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from rollout.errors import BrokenError, FencedError, RolloutError
-from rollout.executor.actions import Seen, worst
+from rollout.executor.actions import Case, Seen, worst
 from rollout.executor.asking import Asking
 from rollout.executor.observe import observe, tail
 from rollout.executor.ports import Clock, Spawn
@@ -170,10 +170,11 @@ def _landing(flight: Flight) -> Landing:
     return result
 
 
-def look(world: World, row: Move, release: Release | None, asking: Asking, *, final: bool, probe: bool = False) -> Landing:
-    """A look as a job."""
+def look(world: World, case: Case, release: Release | None, asking: Asking, *, ended: Move | None = None) -> Landing:
+    """A look as a job; `ended`: the row as it was in a period that is still to be measured."""
+    now = world.clock.now()
     try:
-        return observe(world, row, release, world.clock.now(), final=final, probe=probe, asking=asking)
+        return observe(world, case.row, release, now, final=case.late(), probe=case.probes(), asking=asking, ended=ended)
     except FencedError as error:
         return Lost(reason=error.what)
 

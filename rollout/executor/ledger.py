@@ -1,17 +1,19 @@
 """What a tick is about to make durable, all in one commit: entries, verbs obeyed, and when rows are to be looked at again."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from rollout.errors import CrowdedError, RolloutError, TakenError
 from rollout.executor.budget import Tally
 from rollout.executor.crowd import Crowd
 from rollout.executor.enrol import each
+from rollout.executor.measuring import cut_short
 from rollout.executor.ports import Batch, Write
 from rollout.executor.world import World
 from rollout.model.lease import Lease
 from rollout.model.move import Move
+from rollout.model.snapshot import Snapshot
 from rollout.model.state import State
 
 BEGUN = frozenset(State) - {State.PLANNED}
@@ -40,6 +42,8 @@ class Ledger:
     _rows: dict[str, Move] = field(default_factory=dict)
     _begun: set[str] = field(default_factory=set)
     _beside: Crowd | None = None
+    _unmeasured: dict[str, Move] = field(default_factory=dict)
+    _snapshots: dict[str, Sequence[Snapshot]] = field(default_factory=dict)
 
     def count(self) -> None:
         """The tally is that of the journal and of what is about to be written, without services that are lost."""
@@ -52,7 +56,11 @@ class Ledger:
             self.tally.states[State.PLANNED] = journal.counts(self.wave).get(State.PLANNED, 0)
 
     def write(self, before: Move, write: Write) -> Move:
-        """The entry is in the next commit; the row it leads to."""
+        """The entry is in the next commit, with the snapshots that are kept of its move; the row it leads to."""
+        if self._snapshots and (kept := self._snapshots.pop(before.id, ())):
+            write = replace(write, effects=replace(write.effects, snapshots=(*write.effects.snapshots, *kept)))
+        elif self.world.instrument is not None and cut_short(before, write, self.world.policy):
+            self._unmeasured[before.id] = before
         self.tally.change(before, write.row)
         self._writes.append(write)
         self._rows[write.row.id] = write.row
@@ -65,6 +73,15 @@ class Ledger:
             self._begun.add(before.id)
             self._beside = beside
         return self.write(before, write)
+
+    def unmeasured(self, move: str) -> Move | None:
+        """The row as it was in a period that ended without being measured; asked once."""
+        return self._unmeasured.pop(move, None)
+
+    def keep(self, move: str, snapshots: Sequence[Snapshot]) -> None:
+        """The next entry of the move takes these with it."""
+        if snapshots:
+            self._snapshots[move] = snapshots
 
     def later(self, row: Move, when: datetime) -> None:
         """The row is to be looked at then."""

@@ -1,15 +1,18 @@
-"""When a move is measured: each period as it ends, so that its snapshots are stored with the transition that ends it."""
+"""When a move is measured: each period as it ends, so that its snapshots are stored with the transition that ends it.
+
+A period that ended without a look is measured by the next one: until traffic is shifted back nothing has changed at the edge.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from rollout.executor.actions import worst
-from rollout.executor.ports import Look
+from rollout.executor.ports import Look, Write
 from rollout.model.move import Move
 from rollout.model.policy import Policy
 from rollout.model.snapshot import Phase, Snapshot
-from rollout.model.state import State
+from rollout.model.state import Event, State
 from rollout.model.verdict import Outcome, Verdict
 
 
@@ -23,32 +26,42 @@ class Instrument(Protocol):
         """What each side did since then."""
 
 
-def period(look: Look, verdicts: Sequence[Verdict], policy: Policy) -> tuple[Phase, datetime] | None:
-    """The period that may end with this look, and when it began; None where none does.
+def running(row: Move, policy: Policy) -> tuple[Phase, datetime] | None:
+    """The period in which a move stands, and when it began; None where nothing is measured.
 
     Legacy alone is measured until its first request goes to v2: the time of proving and `before_s` before it. While both serve
     each traffic step is a period of its own, and so is the bake.
     """
-    row = look.move
-    if row.path.back or not verdicts:
+    if row.path.back:
         return None
-    failed = worst(tuple(verdicts)) is Outcome.FAIL
-    if row.state is State.PROVING and row.weight == 0 and not failed:
-        ready = worst(tuple(verdicts)) is Outcome.PASS
-        return (Phase.BEFORE, row.since - timedelta(seconds=policy.before_s)) if ready else None
-    lasts = _lasts(row, policy)
-    if lasts is None or not (failed or look.final or _over(look, lasts)):
-        return None
-    return (Phase.AFTER if row.state is State.BAKING else Phase.DURING), row.since
-
-
-def _lasts(row: Move, policy: Policy) -> float | None:
-    """How long the period is at least (s); None for a state in which nothing is measured."""
+    if row.state is State.PROVING and row.weight == 0:
+        return Phase.BEFORE, row.since - timedelta(seconds=policy.before_s)
     if row.state is State.BAKING:
-        return policy.bake_s
+        return Phase.AFTER, row.since
     shared = row.state is State.SHIFTING and 0 < row.weight < 100 and row.weight == row.steps[row.step]
-    return policy.step_s if shared else None
+    return (Phase.DURING, row.since) if shared else None
 
 
-def _over(look: Look, seconds: float) -> bool:
-    return (look.now - look.since).total_seconds() >= seconds
+def period(look: Look, verdicts: Sequence[Verdict], policy: Policy) -> tuple[Phase, datetime] | None:
+    """The period that may end with this look, and when it began; None where none does."""
+    found = running(look.move, policy)
+    if found is None or not verdicts:
+        return None
+    outcome = worst(tuple(verdicts))
+    if found[0] is Phase.BEFORE:
+        return found if outcome is Outcome.PASS else None
+    lasts = policy.bake_s if found[0] is Phase.AFTER else policy.step_s
+    over = (look.now - look.since).total_seconds() >= lasts
+    return found if over or look.final or outcome is Outcome.FAIL else None
+
+
+def cut_short(before: Move, write: Write, policy: Policy) -> bool:
+    """The write ends a period that no look has measured: a person or the clock has brought the move back, or its copy has died.
+
+    What v2 was not proven for has nothing to be held against.
+    """
+    entry = write.entry
+    if write.row.state is before.state or entry.event in {None, Event.OK} or write.effects.snapshots:
+        return False
+    unproven = before.state is State.PROVING and entry.event in {Event.FAILED, Event.BOTH_LOST}
+    return not unproven and running(before, policy) is not None

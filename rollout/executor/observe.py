@@ -1,6 +1,6 @@
 """One look at a move: its copies, its gates, what is in flight. Reads only; a broken instrument is told, not raised."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from rollout.errors import FencedError, RolloutError
 from rollout.executor.actions import Seen, worst
 from rollout.executor.asking import Asking
 from rollout.executor.comparing import compares, never_compares
-from rollout.executor.measuring import period
+from rollout.executor.measuring import Instrument, period, running
 from rollout.executor.ports import Copy, Gate, Look
 from rollout.executor.world import World
 from rollout.model.fleet import Release, RuntimeName
@@ -32,9 +32,11 @@ def observe(
     final: bool = False,
     probe: bool = False,
     asking: Asking | None = None,
+    ended: Move | None = None,
 ) -> Seen:
     """What stands now. FencedError when another driver has the service; any other failure is `broken`.
 
+    `ended`: the row as it was in a period that is still to be measured.
     `asking` tells another thread what is waited for; a gate that owes an answer already is not asked: its verdict is `error`.
     """
     if release is None:
@@ -51,7 +53,8 @@ def observe(
             final=final,
             probe=probe,
         )
-        return _look(world, shown, asking or Asking(world.clock))
+        asking = asking or Asking(world.clock)
+        return replace(_look(world, shown, asking), owed=_owed(world, shown, ended, asking) if ended else ())
     except FencedError:
         raise
     except RolloutError as error:
@@ -87,17 +90,30 @@ def _look(world: World, shown: Look, asking: Asking) -> Seen:
 
 def _measured(world: World, shown: Look, verdicts: tuple[Verdict, ...], asking: Asking) -> Sequence[Snapshot]:
     """Of the period that may end now. An instrument that breaks, or does not answer, keeps no move from anything."""
-    instrument = world.instrument
-    if instrument is None or shown.move.state not in MEASURED:
+    if shown.move.state not in MEASURED:
         return ()
 
-    def question() -> Sequence[Snapshot]:
+    def question(instrument: Instrument) -> Sequence[Snapshot]:
         instrument.watch(shown)
         ending = period(shown, verdicts, world.policy)
         return instrument.measure(shown, *ending) if ending else ()
 
+    return _ask_instrument(world, question, asking)
+
+
+def _owed(world: World, shown: Look, ended: Move, asking: Asking) -> Sequence[Snapshot]:
+    """Of the period in which the move was until a moment ago: nothing has changed at the edge since then."""
+    past = replace(shown, move=ended, since=ended.since)
+    found = running(ended, world.policy)
+    return _ask_instrument(world, lambda instrument: instrument.measure(past, *found) if found else (), asking)
+
+
+def _ask_instrument(world: World, question: Callable[[Instrument], Sequence[Snapshot]], asking: Asking) -> Sequence[Snapshot]:
+    instrument = world.instrument
+    if instrument is None:
+        return ()
     try:
-        return asking.of("the instrument", question)
+        return asking.of("the instrument", lambda: question(instrument))
     except Exception:  # noqa: BLE001 (what was measured is shown, nothing is decided by it)
         return ()
 
