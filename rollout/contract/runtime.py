@@ -15,6 +15,7 @@ import pytest
 
 from rollout.errors import BrokenError, FencedError
 from rollout.executor.ports import Order, Runtime
+from rollout.host.usage import Used
 from rollout.model.fleet import Kind, Release, RuntimeName, Service, Tier
 
 
@@ -38,6 +39,8 @@ class World(Protocol):
 
     runtime: Runtime
     name: RuntimeName
+    reports_use: bool
+    """Whether CPU and memory of its instances can be told. One that declares no must say why."""
 
     def command(self, program: Program) -> Sequence[str]:
         """A command that behaves so. `exits` prints LAST_WORDS first."""
@@ -50,6 +53,9 @@ class World(Protocol):
 
     def processes(self, token: str) -> int:
         """How many instances under this token have a live process."""
+
+    def used(self) -> Sequence[Used]:
+        """What the host part says that every launch of the service has used (host.usage.Metered)."""
 
     def leads_to_the_program(self, port: int) -> bool:
         """Does the program of the service listen there?"""
@@ -101,6 +107,25 @@ class RuntimeContract:
         if copy.launched_s is not None:
             assert copy.discoverable_s is not None
             assert 0 <= copy.launched_s <= copy.discoverable_s
+
+    def test_cpu_and_memory_of_a_launch_are_told_or_why_not(self, world: World) -> None:
+        world.runtime.launch(order(world, replicas=2))
+        (used,) = world.used()
+        assert used.token == "t.shop.api.1"
+        if world.reports_use:
+            assert (used.why_not, used.processes >= 2) == ("", True)
+            assert (used.memory_bytes or 0) > 0
+            assert 0 <= (used.cpu_s or 0.0) <= (world.used()[0].cpu_s or 0.0)
+        else:
+            assert used.why_not
+            assert (used.cpu_s, used.memory_bytes) == (None, None)
+
+    def test_use_is_told_of_each_launch_and_of_no_stopped_one(self, world: World) -> None:
+        world.runtime.launch(order(world))
+        world.runtime.launch(order(world, token="t.shop.api.2"))
+        assert sorted(used.token for used in world.used()) == ["t.shop.api.1", "t.shop.api.2"]
+        world.runtime.stop(order(world))
+        assert [used.token for used in world.used()] == ["t.shop.api.2"]
 
     def test_without_traffic_it_is_named_and_not_counted_until_launched_with_it(self, world: World) -> None:
         world.runtime.launch(order(world, traffic=False))

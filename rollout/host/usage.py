@@ -10,12 +10,14 @@ import psutil
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
     """All live processes of one launch. `cpu_s`: seconds of CPU since they began, with those of children that have ended and
-    were waited for; `memory_bytes`: resident memory, what processes share is counted for each."""
+    were waited for; `memory_bytes`: resident memory, what processes share is counted for each. Both None where that cannot be
+    told, with the reason in `why_not`."""
 
     token: str
     processes: int
-    cpu_s: float
-    memory_bytes: int
+    cpu_s: float | None = None
+    memory_bytes: int | None = None
+    why_not: str = ""
 
 
 class Meter(Protocol):
@@ -33,36 +35,45 @@ class Metered(Protocol):
 
 
 class MemoryMeter:
-    """Fulfils Meter. `figures`: CPU seconds and bytes by process, set by tests."""
+    """Fulfils Meter. `figures`: CPU seconds and bytes by process, set by tests; of any other it says that it cannot tell."""
 
     def __init__(self) -> None:
         self.figures: dict[int, tuple[float, int]] = {}
 
     def read(self, token: str, pids: Sequence[int]) -> Used:
         """The sum over those that are known."""
-        found = [self.figures[pid] for pid in pids if pid in self.figures]
-        cpu_s, memory = sum(cpu for cpu, _ in found), sum(size for _, size in found)
-        return Used(token=token, processes=len(found), cpu_s=cpu_s, memory_bytes=memory)
+        return _added_up(token, [self.figures[pid] for pid in pids if pid in self.figures], "in memory no process runs")
 
 
 class ProcessMeter:
     """Fulfils Meter by psutil."""
 
     def read(self, token: str, pids: Sequence[int]) -> Used:
-        """The sum over those that run."""
-        found = [figures for pid in pids if (figures := _of(pid)) is not None]
-        cpu_s, memory = sum(cpu for cpu, _ in found), sum(size for _, size in found)
-        return Used(token=token, processes=len(found), cpu_s=cpu_s, memory_bytes=memory)
+        """The sum over those that run; no figure where one of them may not be read, for it would be too small."""
+        try:
+            found = [figures for pid in pids if (figures := _of(pid)) is not None]
+        except psutil.AccessDenied as error:
+            return _added_up(token, [], f"this system does not let process {error.pid} be read")
+        return _added_up(token, found, "none of its processes runs any more")
+
+
+def _added_up(token: str, found: Sequence[tuple[float, int]], why_not: str) -> Used:
+    """`why_not`: what is said where there is nothing to add up."""
+    if not found:
+        return Used(token=token, processes=0, why_not=why_not)
+    cpu_s, memory = sum(cpu for cpu, _ in found), sum(size for _, size in found)
+    return Used(token=token, processes=len(found), cpu_s=cpu_s, memory_bytes=memory)
 
 
 def _of(pid: int) -> tuple[float, int] | None:
+    """None for one that has ended; psutil.AccessDenied where it may not be read."""
     try:
         process = psutil.Process(pid)
         with process.oneshot():
             times = process.cpu_times()
             ended = getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
             return times.user + times.system + ended, process.memory_info().rss
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
+    except psutil.NoSuchProcess:
         return None
 
 

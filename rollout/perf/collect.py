@@ -115,9 +115,9 @@ def _between(begun: _Reading | None, ended: _Reading, token: str) -> tuple[float
     """Cores that were busy, and the mean of both readings of memory."""
     last = ended.used.get(token)
     first = begun.used.get(token) if begun else None
-    if last is None:
+    if last is None or last.cpu_s is None or last.memory_bytes is None:
         return None, None
-    if begun is None or first is None:
+    if begun is None or first is None or first.cpu_s is None or first.memory_bytes is None:
         return None, last.memory_bytes
     seconds = (ended.at - begun.at).total_seconds()
     cpu_s = last.cpu_s - first.cpu_s

@@ -12,6 +12,7 @@ from rollout.host.desk import Desk, Doers
 from rollout.host.ledger import Ledger
 from rollout.host.memory import MemoryEdge, MemoryNames, MemoryPorts
 from rollout.host.ports import Phase
+from rollout.host.usage import Used
 from rollout.model.fleet import RuntimeName
 from rollout.runtimes.engines.memory import Fault, MemoryEngine
 from rollout.runtimes.legacy import Legacy
@@ -26,6 +27,8 @@ FAULTS = {
 
 class MemoryWorld:
     """Fulfils the contract's World; commands are told to the engine as faults."""
+
+    reports_use = False
 
     def __init__(self, folder: Path, name: RuntimeName) -> None:
         self.name = name
@@ -49,6 +52,9 @@ class MemoryWorld:
 
     def processes(self, token: str) -> int:
         return sum(one.token == token and one.facts.phase is Phase.RUNNING for one in self.desk.instances("shop/api"))
+
+    def used(self) -> Sequence[Used]:
+        return self.desk.used("shop/api")
 
     def leads_to_the_program(self, port: int) -> bool:
         return any(port == found.port for one in self.desk.instances("shop/api") for found in self.desk.listeners(one.id))

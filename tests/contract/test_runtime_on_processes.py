@@ -11,6 +11,7 @@ from rollout.host.desk import Desk, Doers
 from rollout.host.ledger import Ledger
 from rollout.host.memory import MemoryEdge
 from rollout.host.processes import HostPorts
+from rollout.host.usage import ProcessMeter, Used
 from rollout.model.fleet import RuntimeName
 from rollout.network.detect import watch
 from rollout.network.names import NamesFolder, find
@@ -32,11 +33,15 @@ PROGRAMS = {
 class ProcessWorld:
     """Fulfils the contract's World."""
 
+    reports_use = True
+
     def __init__(self, folder: Path, name: RuntimeName) -> None:
         self.name = name
         self.edge, self.names = MemoryEdge(), NamesFolder(folder / "names", "127.0.0.1:2")
         self.engine = ProcessEngine(folder / "instances")
-        doers = Doers(engine=self.engine, edge=self.edge, names=self.names, watch=watch(), ports=HostPorts())
+        doers = Doers(
+            engine=self.engine, edge=self.edge, names=self.names, watch=watch(), ports=HostPorts(), meter=ProcessMeter()
+        )
         self.desk = Desk(Ledger(folder / "ledger"), doers)
         self.desk.weigh("shop/api", "api.shop.internal", 0, 1)
         self.runtime = (Legacy if name is RuntimeName.LEGACY else V2)(self.desk, SystemClock())
@@ -55,6 +60,9 @@ class ProcessWorld:
     def processes(self, token: str) -> int:
         held = [one for one in self.desk.instances("shop/api") if one.token == token]
         return sum(bool(self.engine.pids(one.id)) for one in held)
+
+    def used(self) -> Sequence[Used]:
+        return self.desk.used("shop/api")
 
     def leads_to_the_program(self, port: int) -> bool:
         held = self.desk.instances("shop/api")

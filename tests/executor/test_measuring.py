@@ -135,14 +135,15 @@ def test_a_broken_instrument_keeps_no_move_from_anything() -> None:
 
 
 class BeforeTheShift(Measures):
-    """Finds nothing where traffic is not shared any more as the snapshot would say."""
+    """Finds nothing where traffic is not shared any more as the snapshot would say, or is not told of the period's own row."""
 
     def __init__(self, sim: SimWorld) -> None:
         super().__init__()
         self.sim = sim
 
     def measure(self, look: Look, phase: Phase, since: datetime) -> Sequence[Snapshot]:
-        if self.sim.host.weights[look.move.service][RuntimeName.V2] != look.weight:
+        shared = self.sim.host.weights[look.move.service][RuntimeName.V2] == look.weight
+        if not shared or look.move.state is State.FALLING_BACK:
             return []
         return super().measure(look, phase, since)
 

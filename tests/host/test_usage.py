@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
+import psutil
 import pytest
 
 from rollout.host import protocol
@@ -58,7 +59,23 @@ def test_cpu_and_memory_of_all_its_processes(measured: tuple[Meter, Busy]) -> No
 def test_who_has_ended_adds_nothing(measured: tuple[Meter, Busy]) -> None:
     meter, busy = measured
     assert meter.read("t", [busy(), 2**22 + 7]).processes == 1
-    assert meter.read("t", [2**22 + 7]) == Used(token="t", processes=0, cpu_s=0.0, memory_bytes=0)
+    gone = meter.read("t", [2**22 + 7])
+    assert (gone.processes, gone.cpu_s, gone.memory_bytes) == (0, None, None)
+    assert "process" in gone.why_not
+
+
+def test_what_may_not_be_read_in_part_is_not_told_as_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = psutil.Process
+
+    def refused(pid: int) -> psutil.Process:
+        if pid == os.getpid():
+            raise psutil.AccessDenied(pid)
+        return process(pid)
+
+    assert ProcessMeter().read("t", [os.getpid()]).why_not == ""
+    monkeypatch.setattr(psutil, "Process", refused)
+    told = ProcessMeter().read("t", [os.getppid(), 2**22 + 7, os.getpid()])
+    assert told == Used(token="t", processes=0, why_not=f"this system does not let process {os.getpid()} be read")
 
 
 def test_replicas_of_a_launch_are_one() -> None:

@@ -81,3 +81,18 @@ def test_what_cannot_be_read_is_left_out(world: World) -> None:
     world.fault = HostGoneError("the host part does not answer")
     collector.watch(shown())
     assert list(collector.measure(shown(4), Phase.DURING, shown().since)) == []
+
+
+def test_a_host_that_cannot_tell_is_no_figure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither at the end nor at the beginning; and the instrument says that the edge alone was read."""
+    collector, known = Collector(world, world), Collector(world, world)
+    known.watch(shown())
+    tokens = list(world.cpu_s)
+    with monkeypatch.context() as silent:
+        silent.setattr(world, "used", lambda _: [Used(token=token, processes=0, why_not="no") for token in tokens])
+        collector.watch(shown())
+        (v2,) = collector.measure(shown(4), Phase.AFTER, shown().since)
+        assert (v2.cpu_cores, v2.memory_bytes, v2.instrument) == (None, None, EDGE)
+        assert known.measure(shown(4), Phase.AFTER, shown().since)[0].cpu_cores is None
+    (v2,) = collector.measure(shown(4), Phase.AFTER, shown().since)
+    assert (v2.cpu_cores, v2.memory_bytes) == (None, 1000)
