@@ -38,6 +38,7 @@ class FakeEdge(BaseHTTPRequestHandler):
             shed=False,
             status=status,
             duration_us=1,
+            lasted_ms=1,
             attempts=1,
             flags=frozenset(),
             upstream="",

@@ -59,11 +59,17 @@ def stands(at: Home) -> dict[str, object]:
     client = host_part(at, start=False)
     return {
         "moves": sorted((one["service"], one["state"], one["weight"]) for one in status["items"]),
-        "services": [run(f"rollout service show shop/{name} --json") for name in NAMES],
+        "services": [shown(name) for name in NAMES],
         "instances": sorted((one.id, one.runtime, one.release, one.facts.phase) for one in client.instances() if one.wanted),
         "weights": sorted((one.service, one.weight) for one in client.known()),
         "names": sorted(path.name for path in (folder(at.path) / "names").iterdir()),
     }
+
+
+def shown(name: str) -> dict[str, object]:
+    """What is told of a service, but for the ports of its copies: those are new after a reboot."""
+    told: dict[str, object] = json.loads(run(f"rollout service show shop/{name} --json"))
+    return told | {"copies": [f"{one['runtime']} {one['replica']}" for one in told["copies"]]}  # type: ignore[attr-defined]
 
 
 def check_traffic(at: Home) -> None:
