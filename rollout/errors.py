@@ -124,3 +124,13 @@ class StoppedByPersonError(RolloutError):
 
 class HostGoneError(TransientError):
     """The host part does not answer."""
+
+
+class ImageRefusedError(UsageError):
+    """An image is damaged, hostile, or not for this machine. `reason`: which case; `image` and `digest` say of what."""
+
+    def __init__(self, what: str, *, reason: str, image: str, digest: str, then: str) -> None:
+        super().__init__(what, state="nothing was published", then=then)
+        self.reason = reason
+        self.image = image
+        self.digest = digest

@@ -52,6 +52,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "policy use": ("rollout policy use runtime-v2", "rollout policy use my.toml"),
     "policy list": ("rollout policy list",),
     "policy show": ("rollout policy show default",),
+    "image show": ("rollout image show web.tar", "rollout image show web.tar --tag latest --json"),
     "store unlock": ('rollout store unlock 1 --reason "its machine is gone"',),
 }
 

@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "service": ("rollout.cli.service", GROUPS, "Services"),
     "schedule": ("rollout.cli.schedule", GROUPS, "When waves run"),
     "policy": ("rollout.cli.policy", GROUPS, "The policy in force"),
+    "image": ("rollout.cli.image", GROUPS, "Images"),
     "store": ("rollout.cli.store", GROUPS, "The store"),
     "host-part": ("rollout.cli.host_part", "", "Keep instances, edge and names (kept by its own shim)."),
     "dns": ("rollout.cli.dns", "", "Answer names (kept by the host part)."),
@@ -55,6 +56,7 @@ GROUP: dict[str, tuple[str, ...]] = {
     "service": ("add", "set", "remove", "list", "show", "import", "export", "deploy", "stop", "restart", "logs"),
     "schedule": ("add", "list", "next", "remove"),
     "policy": ("use", "list", "show"),
+    "image": ("show",),
     "store": ("unlock",),
 }
 

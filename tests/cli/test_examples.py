@@ -14,9 +14,11 @@ from typer.main import get_command
 from rollout.cli.examples import EXAMPLES, lines
 from rollout.cli.main import COMMANDS, app, main
 from rollout.model.lease import Holder
+from rollout.runtimes.images.image import here
 from rollout.store.leases import StoreLeases
 from rollout.wiring import actor
 from rollout.wiring.home import Home
+from tests.runtimes.images.builder import END, GOOD, Layout, as_tar
 
 POLICIES = Path(__file__).parents[1] / "scenarios"
 ELSEWHERE = {"rollout demo": "tests/demo/test_first_command.py"}
@@ -46,6 +48,7 @@ BEFORE: dict[str, tuple[str, ...]] = {
     "down": (*PLANNED, "up"),
     "service add": (),
     "store unlock": (),
+    "image show": (),
     "service deploy": ADDED,
     "schedule list": (*PLANNED, "schedule add wave-1 --cron '0 2 * * SUN' --window 2h"),
     "schedule next": (*PLANNED, "schedule add wave-1 --cron '0 2 * * SUN' --window 2h"),
@@ -80,7 +83,17 @@ def _left_a_lease(folder: Path) -> None:
         StoreLeases(database, lambda: actor.now() - timedelta(days=1), lambda _: False).take("wave-1", gone)
 
 
-PREPARED: dict[str, Callable[[Path], None]] = {"store unlock": _left_a_lease}
+def _saved_an_image(folder: Path) -> None:
+    layout = Layout(folder / "web")
+    layout.index({**layout.image(GOOD + END, platform=_here()), "annotations": {"org.opencontainers.image.ref.name": "latest"}})
+    as_tar(layout.folder)
+
+
+def _here() -> dict[str, str]:
+    return {"os": here().os, "architecture": here().architecture}
+
+
+PREPARED: dict[str, Callable[[Path], None]] = {"store unlock": _left_a_lease, "image show": _saved_an_image}
 
 
 @pytest.mark.parametrize(("path", "line"), CASES, ids=[line for _, line in CASES])

@@ -16,6 +16,7 @@ from rollout.store.leases import StoreLeases
 from rollout.wiring import actor
 from rollout.wiring.home import Home
 from tests.demo.cardboard import Cardboard
+from tests.runtimes.images.builder import END, GOOD, as_tar, docker, entry, made
 from tests.scenarios.badness import called
 from tests.scenarios.transcript import HERE, check
 
@@ -59,10 +60,21 @@ def without_engines(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(variable, "unix:///nonexistent.sock")
 
 
+def images(home: Path, _: pytest.MonkeyPatch) -> None:
+    """A layout of two layers, the same as a tar, what docker save wrote, one that would write outside, one that was damaged."""
+    layers = (GOOD + END, entry(b"srv/page", b"hello\n") + END)
+    as_tar(made(home.parent / "web", *layers))
+    docker(home.parent / "saved.tar", *layers)
+    made(home.parent / "hostile", entry(b"../../etc/cron.d/job", b"x") + END)
+    damaged = made(home.parent / "damaged", *layers)
+    next(path for path in (damaged / "blobs" / "sha256").iterdir() if path.read_bytes().startswith(b"srv/page")).unlink()
+
+
 PREPARED: dict[str, Callable[[Path, pytest.MonkeyPatch], None]] = {
     "unlock.txt": two_leases,
     "demo.txt": on_cardboard,
     "doctor.txt": without_engines,
+    "image.txt": images,
 }
 
 

@@ -1,0 +1,55 @@
+"""The image at a path, whatever form it has: read, checked whole, or refused with one clear error."""
+
+import shlex
+from pathlib import Path
+
+from rollout.errors import ImageRefusedError
+from rollout.runtimes.images import layout, saved
+from rollout.runtimes.images.choose import Wanted
+from rollout.runtimes.images.image import Image, Platform, here
+from rollout.runtimes.images.limits import Limits
+from rollout.runtimes.images.reason import Reason, Refused, plainly, then
+from rollout.runtimes.images.source import Source, source
+
+_DEFAULT = Limits()
+
+
+def read_image(path: Path, *, tag: str | None = None, platform: Platform | None = None, limits: Limits = _DEFAULT) -> Image:
+    """The image in the layout or archive at this path, for this platform (None: this machine's), everything of it verified.
+
+    It is read and never unpacked: nothing anywhere changes. Its files are not guarded afterwards: who publishes it verifies the
+    digests again while copying. ImageRefusedError for whatever is wrong with it.
+    """
+    show = f"rollout image show {shlex.quote(str(path))}"
+    wanted = Wanted(tag=tag, platform=platform or here(), show=show)
+    reference = f"{path}:{tag}" if tag else str(path)
+    try:
+        return _read(path, reference, wanted, limits)
+    except Refused as refused:
+        named = f": {refused.part} {refused.digest}" if refused.digest else ""
+        what = f"image {plainly(reference)}{named} {refused.told}"
+        next_ = refused.then or then(refused.reason, show, limits)
+        raise ImageRefusedError(
+            what, reason=refused.reason, image=reference, digest=refused.digest, then=next_
+        ) from refused
+
+
+def _read(path: Path, reference: str, wanted: Wanted, limits: Limits) -> Image:
+    opened = source(path, limits)
+    try:
+        return _of(opened, reference, wanted, limits)
+    finally:
+        opened.close()
+
+
+def _of(opened: Source, reference: str, wanted: Wanted, limits: Limits) -> Image:
+    is_saved = opened.size(saved.MARK) is not None
+    if opened.size(layout.MARK) is None:
+        if not is_saved:
+            raise Refused(Reason.NOT_AN_IMAGE, "is neither an OCI image layout nor what docker save writes")
+        return saved.read_saved(opened, reference, wanted, limits)
+    found = layout.read_layout(opened, reference, wanted, limits)
+    if is_saved and found.config_digest not in saved.configs(opened, limits):
+        told = "is a layout and a docker archive at once, and they hold different images"
+        raise Refused(Reason.TWO_STORIES, told)
+    return found
