@@ -17,6 +17,7 @@ from rollout.runtimes.images.reason import plainly
 
 _LIMITS = Limits()
 _SIZES = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
+UNPACKED = "The most that a layer may unpack to; all of them four times that."
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=main.help_line("image"))
 
 
@@ -32,7 +33,7 @@ def show(
     tag: Annotated[str | None, typer.Option("--tag", help="Which image, where there are several.")] = None,
     platform: Annotated[str | None, typer.Option("--platform", help="Like linux/arm64. Else this machine's.")] = None,
     max_unpacked: Annotated[
-        int, typer.Option("--max-unpacked", metavar="GIB", min=1, max=10_000, help="The most that a layer may unpack to, in GiB; all of them four times that.")
+        int, typer.Option("--max-unpacked", metavar="GIB", min=1, max=10_000, help=UNPACKED)
     ] = _LIMITS.layer_bytes // GIB,
     max_files: Annotated[
         int, typer.Option("--max-files", metavar="N", min=1, max=100_000_000, help="The most files of all layers.")
@@ -70,9 +71,7 @@ def _tell(image: Image) -> None:
     ]
     tell_pairs(pairs)
     tell("")
-    rows = [
-        (one.digest, one.compression, _size(one.size), _size(one.unpacked), f"{one.files:,}") for one in image.layers
-    ]
+    rows = [(one.digest, one.compression, _size(one.size), _size(one.unpacked), f"{one.files:,}") for one in image.layers]
     out().print(plan_text.table(("layer", "packed", "stored", "unpacks to", "files"), rows))
 
 

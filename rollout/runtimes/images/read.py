@@ -29,9 +29,7 @@ def read_image(path: Path, *, tag: str | None = None, platform: Platform | None 
         named = f": {refused.part} {refused.digest}" if refused.digest else ""
         what = f"image {plainly(reference)}{named} {refused.told}"
         next_ = refused.then or then(refused.reason, show, limits)
-        raise ImageRefusedError(
-            what, reason=refused.reason, image=reference, digest=refused.digest, then=next_
-        ) from refused
+        raise ImageRefusedError(what, reason=refused.reason, image=reference, digest=refused.digest, then=next_) from refused
 
 
 def _read(path: Path, reference: str, wanted: Wanted, limits: Limits) -> Image:

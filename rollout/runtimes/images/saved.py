@@ -78,9 +78,7 @@ def _layers(source: Source, names: list[str], found: Config, limits: Limits) -> 
         with about("layer", digest or diff_id):
             if source.size(name) is None:
                 raise Refused(Reason.MISSING, f"has no {shown(name)}")
-            known[name, diff_id] = check_layer(
-                source, name, digest=digest, diff_id=diff_id, kind=None, limits=limits, room=room
-            )
+            known[name, diff_id] = check_layer(source, name, digest=digest, diff_id=diff_id, kind=None, limits=limits, room=room)
     return tuple(known[name, diff_id] for name, diff_id in zip(names, found.diff_ids, strict=True))
 
 
