@@ -77,9 +77,10 @@ def listed(index: Doc, of: Descriptor) -> list[Descriptor]:
 
 
 def tagged(found: Sequence[Descriptor], wanted: Wanted) -> list[Descriptor]:
-    """Those of the tag that is meant; all where there is only one tag and none is asked for."""
-    tags = sorted({one.tags[0] for one in found if one.tags and not one.attests})
-    if wanted.tag is None and len(tags) > 1:
+    """Those of the tag that is meant; all where none is asked for and all tags are of one image."""
+    named = {one.tags[0]: one.digest for one in found if one.tags and not one.attests}
+    tags = sorted(named)
+    if wanted.tag is None and len(set(named.values())) > 1:
         raise _choice(Reason.WHICH, f"holds {len(tags)} images: {some(tags)}", tags, wanted)
     chosen = [one for one in found if wanted.tag is None or wanted.tag in one.tags]
     if not chosen and wanted.tag is not None:

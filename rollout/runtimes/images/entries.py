@@ -16,7 +16,7 @@ _ZEROS = bytes(BLOCK)
 
 
 def entries(tape: Tape, *, header_bytes: int, most: int) -> Iterator[Header]:
-    """Each entry, the tape standing at its first byte of data; what the caller leaves of that is passed over.
+    """Each entry, the tape standing at its first byte of data, which is passed over afterwards.
 
     At the end the tape has been read whole. Refused at the first thing that is wrong; at a size beyond `most` before it is read.
     """
@@ -28,9 +28,10 @@ def entries(tape: Tape, *, header_bytes: int, most: int) -> Iterator[Header]:
             continue
         entry, told = told.applied(found), Told()
         _sized(entry, most)
-        ends = tape.position + _padded(entry.size)
         yield entry
-        _pass(tape, ends - tape.position, entry)
+        if tape.skip(entry.size) < entry.size:
+            raise _cut(entry)
+        tape.skip(-entry.size % BLOCK)  # some tools leave the last padding out; Go's reader takes that too
     if told.kinds:
         raise Refused(Reason.EXTENDED_HEADER, "has an extended header without an entry")
 
@@ -51,7 +52,9 @@ def _body(tape: Tape, found: Header, most: int) -> bytes:
     if found.size > most:
         raise Refused(Reason.EXTENDED_HEADER, f"has an extended header of {found.size:,} bytes; at most {most:,}")
     body = tape.read(found.size)
-    _pass(tape, _padded(found.size) - found.size, found, short=len(body) < found.size)
+    if len(body) < found.size:
+        raise _cut(found)
+    tape.skip(-found.size % BLOCK)
     return body
 
 
@@ -64,10 +67,5 @@ def _sized(entry: Header, most: int) -> None:
         raise Refused(Reason.TOO_LARGE, f"{shown(entry.name)} unpacks to {entry.size:,} bytes; at most {most:,} are accepted")
 
 
-def _padded(size: int) -> int:
-    return -(-size // BLOCK) * BLOCK
-
-
-def _pass(tape: Tape, count: int, of: Header, *, short: bool = False) -> None:
-    if short or tape.skip(count) < count:
-        raise Refused(Reason.TRUNCATED, f"ends in the middle of {shown(of.name)}")
+def _cut(entry: Header) -> Refused:
+    return Refused(Reason.TRUNCATED, f"ends in the middle of {shown(entry.name)}")

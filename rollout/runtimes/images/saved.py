@@ -40,7 +40,10 @@ def configs(source: Source, limits: Limits) -> set[str]:
 
 
 def _entries(source: Source, limits: Limits) -> list[Doc]:
-    return Doc({"images": parsed(whole(source, MARK, limits.document_bytes), MARK)}, MARK).many("images")
+    listed = parsed(whole(source, MARK, limits.document_bytes), MARK)
+    if not isinstance(listed, list):
+        raise Refused(Reason.NOT_AN_IMAGE, f"has a {MARK} that lists no images: it is not what docker save writes")
+    return Doc({"images": listed}, MARK).many("images")
 
 
 def _entry(found: list[Doc], wanted: Wanted) -> Doc:

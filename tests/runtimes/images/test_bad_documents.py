@@ -182,7 +182,8 @@ def _both(media_type: str) -> Make:
 
 def _several(layout: Layout) -> None:
     named = "org.opencontainers.image.ref.name"
-    layout.index(*({**layout.image(TAR), "annotations": {named: tag}} for tag in ("blue", "green")))
+    tars = {tag: entry(tag.encode()) + END for tag in ("blue", "green")}
+    layout.index(*({**layout.image(tar), "annotations": {named: tag}} for tag, tar in tars.items()))
 
 
 def _many_unknown(layout: Layout) -> None:
@@ -355,7 +356,7 @@ ARCHIVES: dict[str, tuple[Reason, Callable[[Path], Path]]] = {
     "several images": (Reason.WHICH, _archive(_one() * 2)),
     "no image": (Reason.NO_SUCH_TAG, _archive([])),
     "another platform": (Reason.NO_SUCH_PLATFORM, _archive(_one(), **{"config.json": _document(architecture="s390x")})),
-    "a manifest that is no list": (Reason.MALFORMED, _archive({"Config": "config.json"})),
+    "a manifest that is no list": (Reason.NOT_AN_IMAGE, _archive({"Config": "config.json"})),
     "a manifest of texts": (Reason.MALFORMED, _archive(["config.json"])),
     "neither a layout nor saved": (Reason.NOT_AN_IMAGE, lambda path: saved(path, {"hello.txt": b"hello"})),
     "a name that leads out": (Reason.TRAVERSAL, lambda path: saved(path, {"../../escaped": b"x"})),

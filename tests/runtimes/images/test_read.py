@@ -160,6 +160,13 @@ def test_the_tag_chooses(tmp_path: Path) -> None:
         assert read(layout.folder, tag=tag).digest == one["digest"]
 
 
+def test_two_tags_of_one_image_need_no_choice(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "web")
+    one = layout.image(TAR)
+    layout.index(*({**one, "annotations": {"org.opencontainers.image.ref.name": tag}} for tag in ("1", "latest")))
+    assert read(layout.folder).digest == one["digest"]
+
+
 ODD = {
     "names that are not UTF-8": entry(b"caf\xe9"),
     "names that are not UTF-8 in PAX": pax((b"path", b"caf\xe9")) + entry(b"x"),
@@ -199,6 +206,12 @@ def test_what_looks_odd_and_is_legal(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("end", [b"", bytes(512), bytes(1024), bytes(10240), bytes(MIB)])
 def test_every_end_of_a_tar_that_tools_write(end: bytes, tmp_path: Path) -> None:
     assert read(made(tmp_path / "web", GOOD + end)).layers[0].files == 3
+
+
+@pytest.mark.parametrize("cut", [1, 300, 511])
+def test_a_tar_whose_last_padding_is_missing(cut: int, tmp_path: Path) -> None:
+    """So umoci writes layers."""
+    assert read(made(tmp_path / "web", (GOOD + entry(b"a", b"x"))[:-cut])).layers[0].files == 4
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
