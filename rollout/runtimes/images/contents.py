@@ -48,6 +48,8 @@ class Contents:
             raise Refused(Reason.TOO_MANY, f"brings the image to more than {self._room.most_files:,} files")
         parts = named(entry.name)
         _kind(entry)
+        if entry.name.endswith(b"/") and entry.kind != header.DIRECTORY:
+            raise Refused(Reason.BAD_NAME, f"has {shown(entry.name)}, which is named as a directory and is none")
         if not parts and entry.kind != header.DIRECTORY:
             raise Refused(Reason.BAD_NAME, f"has an entry for its root, {shown(entry.name)}, that is no directory")
         _whiteout(entry, parts)

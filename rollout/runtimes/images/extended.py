@@ -39,6 +39,8 @@ class Told:
             _allowed(self.records)
         else:
             self.long[kind] = body.partition(b"\0")[0]
+            if not self.long[kind]:
+                raise _bad("a long name that is empty")
 
     def applied(self, plain: Header) -> Header:
         """The header as extended ones change it."""
@@ -82,6 +84,8 @@ def records(body: bytes) -> Iterator[tuple[bytes, bytes]]:
 def _allowed(found: dict[bytes, bytes]) -> None:
     if any(b"\0" in found.get(key, b"") for key in _OF_ONE_ENTRY):
         raise Refused(Reason.BAD_NAME, "has a name with a NUL in a PAX record")
+    if any(found.get(key) == b"" for key in _OF_ONE_ENTRY):
+        raise _bad("a PAX record that takes a name or size away")
     if any(key.startswith(_SPARSE) for key in found):
         raise Refused(Reason.SPARSE, "has a sparse file, which tar readers take differently (OCI: should not be used)")
     for key in found:

@@ -13,6 +13,11 @@ def _broken_sum(tar: bytes) -> bytes:
     return tar[:148] + b"0000001\0" + tar[156:]
 
 
+def _form(magic: bytes) -> bytes:
+    block = head(b"escaped", prefix=b"a/..")
+    return summed(block[:257] + magic + block[265:])
+
+
 def _sparse() -> bytes:
     """GNU's old sparse header: 1 TiB that is stored in one block."""
     block = head(b"huge", b"S", size=512)
@@ -59,6 +64,9 @@ BAD_LAYERS: dict[str, tuple[Reason, Tar]] = {
     "a name with a newline": (Reason.BAD_NAME, entry(b"a\nb", b"x")),
     "a name that moves the cursor": (Reason.BAD_NAME, entry(b"a\x1b[2Jb", b"x")),
     "a name with a NUL": (Reason.BAD_NAME, pax((b"path", b"a\0b")) + entry(b"a", b"x")),
+    "a file that is named as a directory": (Reason.BAD_NAME, entry(b"a/", b"x")),
+    "a link that is named as a directory": (Reason.BAD_NAME, entry(b"a/", kind=b"2", link=b"b")),
+    "an old file that turns out to be named as a directory": (Reason.BAD_NAME, pax((b"path", b"a/")) + entry(b"a", kind=b"\0")),
     "no name": (Reason.BAD_NAME, entry(b"", b"x")),
     "a name of 256 bytes": (Reason.BAD_NAME, pax((b"path", b"a" * 256)) + entry(b"a", b"x")),
     "a path of 5000 bytes": (Reason.BAD_NAME, pax((b"path", b"a/" * 2500)) + entry(b"a", b"x")),
@@ -82,6 +90,8 @@ BAD_LAYERS: dict[str, tuple[Reason, Tar]] = {
     "a size in a link": (Reason.SIZE_LIES, head(b"a", b"2", size=512, link=b"b") + entry(b"hidden", b"x")),
     "a negative size": (Reason.SIZE_LIES, head(b"a", size=b"\xff" * 12)),
     "a size that is no number": (Reason.SIZE_LIES, head(b"a", size=b"12345678x9a\0")),
+    "a size behind a NUL": (Reason.SIZE_LIES, head(b"a", size=b"\0" + b"%010o\0" % 512) + entry(b"hidden")),
+    "a size in binary that is too wide": (Reason.SIZE_LIES, head(b"a", size=b"\x81" + bytes(10) + b"\1") + entry(b"hidden")),
     "two sizes": (Reason.SIZE_LIES, pax((b"size", b"1024")) + entry(b"a", b"x") + entry(b"hidden", b"x")),
     "a size with a sign": (Reason.SIZE_LIES, pax((b"size", b"-1")) + entry(b"a", b"x")),
     "a file that claims 8 GB": (Reason.TRUNCATED, head(b"a", size=8 * GIB - 1)),
@@ -96,10 +106,16 @@ BAD_LAYERS: dict[str, tuple[Reason, Tar]] = {
     "a PAX record without a value": (Reason.EXTENDED_HEADER, entry(b"x", b"7 path\n", kind=b"x") + entry(b"a", b"x")),
     "two PAX headers": (Reason.EXTENDED_HEADER, pax((b"path", b"a")) + pax((b"path", b"b")) + entry(b"c", b"x")),
     "two long names": (Reason.EXTENDED_HEADER, pax((b"path", b"a")) + entry(b"x", b"b\0", kind=b"L") + entry(b"c", b"x")),
+    "an empty long name": (Reason.EXTENDED_HEADER, entry(b"x", b"\0", kind=b"L") + entry(b"a", b"x")),
+    "an empty path in PAX": (Reason.EXTENDED_HEADER, pax((b"path", b"")) + entry(b"a", b"x")),
     "a PAX header for nothing": (Reason.EXTENDED_HEADER, GOOD + pax((b"path", b"a"))),
     "a global path": (Reason.EXTENDED_HEADER, pax((b"path", b"../a"), kind=b"g") + entry(b"a", b"x")),
     "a global link": (Reason.EXTENDED_HEADER, pax((b"linkpath", b"/etc"), kind=b"g") + entry(b"a", kind=b"2", link=b"b")),
     "a wrong checksum": (Reason.NOT_TAR, GOOD + _broken_sum(entry(b"a", b"x"))),
+    "a header of an unknown form": (Reason.NOT_TAR, _form(b"ustar\x0001")),
+    "a header of the oldest form with a prefix": (Reason.NOT_TAR, _form(bytes(8))),
+    "a header of GNU's form with a prefix": (Reason.NOT_TAR, _form(b"ustar  \x00")),
+    "an owner that is no number": (Reason.NOT_TAR, summed(entry(b"a").replace(b"0644\x000000000", b"0644\0nobody!"))),
     "noise in place of a tar": (Reason.NOT_TAR, b"not a tar " * 200),
     "a header cut off": (Reason.TRUNCATED, GOOD + head(b"a")[:300]),
     "a file cut off": (Reason.TRUNCATED, GOOD + head(b"a", size=5000) + bytes(100)),
