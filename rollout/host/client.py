@@ -81,6 +81,10 @@ class Client:
         """See HostPart."""
         return cast("Sequence[Listener]", self._ask("listeners", instance=instance))
 
+    def stranger(self, service: str, port: int) -> str:
+        """See HostPart."""
+        return str(self._ask("stranger", service=service, port=port))
+
     def tail(self, instance: str, lines: int) -> Sequence[str]:
         """See HostPart."""
         return cast("Sequence[str]", self._ask("tail", instance=instance, lines=lines))

@@ -115,6 +115,14 @@ class Desk:
         """What the processes of the instance listen on."""
         return self.doers.watch.listeners(self.doers.engine.pids(instance))
 
+    def stranger(self, service: str, port: int) -> str:
+        """Who listens on the port and is no copy of the service; empty where nobody does."""
+        holder = self.doers.ports.holder(port)
+        if not holder:
+            return ""
+        own = [pid for instance in self.ledger.record(service).held for pid in self.doers.engine.pids(instance)]
+        return "" if any(found.port == port for found in self.doers.watch.listeners(own)) else holder
+
     def tail(self, instance: str, lines: int) -> Sequence[str]:
         """The last lines of its log."""
         return self.doers.engine.tail(instance, lines)

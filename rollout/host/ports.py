@@ -242,6 +242,9 @@ class HostPart(Protocol):
     def listeners(self, instance: str) -> Sequence[Listener]:
         """What its processes listen on."""
 
+    def stranger(self, service: str, port: int) -> str:
+        """Who listens on the port and is no copy of the service (`pid 4711 (nginx)`); empty where nobody does."""
+
     def tail(self, instance: str, lines: int) -> Sequence[str]:
         """The last lines of its log."""
 

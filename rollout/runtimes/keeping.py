@@ -10,11 +10,11 @@ from datetime import timedelta
 from rollout.errors import BrokenError, HostGoneError, TransientError
 from rollout.executor.ports import Clock, Copy, Order
 from rollout.host.ports import Attached, HostPart, InstanceSpec, Phase
-from rollout.model.fleet import EngineName
+from rollout.model.fleet import EngineName, Service
 from rollout.model.masking import mask
 from rollout.network.choose import Choice
 from rollout.runtimes.pace import Pace
-from rollout.runtimes.specs import SHELL, instances
+from rollout.runtimes.specs import SHELL, instances, serves
 
 LOOK_S = 0.03
 """Between two looks at a copy that comes up."""
@@ -37,7 +37,7 @@ class Keeping(ABC):
         """
 
     def publish(self, order: Order) -> None:
-        """What the release needs is on the host: its working directory and its program."""
+        """What the release needs is on the host: its working directory, its program, and its fixed port: nobody else has that."""
         spec = order.release.spec
         if spec.engine not in {None, EngineName.PROCESS}:
             raise BrokenError(f"{spec.id}: engine {spec.engine} is not here yet", then=_set(spec.id, "--engine process"))
@@ -46,6 +46,18 @@ class Keeping(ABC):
         program = instances(order)[0].argv[0]
         if program != SHELL and not _found(program, spec.directory, spec.env.get("PATH")):
             raise BrokenError(f"{spec.id}: program {program} is not on this host", then=_set(spec.id, "--command …"))
+        self._check_port(spec)
+
+    def _check_port(self, spec: Service) -> None:
+        """Nobody else has its port. Asked before a copy of its own is stopped that has it."""
+        if spec.port is None or not serves(spec):
+            return
+        if stranger := self.host.stranger(spec.id, spec.port):
+            raise BrokenError(
+                f"{spec.id}: port {spec.port} is in use by {stranger}",
+                state="nothing was stopped or started",
+                then=f"end {stranger}, or {_set(spec.id, '--port N')}",
+            )
 
     def unpublish(self, order: Order) -> None:
         """The instances of this order and their logs are forgotten. They must have been stopped."""
