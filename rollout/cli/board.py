@@ -8,7 +8,7 @@ from rich.text import Text
 from rollout.cli import pin_text
 from rollout.cli.when import since, span
 from rollout.executor.ports import Control
-from rollout.host.ports import Note
+from rollout.host.known import Note
 from rollout.model.fleet import RuntimeName
 from rollout.model.schedule import Run
 from rollout.model.state import State

@@ -1,6 +1,7 @@
 """What every host part must keep, whether asked in process or over its socket. Subclass, and give the fixture `rig`."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import pytest
@@ -36,6 +37,9 @@ class HostRig(Protocol):
 
     def route(self) -> Route | None:
         """What the edge knows of NAME."""
+
+    def taken(self) -> AbstractContextManager[tuple[int, str]]:
+        """A port that another program listens on meanwhile, and who that is in words."""
 
 
 class HostPartContract:
@@ -188,6 +192,16 @@ class HostPartContract:
         with pytest.raises(FencedError):
             rig.host.weigh(SERVICE, NAME, 10, FENCE)
         rig.host.weigh("shop/other", "other.shop.internal", 10, FENCE)
+
+    def test_a_stranger_on_a_port(self, rig: HostRig) -> None:
+        """A copy of the service is none, whoever else listens is; nobody listens on a free port."""
+        port = rig.host.reserve(rig.spec("t1"), FENCE)
+        assert rig.host.stranger(SERVICE, port) == ""
+        rig.host.start(rig.spec("t1"), FENCE)
+        until(lambda: [found.port for found in rig.host.listeners("t1.0")] == [port])
+        assert rig.host.stranger(SERVICE, port) == ""
+        with rig.taken() as (other, holder):
+            assert rig.host.stranger(SERVICE, other) == holder
 
     def test_an_unknown_instance(self, rig: HostRig) -> None:
         """Leading to it is an error; ending it is not."""

@@ -11,8 +11,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 from rollout.errors import HostGoneError
 from rollout.host import protocol
 from rollout.host.address import Address
-from rollout.host.known import Known
-from rollout.host.ports import Attached, InstanceSpec, Listener, Note
+from rollout.host.known import Known, Note
+from rollout.host.ports import Attached, InstanceSpec, Listener
 from rollout.host.usage import Used
 from rollout.model.fleet import RuntimeName
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from rollout.errors import FencedError
+from rollout.host.known import Note
 from rollout.host.ledger import Record
-from rollout.host.ports import Note
 
 
 def admit(record: Record, fence: int, note: Note | None = None) -> Record:

@@ -10,3 +10,12 @@ class Known:
     service: str
     fence: int
     weight: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A service that was led back to legacy without the store. `at`: ISO 8601, UTC."""
+
+    service: str
+    actor: str
+    at: str

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rollout.errors import BrokenError
-from rollout.host.ports import Note
+from rollout.host.known import Note
 from rollout.model.plain import from_plain, to_plain
 
 SLOT = 512

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from rollout.host.known import Known
+from rollout.host.known import Known, Note
 from rollout.model.fleet import RestartPolicy, RuntimeName
 
 
@@ -263,15 +263,6 @@ Probe = Callable[[InstanceSpec, str], str]
 
 Choose = Callable[[InstanceSpec, Sequence[Listener]], tuple[int, str] | None]
 """Which port of what an instance listens on is the service's, with a note for people; None while that cannot be said."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
-    """A service that was led back to legacy without the store. `at`: ISO 8601, UTC."""
-
-    service: str
-    actor: str
-    at: str
 
 
 class Upkeep(Protocol):

@@ -12,10 +12,10 @@ from rollout.errors import BrokenError, PartialError, RolloutError
 from rollout.host import views
 from rollout.host.desk import Desk, Doers
 from rollout.host.following import Following
-from rollout.host.known import Known
+from rollout.host.known import Known, Note
 from rollout.host.ledger import Held, Ledger, Record
 from rollout.host.notes import Notes
-from rollout.host.ports import Choose, Listener, Note, Phase, Probe
+from rollout.host.ports import Choose, Listener, Phase, Probe
 from rollout.model.fleet import RestartPolicy, RuntimeName
 
 AT_ONCE = 16

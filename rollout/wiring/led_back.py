@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 from rollout.errors import RolloutError, UsageError
 from rollout.executor.ports import ControlKind
+from rollout.host.known import Note
 from rollout.host.notes import Notes
-from rollout.host.ports import HostPart, Note
+from rollout.host.ports import HostPart
 from rollout.model.state import State
 from rollout.store import blocks
 from rollout.store.controls import Ask, Controls

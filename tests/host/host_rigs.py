@@ -1,7 +1,13 @@
 """Host parts under test: in process, behind a socket, and with real programs."""
 
+import os
+import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 from rollout.contract.host_part import LEGACY, NAME, SERVICE
 from rollout.host.client import Client
@@ -93,6 +99,12 @@ class MemoryRig:
     def route(self) -> Route | None:
         return self.edge.routes.get(NAME)
 
+    @contextmanager
+    def taken(self) -> Iterator[tuple[int, str]]:
+        assert isinstance(self.ports, MemoryPorts)
+        self.ports.held[9999] = "pid 7 (nginx)"
+        yield 9999, "pid 7 (nginx)"
+
     def close(self) -> None:
         """Nothing is left."""
 
@@ -125,6 +137,11 @@ class ProcessRig(SocketRig):
 
     def ending(self, token: str) -> InstanceSpec:
         return spec(token, ("/bin/sh", "-c", "echo over; exit 7"), restart=RestartPolicy.NEVER)
+
+    @contextmanager
+    def taken(self) -> Iterator[tuple[int, str]]:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            yield server.getsockname()[1], f"pid {os.getpid()} ({psutil.Process().name()})"
 
     def close(self) -> None:
         super().close()

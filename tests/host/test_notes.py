@@ -6,8 +6,8 @@ import pytest
 
 from rollout.errors import BrokenError
 from rollout.host import notes
+from rollout.host.known import Note
 from rollout.host.notes import SLOT, Notes
-from rollout.host.ports import Note
 
 
 def note(service: str = "shop/api", actor: str = "ann") -> Note:

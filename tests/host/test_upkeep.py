@@ -6,8 +6,8 @@ import pytest
 
 from rollout.contract.host_part import FENCE, LEGACY, NAME, SERVICE, V2
 from rollout.errors import BrokenError, FencedError, PartialError
-from rollout.host.known import Known
-from rollout.host.ports import Note, Phase
+from rollout.host.known import Known, Note
+from rollout.host.ports import Phase
 from rollout.model.fleet import RestartPolicy
 from rollout.runtimes.engines.memory import Fault
 from tests.host.host_rigs import MemoryRig, SocketRig, spec
