@@ -8,9 +8,10 @@ import typer
 from rollout.cli.console import ask, ask_name, tell
 from rollout.cli.signals import Stop, stopping
 from rollout.cli.ticker import Ticker
-from rollout.cli.wave_report import intent, interrupted, summary
+from rollout.cli.wave_report import intent, interrupted, stuck, summary
 from rollout.errors import Exit, RolloutError, UsageError
 from rollout.model.plain import to_plain
+from rollout.model.state import State
 from rollout.operations.execute import Order, WaveReport, asks_for_a_typed_name, check, execute, report
 from rollout.operations.means import Means
 from rollout.store.waves import ENDED, StoredWave
@@ -127,26 +128,30 @@ class _Run:
             self._print(done)
         if done.interrupted:
             self._ticker.say(interrupted(done))
-        elif done.exit == Exit.STOPPED:
+        elif done.exit == Exit.STOPPED and (done.waiting or not done.counts.get(State.STUCK)):
             self._ticker.say(f"{done.wave} has stopped; next: rollout resume {done.wave}, or rollout abort {done.wave}")
+        tended = done.scheduler
         if not (done.interrupted or done.scheduler) and (done.warm or done.detached or done.exit == Exit.STOPPED):
-            self._hand_over(done)
+            tended = self._hand_over(done)
+        if done.counts.get(State.STUCK):
+            self._ticker.say(stuck(done, tended=tended))
 
-    def _hand_over(self, done: WaveReport) -> None:
-        """What this command leaves behind is a scheduler's from now on, or it is said that it is nobody's."""
+    def _hand_over(self, done: WaveReport) -> bool:
+        """What this command leaves behind is a scheduler's from now on, or it is said that it is nobody's (False)."""
         try:
             kept = keep_scheduler(find())
         except RolloutError as error:
             self._ticker.say(f"no scheduler could be started: {error.what}; next: rollout up")
-            return
+            return False
         if self._ticker.as_json:
-            return
+            return kept
         if kept:
             self._ticker.say(f"a scheduler runs from now on{' and ends what is warm' if done.warm else ''}; rollout down ends it")
         elif done.warm:
             self._ticker.say("no scheduler runs, so nobody ends what is warm until: rollout up")
         elif done.detached:
             self._ticker.say(f"no scheduler runs, so nobody begins {done.wave} until: rollout up")
+        return kept
 
     def _print_measured(self, done: Rehearsed) -> None:
         """Of figures that nobody measured the document alone has all; people are told whence they are."""

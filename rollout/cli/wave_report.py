@@ -12,7 +12,7 @@ from rollout.store.waves import StoredWave
 MOST = 10
 TAKEN_UP_S = 2
 """The scheduler looks every second for what nobody drives."""
-_WORDS = {State.FELL_BACK: "fell back", State.ABORTED: "brought back", State.STUCK: "stuck: nothing was stopped, look at it"}
+_WORDS = {State.FELL_BACK: "fell back", State.ABORTED: "brought back", State.STUCK: "stuck"}
 
 
 def intent(wave: StoredWave) -> Iterator[str]:
@@ -75,6 +75,16 @@ def interrupted(report: WaveReport) -> str:
     if report.scheduler:
         return f"{saved}; the scheduler goes on with {wave} within {TAKEN_UP_S} s: rollout pause {wave} halts it"
     return f"{saved}; no scheduler runs, so nobody goes on with {wave} until: rollout execute {wave}"
+
+
+def stuck(report: WaveReport, *, tended: bool) -> str:
+    """What becomes of moves of which neither side came up, and what a person can do; `tended`: by a scheduler."""
+    names = [ending.service for ending in report.fell if ending.state is State.STUCK]
+    verb = "is" if len(names) == 1 else "are"
+    more = ", …" if len(names) > MOST else ""
+    goes_on = "the scheduler tries legacy again and again" if tended else "nobody tries legacy again before: rollout up"
+    then = f"rollout revert {' '.join(names[:MOST])}"
+    return f"{', '.join(names[:MOST])}{more} {verb} stuck; {goes_on}; once the cause is gone, at once: {then}"
 
 
 def _line(ending: Ending) -> str:

@@ -1,13 +1,15 @@
 """The decision on the way back: the undos in reverse, each only while it cannot stop the last healthy copy. Pure."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rollout.executor.actions import Action, Case, Do, Fire, Look, Remind, Wait, evidence, told, worst
 from rollout.model.state import Event
 from rollout.model.verdict import Outcome
 
 STUCK_LOOK_S = 10.0
-STUCK_RETRY_S = 60.0
+STUCK_LONGEST_S = 30.0
+STUCK_SHARE = 10
+"""What the gap stopped is launched again after a tenth of the time that the move has been stuck."""
 
 
 def falling_back(case: Case) -> Action:
@@ -30,18 +32,27 @@ def falling_back(case: Case) -> Action:
 
 
 def stuck(case: Case) -> Action:
-    """Falls back further as soon as the source is healthy; a source that the gap stopped is launched again now and then."""
+    """Falls back further as soon as the source is healthy; a source that the gap stopped is launched again and again."""
     row = case.row
     if case.seen is None:
         return Look()
     if case.has("gap"):
-        if case.now >= (row.mark or row.since) + timedelta(seconds=STUCK_RETRY_S):
-            return Fire(event=Event.OK, reason=f"{row.source} is launched once more")
+        if case.now >= _next_try(case):
+            return Do(step=f"undo:{row.begun[-1]}")
     elif not case.seen.broken and not source_trouble(case) and worst(case.seen.source_verdicts) is Outcome.PASS:
         return Fire(event=Event.OK, reason=f"{row.source} is healthy again", evidence=evidence(case.seen))
     if row.deadline is not None and case.now >= row.deadline:
         return Remind(reason=f"{row.service} is still stuck: {row.reason}")
+    if case.has("gap"):
+        return Wait(until=_next_try(case), remark=f"{row.source} to come up: it is launched again and again")
     return Wait(until=case.now + timedelta(seconds=STUCK_LOOK_S))
+
+
+def _next_try(case: Case) -> datetime:
+    """Every 10 s at first: nothing serves. Less often the longer it lasts, down to twice a minute."""
+    last = case.row.mark or case.row.since
+    share = (last - case.row.since).total_seconds() / STUCK_SHARE
+    return last + timedelta(seconds=min(max(STUCK_LOOK_S, share), STUCK_LONGEST_S))
 
 
 def source_lost(case: Case) -> str:

@@ -34,9 +34,10 @@ NEAR_S = 2.0
 
 
 def drive(world: World, wave: Wave, lease: Lease, *, until: Until = Until.WARM) -> WaveResult:
-    """Drive every move of the wave until it is warm (or final) or stuck; whatever is forbidden is waited for. When the wave's
-    window is over, moves that have not begun are left for the next one. With `Until.RESTING` no time is waited for that is not
-    near: who drives it again is told by the rows' due times, by controls, and by moves that have not begun.
+    """Drive every move of the wave until it is warm (or final) or stuck; what was stuck before has one more turn. Whatever is
+    forbidden is waited for. When the wave's window is over, moves that have not begun are left for the next one. With
+    `Until.RESTING` no time is waited for that is not near: who drives it again is told by the rows' due times, by controls,
+    and by moves that have not begun.
 
     Planned moves without a row are enrolled first. A wave of back moves has a negative number and no planned moves: its rows
     were enrolled by `enrol.enrol`. Returns early when `stop_requested`; all can be resumed by a new driver from the journal.
@@ -92,7 +93,7 @@ class Driver:
         if until is Until.RESTING and self._rests():
             return True
         states = self._ledger.tally.states
-        busy = self._ledger.tally.in_flight() + states[State.FINISHING]
+        busy = self._ledger.tally.in_flight() + states[State.FINISHING] + len(self._ledger.unseen)
         warm = 0 if until is Until.WARM else states[State.WARM]
         planned = 0 if self._orders.rules.stopped or self._outside else states[State.PLANNED]
         return self._world.stop_requested() or busy + warm + planned == 0

@@ -70,7 +70,10 @@ class Scribe:
         changes: dict[str, object] = {"queued": queued} if queued else {}
         if state is not row.state or fire.event is Event.OK:
             changes |= self._entered(row, state, now)
-        if state is not row.state and state in TOLD and (fire.reason or not row.reason):
+        again = step is not None and state is row.state
+        if again:
+            changes |= _freed(row, {"doing": None, "mark": iso(now)}, now)
+        if (again or state is not row.state) and state in TOLD and (fire.reason or not row.reason):
             changes |= {"reason": fire.reason, "actor": actor or self.user}
         setting = self._setting(row, state)
         if setting is not None:

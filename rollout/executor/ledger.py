@@ -29,12 +29,16 @@ class Start:
 
 @dataclass(slots=True)
 class Ledger:
-    """Collects for one commit. `lost`: services that other drivers have; they are left alone from then on."""
+    """Collects for one commit. `lost`: services that other drivers have; they are left alone from then on.
+
+    `unseen`: moves that were stuck when this driver began, and whose turn has not come since.
+    """
 
     world: World
     wave: int
     tally: Tally = field(default_factory=lambda: Tally(()))
     lost: dict[str, str] = field(default_factory=dict)
+    unseen: set[str] = field(default_factory=set)
     _writes: list[Write] = field(default_factory=list)
     _later: dict[str, datetime] = field(default_factory=dict)
     _taken: list[int] = field(default_factory=list)
@@ -44,6 +48,9 @@ class Ledger:
     _beside: Crowd | None = None
     _unmeasured: dict[str, Move] = field(default_factory=dict)
     _snapshots: dict[str, Sequence[Snapshot]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.unseen = {row.id for row in each(self.world.journal, self.wave, {State.STUCK})}
 
     def count(self) -> None:
         """The tally is that of the journal and of what is about to be written, without services that are lost."""
@@ -65,6 +72,7 @@ class Ledger:
         self._writes.append(write)
         self._rows[write.row.id] = write.row
         self._later.pop(write.row.id, None)
+        self.unseen.discard(write.row.id)
         return write.row
 
     def begin(self, before: Move, write: Write, beside: Crowd | None) -> Move:
@@ -86,6 +94,7 @@ class Ledger:
     def later(self, row: Move, when: datetime) -> None:
         """The row is to be looked at then."""
         self._later[row.id] = when
+        self.unseen.discard(row.id)
 
     def taken(self, verb: int) -> None:
         """The verb is obeyed."""
@@ -94,6 +103,7 @@ class Ledger:
     def start(self, row: Move, step: str | None) -> None:
         """The effect begins after the commit."""
         self._starts.append(Start(row, step))
+        self.unseen.discard(row.id)
 
     def row(self, move: str) -> Move | None:
         """The row as the coming commit makes it; None where it does not change it."""
@@ -110,6 +120,7 @@ class Ledger:
     def lose(self, services: dict[str, str]) -> None:
         """These services are other drivers' now; nothing of ours for them is written or begun."""
         self.lost |= services
+        self.unseen = {id for id in self.unseen if id.partition("/")[2] not in services}
         self._writes = [w for w in self._writes if w.row.service not in services]
         self._starts = [s for s in self._starts if s.row.service not in services]
         gone = {id for id in self._later if id.partition("/")[2] in services}

@@ -45,7 +45,7 @@ class WaveResult:
     @property
     def rests(self) -> bool:
         """Some of it is still to be done, later."""
-        return not self.interrupted and self.of(*(set(State) - FINAL - {State.STUCK})) > 0
+        return not self.interrupted and self.of(*(set(State) - FINAL)) > 0
 
     @property
     def exit(self) -> Exit:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from rollout.executor.ports import Control, ControlKind
-from rollout.host.ports import Note
+from rollout.host.known import Note
 from rollout.model.fleet import RuntimeName, Tier
 from rollout.model.lease import Holder, Lease
 from rollout.model.move import Move
@@ -201,7 +201,7 @@ def _undriven(sight: Sight, driven: set[str], now: datetime) -> list[Undriven]:
     running = {wave.number for wave in sight.waves if wave.state == "running"}
     moving: dict[int, list[Move]] = {number: [] for number in running}
     for move in sight.moves:
-        if move.live and move.state is not State.STUCK and f"service:{move.service}" not in driven:
+        if move.live and f"service:{move.service}" not in driven:
             moving.setdefault(move.wave, []).append(move)
     found = []
     for number, moves in sorted(moving.items()):
@@ -214,7 +214,7 @@ def _undriven(sight: Sight, driven: set[str], now: datetime) -> list[Undriven]:
 
 def _resting(sight: Sight, now: datetime) -> set[str]:
     """Waves that a scheduler takes up when they are due: of these no move has been due for long."""
-    late = {move.wave for move in sight.moves if move.live and move.state is not State.STUCK and _late(move, now)}
+    late = {move.wave for move in sight.moves if move.live and _late(move, now)}
     moving = {move.wave for move in sight.moves if move.live} - late
     return {wave_name(number) for number in moving}
 
@@ -224,7 +224,8 @@ def _nobody(name: str, moves: Sequence[Move], running: bool, since: datetime) ->
     for move in moves:
         weights[move.weight] = weights.get(move.weight, 0) + 1
     only_warm = not running and all(m.state in {State.WARM, State.FINISHING} for m in moves)
-    then = "rollout up" if only_warm or not name.startswith("wave-") else f"rollout execute {name}"
+    over = not running and all(m.state in {State.WARM, State.FINISHING, State.STUCK} for m in moves)
+    then = "rollout up" if over or not name.startswith("wave-") else f"rollout execute {name}"
     return Undriven(wave=name, since=since, moves=len(moves), weights=weights, finishing_only=only_warm, then=then)
 
 

@@ -220,8 +220,10 @@ def _ended(row: Move) -> Said:
     why = f": {row.reason}" if row.reason else ""
     to_legacy = row.target is RuntimeName.LEGACY
     if row.live:
-        stuck = row.state is State.STUCK
-        return Said(subject=row.service, text=f"{row.service} is {_told(row)}{why}", exit=Exit.STOPPED if stuck else Exit.DONE)
+        if row.state is State.STUCK:
+            then = f"once that is repaired: rollout revert {row.service}"
+            return Said(subject=row.service, text=f"{row.service} is stuck{why}; {then}", exit=Exit.STOPPED)
+        return Said(subject=row.service, text=f"{row.service} is {_told(row)}{why}")
     if to_legacy and row.state is not State.FINISHED:
         text = f"{row.service} stays on v2: legacy could not take over{why}"
         return Said(subject=row.service, text=text, exit=Exit.STOPPED)

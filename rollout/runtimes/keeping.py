@@ -50,14 +50,16 @@ class Keeping(ABC):
 
     def _check_port(self, spec: Service) -> None:
         """Nobody else has its port. Asked before a copy of its own is stopped that has it."""
-        if spec.port is None or not serves(spec):
-            return
-        if stranger := self.host.stranger(spec.id, spec.port):
+        if stranger := self._taken(spec):
             raise BrokenError(
                 f"{spec.id}: port {spec.port} is in use by {stranger}",
                 state="nothing was stopped or started",
                 then=f"end {stranger}, or {_set(spec.id, '--port N')}",
             )
+
+    def _taken(self, spec: Service) -> str:
+        """Who else has the port that its owner declared; empty where nobody has."""
+        return "" if spec.port is None or not serves(spec) else self.host.stranger(spec.id, spec.port)
 
     def unpublish(self, order: Order) -> None:
         """The instances of this order and their logs are forgotten. They must have been stopped."""
@@ -149,6 +151,8 @@ class Keeping(ABC):
         return sorted(held, key=lambda one: one.replica)
 
     def _broken(self, order: Order, spec: InstanceSpec, why: str) -> BrokenError:
+        if taken := self._taken(order.release.spec):
+            why = f"{why}; port {spec.port_declared} is in use by {taken}"
         lines = [mask(line, spec.env.values()) for line in self.host.tail(spec.id, LAST_LINES)]
         said = "".join(f"\n  {line}" for line in lines) or " nothing"
         return BrokenError(

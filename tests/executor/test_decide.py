@@ -78,6 +78,7 @@ OVERDUE = {"deadline": NOW - timedelta(seconds=1)}
 HALF = {"begun": ALL[:3], "weight": 10}
 FULL = {"begun": ALL, "weight": 100, "step": 1}
 GAP = {"strategy": Strategy.RECREATE, "steps": (100,)}
+TRIED = "legacy to come up: it is launched again and again"
 FELL = {"begun": ALL[:3], "weight": 10, "end": State.FELL_BACK}
 
 CASES: dict[str, tuple[Rules, Move, Seen | None, Action | tuple[Event, str] | str]] = {
@@ -264,9 +265,33 @@ CASES: dict[str, tuple[Rules, Move, Seen | None, Action | tuple[Event, str] | st
     ),
     "stuck in a gap tries again": (
         RULES,
-        row(State.STUCK, 60, begun=("publish", "gap"), **GAP),
+        row(State.STUCK, 10, begun=("publish", "gap"), **GAP),
         seen(source=None),
-        (Event.OK, "once more"),
+        Do(step="undo:gap"),
+    ),
+    "stuck in a gap waits for the next try": (
+        RULES,
+        row(State.STUCK, 9, begun=("publish", "gap"), **GAP),
+        seen(source=None),
+        Wait(until=later(1), remark=TRIED),
+    ),
+    "stuck in a gap for long tries less often": (
+        RULES,
+        row(State.STUCK, 215, mark=NOW - timedelta(seconds=15), begun=("publish", "gap"), **GAP),
+        seen(source=None),
+        Wait(until=later(5), remark=TRIED),
+    ),
+    "stuck in a gap for hours tries twice a minute": (
+        RULES,
+        row(State.STUCK, 9000, mark=NOW - timedelta(seconds=20), begun=("publish", "gap"), **GAP),
+        seen(source=None),
+        Wait(until=later(10), remark=TRIED),
+    ),
+    "stuck in a gap reminds": (
+        RULES,
+        row(State.STUCK, 9, reason="why", begun=("publish", "gap"), **OVERDUE, **GAP),
+        seen(source=None),
+        Remind(reason="shop/api is still stuck: why"),
     ),
 }
 

@@ -112,6 +112,13 @@ def test_stuck_comes_first_and_a_fall_back_is_a_failure_only_until_it_is_repaire
     assert [i.service for i in status(fell, stuck).failures] == ["shop/api"]
 
 
+def test_what_is_stuck_is_tried_again_only_where_somebody_drives() -> None:
+    stuck = move("shop/api", State.STUCK, reason="neither side is healthy", due=NOW)
+    assert [(u.wave, u.then) for u in status(stuck).undriven] == [("wave-3", "rollout execute wave-3")]
+    assert [(u.wave, u.then) for u in status(stuck, state="stopped").undriven] == [("wave-3", "rollout up")]
+    assert status(stuck, leases=(lease("scheduler"),), state="stopped").undriven == ()
+
+
 def test_every_moving_service_tells_what_it_waits_for() -> None:
     found = status(move("shop/api", State.SHIFTING, weight=10, waits_for="traffic: 3 of 20 requests"), leases=(lease(),))
     line = next(line for line in text(found) if line.startswith("  shop/api"))

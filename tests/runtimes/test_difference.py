@@ -46,7 +46,8 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.names, self.edge = MemoryNames(), MemoryEdge()
         self.engine = Curious(self.names)
-        doers = Doers(engine=self.engine, edge=self.edge, names=self.names, watch=self.engine, ports=MemoryPorts())
+        self.ports = MemoryPorts()
+        doers = Doers(engine=self.engine, edge=self.edge, names=self.names, watch=self.engine, ports=self.ports)
         self.desk = Desk(Ledger(folder), doers)
         self.clock = VirtualClock(datetime(2024, 6, 4, tzinfo=UTC))
 
@@ -118,6 +119,30 @@ def test_v2_fails_where_several_ports_remain(world: World) -> None:
     with pytest.raises(BrokenError, match="after 5 s several ports: 9001, 9002; set one"):
         V2(world.desk, world.clock).launch(order(RuntimeName.V2))
     assert world.names.known == {}
+
+
+def test_a_declared_port_that_another_program_has_is_told_before_anything_is_stopped(world: World) -> None:
+    world.ports.held[8080] = "pid 7 (nginx)"
+    legacy = Legacy(world.desk, world.clock)
+    legacy.publish(order(RuntimeName.LEGACY))
+    legacy.publish(order(RuntimeName.LEGACY, kind=Kind.WORKER, port=8080))
+    with pytest.raises(BrokenError, match=r"port 8080 is in use by pid 7 \(nginx\)") as told:
+        legacy.publish(order(RuntimeName.LEGACY, port=8080))
+    assert told.value.state == "nothing was stopped or started"
+    assert "end pid 7 (nginx), or rollout service set shop/api --port N" in told.value.then
+
+
+def test_who_took_the_port_just_before_the_program_did_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.engine.faults["shop/api", RuntimeName.LEGACY] = Fault(exits=1)
+    start = world.engine.start
+
+    def lose(spec: InstanceSpec) -> InstanceFacts:
+        world.ports.held[8080] = "pid 7 (nginx)"
+        return start(spec)
+
+    monkeypatch.setattr(world.engine, "start", lose)
+    with pytest.raises(BrokenError, match=r"ended with exit code 1 while it came up; port 8080 is in use by pid 7 \(nginx\)"):
+        Legacy(world.desk, world.clock).launch(order(RuntimeName.LEGACY, port=8080))
 
 
 def test_an_order_becomes_the_same_specs_each_time() -> None:

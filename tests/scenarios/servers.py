@@ -25,7 +25,7 @@ a slow answer is always under way, also when a copy is to stop."""
 
 
 class Product:
-    """`rollout` in a process of its own for each command, in a home that goes with the test."""
+    """`rollout` in a process of its own for each command, in a home that goes with the test. `said`: what the last one told."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.home = folder, folder / ".rollout"
@@ -33,6 +33,7 @@ class Product:
         places = [str(Path(sys.executable).parent), os.environ["PATH"], "/usr/sbin"]
         own = {"ROLLOUT_HOME": str(self.home), "PATH": os.pathsep.join(places), "PYTHONPATH": str(HERE.parents[1])}
         self.env = {**os.environ, **own, "NO_COLOR": "1"}
+        self.said = ""
 
     def __call__(self, *words: str, code: int = 0) -> str:
         """Its stdout. The exit code is `code`."""
@@ -41,6 +42,7 @@ class Product:
             cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=200,
         )  # fmt: skip
         assert ended.returncode == code, f"rollout {' '.join(words)}\n{ended.stdout}\n{ended.stderr}"
+        self.said = ended.stderr
         return ended.stdout
 
 

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,14 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.servers import Product, product
+from tests.scenarios.badness import called
+from tests.scenarios.driver import until
+from tests.scenarios.servers import Product
 from tests.scenarios.transcript import HERE
 
 SERVER = """
 import http.server, os, pathlib, signal, sys
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200); self.end_headers(); self.wfile.write(os.environ["ROLLOUT_RUNTIME"].encode())
+        runtime, ill = os.environ["ROLLOUT_RUNTIME"], os.path.exists("ill")
+        self.send_response(500 if ill and runtime == "v2" else 200); self.end_headers(); self.wfile.write(runtime.encode())
     def log_message(self, *_): pass
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 port = int(pathlib.Path(os.environ["ROLLOUT_RUNTIME"]).read_text())
@@ -38,12 +42,31 @@ while True:
 """
 
 
+class Near(Product):
+    """Its commands run in this process, which has loaded them already; `apart` gives one a process of its own."""
+
+    def __call__(self, *words: str, code: int = 0) -> str:
+        done = called(*words)
+        assert done.code == code, f"rollout {' '.join(words)}\n{done.out}\n{done.err}"
+        self.said = done.err
+        return done.out
+
+    def apart(self, *words: str, code: int = 0) -> str:
+        return super().__call__(*words, code=code)
+
+
 @pytest.fixture
-def rollout(tmp_path: Path) -> Iterator[Product]:
+def rollout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Near]:
     (tmp_path / "server.py").write_text(SERVER)
-    with product(tmp_path) as made:
-        made("policy", "use", str(HERE / "quick.toml"))
+    made = Near(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for name, value in made.env.items():
+        monkeypatch.setenv(name, value)
+    made("policy", "use", str(HERE / "quick.toml"))
+    try:
         yield made
+    finally:
+        made("down", "--yes")
 
 
 @pytest.fixture
@@ -64,7 +87,7 @@ def taken(taker: "subprocess.Popen[str]") -> bool:
     return taker.stdout is not None and taker.stdout.readline() == "taken\n"
 
 
-def ports(rollout: Product, *, legacy: int, v2: int) -> None:
+def ports(rollout: Near, *, legacy: int, v2: int) -> None:
     """The program listens there, whatever PORT says."""
     for runtime, port in (("legacy", legacy), ("v2", v2)):
         (rollout.folder / runtime).write_text(str(port))
@@ -76,10 +99,18 @@ def free_ports(number: int) -> list[int]:
         return [server.getsockname()[1] for server in servers]
 
 
-def add(rollout: Product, port: int) -> None:
+def add(rollout: Near, port: int) -> None:
     words = ("--environment", "shop", "--tier", "trial", "--health-path", "/", "--health-timeout", "3", "--port", str(port))
     running = ("--draining", "1", "--restart", "never", "--command", f"exec {sys.executable} server.py")
     rollout("service", "add", "api", *words, *running)
+
+
+def serves(edge: str) -> str:
+    """Where the service is served; empty where it is not."""
+    try:
+        return answers(edge)
+    except urllib.error.HTTPError:
+        return ""
 
 
 def answers(edge: str) -> str:
@@ -90,7 +121,7 @@ def answers(edge: str) -> str:
 
 
 @pytest.mark.timeout(240)
-def test_a_found_port_is_told_and_a_taken_one_keeps_the_service_where_it_is(rollout: Product, takers: ExitStack) -> None:
+def test_a_found_port_is_told_and_a_taken_one_keeps_the_service_where_it_is(rollout: Near, takers: ExitStack) -> None:
     declared, found = free_ports(2)
     ports(rollout, legacy=declared, v2=found)
     add(rollout, declared)
@@ -112,7 +143,62 @@ def test_a_found_port_is_told_and_a_taken_one_keeps_the_service_where_it_is(roll
     told = rollout("revert", "api", code=4)
     assert f"port {declared} is in use by pid {taker.pid} (" in told
     assert answers(edge) == "v2"
-    taker.send_signal(signal.SIGKILL)
-    taker.wait()
+    end(taker)
     assert "is back on legacy" in rollout("revert", "api")
     assert answers(edge) == "legacy"
+
+
+def recreated(rollout: Near) -> tuple[int, str]:
+    """The service runs on legacy, planned to be recreated on v2: its port, and the edge's address."""
+    (declared,) = free_ports(1)
+    ports(rollout, legacy=declared, v2=declared)
+    add(rollout, declared)
+    rollout("service", "deploy", "api")
+    rollout("plan")
+    return declared, str(json.loads(rollout("up", "--no-scheduler", "--json"))["edge"])
+
+
+def end(taker: "subprocess.Popen[str]") -> None:
+    taker.send_signal(signal.SIGKILL)
+    taker.wait()
+
+
+@pytest.mark.timeout(240)
+def test_a_port_that_is_taken_in_the_gap_is_told_and_the_named_command_brings_the_service_back(
+    rollout: Near, takers: ExitStack
+) -> None:
+    port, edge = recreated(rollout)
+    taker = takes(takers, port)
+    holder = f"port {port} is in use by pid {taker.pid} ("
+    assert holder in rollout.apart("execute", "wave-1", "--yes", code=4)
+    assert "shop/api is stuck; nobody tries legacy again before: rollout up; " in rollout.said
+    assert "once the cause is gone, at once: rollout revert shop/api" in rollout.said
+    assert holder in rollout("execute", "wave-1", code=4), "what is stuck has one more turn"
+    told = rollout("status")
+    assert holder in told
+    assert "nobody drives wave-1 since" in told
+    assert "waits for legacy to come up: it is launched again and again" in " ".join(told.split())
+    end(taker)
+    assert "shop/api is back on legacy and blocked" in rollout("revert", "api")
+    assert answers(edge) == "legacy"
+
+
+@pytest.mark.timeout(240)
+def test_a_port_that_is_taken_while_a_move_falls_back_is_taken_again_by_itself_once_it_is_free(
+    rollout: Near, takers: ExitStack
+) -> None:
+    slow = (HERE / "quick.toml").read_text().replace('bake = "100ms"', 'bake = "10m"')
+    (rollout.folder / "slow.toml").write_text(slow)
+    rollout("policy", "use", "slow.toml")
+    port, edge = recreated(rollout)
+    rollout("up")
+    rollout("execute", "wave-1", "--yes", "--detach")
+    until(lambda: serves(edge) == "v2")
+    taker = takes(takers, port)
+    (rollout.folder / "ill").touch()
+    assert taken(taker)
+    until(lambda: f"port {port} is in use by pid {taker.pid} (" in rollout("status"))
+    assert serves(edge) == ""
+    end(taker)
+    until(lambda: serves(edge) == "legacy")
+    until(lambda: "shop/api  fell back" in rollout("status"))
