@@ -34,10 +34,9 @@ NEAR_S = 2.0
 
 
 def drive(world: World, wave: Wave, lease: Lease, *, until: Until = Until.WARM) -> WaveResult:
-    """Drive every move of the wave until it is warm (or final) or stuck; what was stuck before has one more turn. Whatever is
-    forbidden is waited for. When the wave's window is over, moves that have not begun are left for the next one. With
-    `Until.RESTING` no time is waited for that is not near: who drives it again is told by the rows' due times, by controls,
-    and by moves that have not begun.
+    """Drive every move of the wave until it is warm, final or stuck (what was stuck before has one more turn); what is forbidden
+    is waited for. When the wave's window is over, moves that have not begun are left for the next one. `Until.RESTING` waits for
+    no time that is not near: who drives it again is told by the rows' due times, by controls, and by moves that have not begun.
 
     Planned moves without a row are enrolled first. A wave of back moves has a negative number and no planned moves: its rows
     were enrolled by `enrol.enrol`. Returns early when `stop_requested`; all can be resumed by a new driver from the journal.
