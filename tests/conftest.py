@@ -5,9 +5,13 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.runtimes.engines.real_engines import RealEngine
 
 # A busy machine is slow: no test is about wall-clock speed, those of hypothesis neither.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -45,6 +49,24 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.skipped:
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped; list it in tests/platforms.toml instead"
+
+
+@pytest.fixture(scope="session")
+def real_docker() -> Iterator["RealEngine"]:
+    """A dockerd of this test run."""
+    from tests.runtimes.engines.real_engines import docker
+
+    with docker() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def real_podman() -> Iterator["RealEngine"]:
+    """A Podman of this test run."""
+    from tests.runtimes.engines.real_engines import podman
+
+    with podman() as engine:
+        yield engine
 
 
 @pytest.fixture

@@ -72,7 +72,9 @@ def _new(name: str, environment: str | None, fields: dict[str, Any]) -> Service:
         raise UsageError(f"{name} is in {place}, --environment says {environment}", then="give one of them")
     if "tier" not in fields:
         raise UsageError(f"{name}: its tier is not known", then="add --tier trial, hobby, pro or enterprise")
-    usual = {"customer": actor.user(), "directory": str(Path.cwd()), "kind": Kind.HTTP}
+    usual = {"customer": actor.user(), "kind": Kind.HTTP}
+    if "image" not in fields or "command" in fields:  # an image says itself where its program begins
+        usual["directory"] = str(Path.cwd())
     return Service(name=short, environment=environment or place or ENVIRONMENT, **(usual | fields))
 
 

@@ -45,6 +45,12 @@ class World(Protocol):
     def command(self, program: Program) -> Sequence[str]:
         """A command that behaves so. `exits` prints LAST_WORDS first."""
 
+    def equipped(self, spec: Service) -> Service:
+        """The same with all that this world's engine needs besides a command."""
+
+    def lacking(self, spec: Service) -> Service:
+        """The same, but for something named `nowhere/at/all` that this host does not have."""
+
     def resolve(self, name: str) -> int | None:
         """The port that a name leads to; None for an unknown name."""
 
@@ -73,7 +79,8 @@ def order(world: World, program: Program = Program.SERVES, **more: object) -> Or
         env={"TOKEN": SECRET},
         draining_s=2.0,
     )
-    release = Release(service="shop/api", number=3, created=datetime(2024, 6, 4, tzinfo=UTC), created_by="ann", spec=spec)
+    made = datetime(2024, 6, 4, tzinfo=UTC)
+    release = Release(service="shop/api", number=3, created=made, created_by="ann", spec=world.equipped(spec))
     usual = Order(release=release, runtime=world.name, token="t.shop.api.1", fence=10, deadline_s=20.0)
     return replace(usual, **more)  # type: ignore[arg-type]  # fields of Order by name
 
@@ -205,8 +212,8 @@ class RuntimeContract:
 
     def test_publish_refuses_what_this_host_does_not_have(self, world: World) -> None:
         usual = order(world)
-        missing = replace(usual.release.spec, directory="/nowhere/at/all")
-        with pytest.raises(BrokenError, match="/nowhere/at/all"):
+        missing = world.lacking(usual.release.spec)
+        with pytest.raises(BrokenError, match="nowhere/at/all"):
             world.runtime.publish(replace(usual, release=replace(usual.release, spec=missing)))
 
     def test_an_undeclared_port_is_found_by_v2_alone(self, world: World) -> None:

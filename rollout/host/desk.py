@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from rollout.errors import BrokenError
 from rollout.host import views
 from rollout.host.fence import admit
+from rollout.host.images import Images, NoImages
 from rollout.host.ledger import Held, Ledger, Record
 from rollout.host.notes import Notes
 from rollout.host.ports import Attached, EdgeWriter, Engine, InstanceSpec, Listener, Names, Phase, Ports, Watch
@@ -31,6 +32,7 @@ class Doers:
     watch: Watch
     ports: Ports
     meter: Meter = field(default_factory=MemoryMeter)
+    images: Images = field(default_factory=NoImages)
 
 
 class Desk:
@@ -169,9 +171,10 @@ class Desk:
         """The instance with its port, in the ledger from now on; one that is known keeps the spec that it has."""
         if spec.id in record.held:
             return record.held[spec.id]
+        pinned = self.doers.images.pinned(spec)
         with self._port_lock:
             port = spec.port or spec.port_declared or self._port_of_its_process(spec) or self._free_port()
-            held = Held(spec=replace(spec, port=port))
+            held = Held(spec=replace(pinned, port=port))
             self.ledger.save(record.with_held(held))
         return held
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from rollout.host.known import Known, Note
-from rollout.model.fleet import RestartPolicy, RuntimeName
+from rollout.model.fleet import EngineName, RestartPolicy, RuntimeName
+
+PIDS_MAX = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +17,10 @@ class InstanceSpec:
     `ports`: ports chosen by the host part and given to the program (PORT first). `port_declared` is the fixed number of
     the service, None where it obeys PORT. `direct`: the service's own name leads to the copy itself and not to the edge
     (kind tcp, until the edge speaks it).
+
+    `image` makes it a container; `argv` may be empty then: the image says what runs, and where. `image_id` names the image's
+    content for ever, `engine` what runs the instance: both are empty or open until `images.Images` has filled them in.
+    Of `memory_mb` (MiB) and `cpus` None is no limit. `read_only`: nothing can be written to the container's root.
     """
 
     token: str
@@ -35,6 +40,13 @@ class InstanceSpec:
     restart: RestartPolicy = RestartPolicy.ON_FAILURE
     restart_max: int = 3
     grace_s: float = 10.0
+    engine: EngineName = EngineName.PROCESS
+    image: str = ""
+    image_id: str = ""
+    memory_mb: int | None = None
+    cpus: float | None = None
+    pids_max: int = PIDS_MAX
+    read_only: bool = False
 
     @property
     def id(self) -> str:
@@ -62,7 +74,9 @@ class Phase(StrEnum):
 class InstanceFacts:
     """What is known of an instance. `started` is psutil's create_time of `pid`: pid and it name a process for good.
 
-    `exit_code` is the last one (negative: signal). `failed`: the restart policy has given up.
+    `exit_code` is the last one (negative: signal; of a container as its engine tells it: 137 for a KILL). `failed`: the
+    restart policy has given up. `out_of_memory`: the kernel ended it because it was at its memory limit. `log` is a file that
+    can be followed, empty where its engine keeps it.
     """
 
     id: str
@@ -72,6 +86,7 @@ class InstanceFacts:
     restarts: int = 0
     exit_code: int | None = None
     log: str = ""
+    out_of_memory: bool = False
 
 
 class Engine(Protocol):
@@ -263,32 +278,3 @@ Probe = Callable[[InstanceSpec, str], str]
 
 Choose = Callable[[InstanceSpec, Sequence[Listener]], tuple[int, str] | None]
 """Which port of what an instance listens on is the service's, with a note for people; None while that cannot be said."""
-
-
-class Upkeep(Protocol):
-    """What `up` and `revert --without-store` ask of the host part, without a fence: they stand above every driver."""
-
-    def bring_back(self) -> Sequence[str]:
-        """All that should run runs, the edge and the names say what they should.
-
-        Ids of the instances that were started for that, now or by itself since the last call. PartialError: what could not be.
-        """
-
-    def known(self) -> Sequence[Known]:
-        """Every service that the host part has a record of."""
-
-    def look_at_ports(self, service: str) -> None:
-        """Names and edge lead where the followed copies of the service listen now."""
-
-    def lead_back(self, service: str, actor: str, at: str) -> Note:
-        """All traffic goes to legacy, whose health was proven; nothing was stopped; noted, also on a full disk.
-
-        Drivers are refused (FencedError) for the service until `forget_note`. BrokenError, with nothing changed, when no copy
-        on legacy is well.
-        """
-
-    def notes(self) -> Sequence[Note]:
-        """What the store has not taken over yet."""
-
-    def forget_note(self, service: str) -> None:
-        """The store has taken it over: drivers may act again. Idempotent."""

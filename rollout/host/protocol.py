@@ -13,7 +13,8 @@ from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from rollout import errors
 from rollout.errors import RolloutError
-from rollout.host.ports import HostPart, Upkeep
+from rollout.host.ports import HostPart
+from rollout.host.upkeep_port import Upkeep
 from rollout.host.usage import Metered
 from rollout.model.plain import from_plain, to_plain
 

@@ -45,12 +45,17 @@ class Origin(StrEnum):
 
 
 class EngineName(StrEnum):
-    """What runs an instance."""
+    """What runs an instance. `containers`: the one that is there; where both are, Docker for legacy and Podman for v2."""
 
     PROCESS = "process"
     DOCKER = "docker"
     PODMAN = "podman"
+    CONTAINERS = "containers"
     MEMORY = "memory"
+
+
+CONTAINERS = frozenset({EngineName.DOCKER, EngineName.PODMAN, EngineName.CONTAINERS})
+"""Those that run images."""
 
 
 class RestartPolicy(StrEnum):
@@ -104,6 +109,12 @@ class Service:
     def id(self) -> str:
         """`environment/name`, unique in a fleet."""
         return f"{self.environment}/{self.name}"
+
+    def engine_of(self, usual: EngineName) -> EngineName:
+        """What runs it: its own engine, else the home's; an image without a command is no plain process."""
+        if self.engine is None and usual is EngineName.PROCESS and self.image and not self.command:
+            return EngineName.CONTAINERS
+        return self.engine or usual
 
     @property
     def host_name(self) -> str:

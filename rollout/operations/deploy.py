@@ -17,7 +17,6 @@ from rollout.operations.replace import Change, Live, order_for, put_in_place
 from rollout.store.deploys import Deployed, Deploys, Standing
 from rollout.store.services import Services
 
-HERE = frozenset({EngineName.PROCESS, EngineName.MEMORY})
 Tell = Callable[[str, str], None]
 """Tells a person one line about a service."""
 BringBack = Callable[[str, str], None]
@@ -271,7 +270,7 @@ def _order_of(means: Means, placement: Placement, fence: int) -> Order:
 
 
 def _engine(means: Means, service: Service) -> EngineName:
-    return service.engine or means.engine
+    return service.engine_of(means.engine)
 
 
 def _nothing_to_deploy(service: Service) -> str:
@@ -288,11 +287,6 @@ def _refuse_what_cannot_run(spec: Service) -> None:
         raise UsageError(f"{spec.id}: {why}", then=f"rollout service set {spec.id} {change}")
     if spec.engine is EngineName.MEMORY:
         return
-    if spec.engine not in HERE:
-        raise UsageError(
-            f"{spec.id}: the engine {spec.engine} is not here yet",
-            then=f"rollout service set {spec.id} --engine process",
-        )
     if spec.port is not None and spec.replicas > 1:
         raise UsageError(
             f"{spec.id}: {spec.replicas} replicas cannot share the fixed port {spec.port} on one host",

@@ -9,12 +9,12 @@ from datetime import timedelta
 
 from rollout.errors import BrokenError, HostGoneError, TransientError
 from rollout.executor.ports import Clock, Copy, Order
-from rollout.host.ports import Attached, HostPart, InstanceSpec, Phase
-from rollout.model.fleet import EngineName, Service
+from rollout.host.ports import Attached, HostPart, InstanceFacts, InstanceSpec, Phase
+from rollout.model.fleet import Service
 from rollout.model.masking import mask
 from rollout.network.choose import Choice
 from rollout.runtimes.pace import Pace
-from rollout.runtimes.specs import SHELL, instances, serves
+from rollout.runtimes.specs import SHELL, check_image, in_containers, instances, serves
 
 LOOK_S = 0.03
 """Between two looks at a copy that comes up."""
@@ -37,16 +37,28 @@ class Keeping(ABC):
         """
 
     def publish(self, order: Order) -> None:
-        """What the release needs is on the host: its working directory, its program, and its fixed port: nobody else has that."""
+        """What the release needs is on the host, and its fixed port: nobody else has that.
+
+        That is its working directory and its program, or its engine and its image. A container is pinned: the instances of this
+        order run what the name of the image stands for now, also when they are started again later.
+        """
         spec = order.release.spec
-        if spec.engine not in {None, EngineName.PROCESS}:
-            raise BrokenError(f"{spec.id}: engine {spec.engine} is not here yet", then=_set(spec.id, "--engine process"))
+        if in_containers(spec):
+            check_image(spec)
+            self._check_port(spec)
+            for one in instances(order):
+                self.host.reserve(one, order.fence)
+        else:
+            self._check_program(order, spec)
+            self._check_port(spec)
+
+    @staticmethod
+    def _check_program(order: Order, spec: Service) -> None:
         if spec.directory is not None and not os.path.isdir(spec.directory):
             raise BrokenError(f"{spec.id}: working directory {spec.directory} is missing", then=_set(spec.id, "--directory PATH"))
         program = instances(order)[0].argv[0]
         if program != SHELL and not _found(program, spec.directory, spec.env.get("PATH")):
             raise BrokenError(f"{spec.id}: program {program} is not on this host", then=_set(spec.id, "--command …"))
-        self._check_port(spec)
 
     def _check_port(self, spec: Service) -> None:
         """Nobody else has its port. Asked before a copy of its own is stopped that has it."""
@@ -144,7 +156,7 @@ class Keeping(ABC):
         """BrokenError where the instance has ended, or has ended once and been started again."""
         facts = next(one.facts for one in self._held(order.service, order.token) if one.id == spec.id)
         if facts.phase in ENDED or facts.restarts:
-            raise self._broken(order, spec, f"it ended{_by(facts.exit_code)} while it came up")
+            raise self._broken(order, spec, f"it ended{_by(facts)} while it came up")
 
     def _held(self, service: str, token: str) -> list[Attached]:
         held = (one for one in self.host.instances(service) if one.token == token)
@@ -162,7 +174,10 @@ class Keeping(ABC):
         )
 
 
-def _by(code: int | None) -> str:
+def _by(facts: InstanceFacts) -> str:
+    code = facts.exit_code
+    if facts.out_of_memory:
+        return f" because it needed more memory than its limit (exit code {code})"
     if code is None:
         return ""
     return f" by signal {-code}" if code < 0 else f" with exit code {code}"

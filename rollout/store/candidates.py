@@ -27,10 +27,9 @@ _NO_ENGINE = "only an image; the engine process needs a command"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsOf:
-    """The time for which pins are judged, and the engine of services that name none."""
+    """The time for which pins are judged."""
 
     now: datetime
-    engine: EngineName
 
 
 def every(session: Session, as_of: AsOf) -> list[Candidate]:
@@ -50,7 +49,7 @@ def _read(session: Session, as_of: AsOf, only: list[str] | None) -> Iterator[Can
     query = select(*(SERVICE.c[name] for name in _COLUMNS)).order_by(SERVICE.c.id)
     if only is not None:
         query = query.where(SERVICE.c.id.in_(only))
-    return _candidates(tuples(session, query), beside, as_of.engine)
+    return _candidates(tuples(session, query), beside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +81,12 @@ _COLUMNS = (
 )
 
 
-def _candidates(rows: Iterable[Sequence[Any]], beside: _Beside, usual: EngineName) -> Iterator[Candidate]:
+def _candidates(rows: Iterable[Sequence[Any]], beside: _Beside) -> Iterator[Candidate]:
     """From rows of `_COLUMNS`. Names that many services share stand in memory once, members of enumerations are looked up."""
     shared: dict[str, str] = {}
     for name, customer, environment, tier, kind, settings, engine, command, image, port, volume, drain, health, asked in rows:
         pin = beside.pins.get(name)
-        by_process = image and (engine or usual) == EngineName.PROCESS
+        by_process = image and engine == EngineName.PROCESS
         release, runs_on = beside.runs.get(name, _NOWHERE)
         yield Candidate(
             id=name,

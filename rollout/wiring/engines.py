@@ -116,4 +116,4 @@ class AnyInstrument:
 
 def engine_of(release: Release | None, usual: EngineName) -> EngineName:
     """The engine that a release names, else the home's."""
-    return release.spec.engine if release is not None and release.spec.engine is not None else usual
+    return release.spec.engine_of(usual) if release is not None else usual

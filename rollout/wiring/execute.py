@@ -13,7 +13,6 @@ from rollout.store.plans import Plans
 from rollout.store.services import Services
 from rollout.wiring import actor
 from rollout.wiring.home import Home, find
-from rollout.wiring.live import default_engine
 
 
 class Names:
@@ -35,4 +34,4 @@ class Names:
 
     def left(self, policy: Policy) -> Mapping[Tier, TierLeft]:
         """Who keeps each tier from being done."""
-        return of_fleet(self._means.database, policy, AsOf(now=actor.now(), engine=default_engine()))
+        return of_fleet(self._means.database, policy, AsOf(now=actor.now()))

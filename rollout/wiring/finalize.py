@@ -7,7 +7,6 @@ from rollout.store import candidates, manifests, schedules, setting
 from rollout.store.candidates import AsOf
 from rollout.wiring import actor
 from rollout.wiring.home import Home, find
-from rollout.wiring.live import default_engine
 
 
 class Finalizing:
@@ -31,7 +30,7 @@ class Finalizing:
             write_off(session, fleet, who=actor.user(), now=actor.now())
 
     def _as_of(self) -> AsOf:
-        return AsOf(now=actor.now(), engine=default_engine())
+        return AsOf(now=actor.now())
 
     def close(self) -> None:
         """The store is closed."""

@@ -16,6 +16,7 @@ from rollout.operations.updown import Down, Up, refuse_while_driven
 from rollout.store.database import FILE
 from rollout.store.progress import Progress
 from rollout.wiring.actor import alive, now
+from rollout.wiring.containers import running_containers
 from rollout.wiring.home import Home
 from rollout.wiring.host_desk import SCHEDULER, HostWorld, check_edge, folder, keeper, own, own_version
 from rollout.wiring.restore import bring_back
@@ -172,7 +173,7 @@ def _end_other_version(home: Home) -> str:
 def what_is_up(home: Home) -> Down:
     """What `down` would end."""
     records = Ledger(folder(home.path) / "services").records()
-    live = _kept_now(folder(home.path) / "instances")
+    live = _kept_now(folder(home.path) / "instances") | running_containers(folder(home.path))
     strays = live.difference(*(record.held for record in records))
     counted = [(record.service, len(live & set(record.held))) for record in records]
     return Down(
@@ -208,5 +209,6 @@ def down(home: Home) -> Down:
         list(pool.map(lambda name: keep.stop(name, GRACE_S), keep.names()))
     world.edge.close()
     world.edge.forget()
+    world.containers.forget()
     Address(folder(home.path)).remove()
     return ended

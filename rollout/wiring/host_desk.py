@@ -33,6 +33,8 @@ from rollout.network.choose import Wanted, choose
 from rollout.network.detect import watch
 from rollout.network.names import NamesFolder
 from rollout.runtimes.engines.process import ProcessEngine
+from rollout.runtimes.engines.sockets import PASSED_ON
+from rollout.wiring.containers import Containers
 
 LOST_S, TEND_S = 2.0, 5.0
 READY_S, TRIES = 15.0, 3
@@ -75,7 +77,8 @@ def keeper(home: Path) -> Keeper:
 
 def own_env(home: Path) -> dict[str, str]:
     """What a process of ours needs to find this program and this home."""
-    return {"PYTHONPATH": str(Path(rollout.__file__).parents[1]), "ROLLOUT_HOME": str(home)}
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return {**passed_on, "PYTHONPATH": str(Path(rollout.__file__).parents[1]), "ROLLOUT_HOME": str(home)}
 
 
 def program(home: Path, kept: Kept) -> Program:
@@ -94,11 +97,14 @@ class HostWorld:
         self._names = self.folder / "names"
         self._dns_port = _dns_port(self.folder)
         self._asker = Asker()
+        self.containers = Containers(self.folder, self.keeper, own_env(home))
+        engines = self.containers.beside(ProcessEngine(self.folder / "instances"))
         self._looked = self._tended = 0.0
         self.desk = KeepingDesk(
             Ledger(self.folder / "services"),
             Doers(
-                engine=ProcessEngine(self.folder / "instances"),
+                engine=engines,
+                images=engines,
                 edge=self.edge,
                 names=NamesFolder(self._names, f"{LOOPBACK}:{self._dns_port}"),
                 watch=watch(),

@@ -31,7 +31,6 @@ from rollout.wiring import actor
 from rollout.wiring.collection import uncollected
 from rollout.wiring.home import Home, find
 from rollout.wiring.host import host_part
-from rollout.wiring.live import default_engine
 
 LAST_YEAR = 9000
 
@@ -58,7 +57,7 @@ class Planning:
         """The plan that would be made. UsageError for an unknown tier, service, policy or time."""
         policy = self.policy(asked.policy).policy
         question = Question(tiers=planning.tiers(asked.tiers, policy), services=self._ids(asked.services))
-        as_of = AsOf(now=moment(asked.as_of) if asked.as_of is not None else actor.now(), engine=default_engine())
+        as_of = AsOf(now=moment(asked.as_of) if asked.as_of is not None else actor.now())
         return planning.propose(self.database, policy, question, as_of=as_of, now=actor.now())
 
     def keep(self, proposal: Proposal) -> StoredPlan:
@@ -110,7 +109,7 @@ class Planning:
         return frozenset(services.find(name).id for name in names)
 
     def _present(self) -> AsOf:
-        return AsOf(now=actor.now(), engine=default_engine())
+        return AsOf(now=actor.now())
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from rollout.model.fleet import EngineName
 from rollout.model.move import Move
 from rollout.model.plan import PlannedMove
 from rollout.planner.check import stale
@@ -16,9 +15,8 @@ from rollout.store.waves import Waves
 class Preconditions:
     """Reads a wave's plan once, and services when their moves are about to begin."""
 
-    def __init__(self, database: Database, engine: EngineName, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
         self._database = database
-        self._engine = engine
         self._now = now
         self._planned: dict[int, dict[str, PlannedMove]] = {}
 
@@ -28,7 +26,7 @@ class Preconditions:
         if not forward:
             return {}
         with self._database.reading() as session:
-            found = candidates.of(session, [row.service for row in forward], AsOf(now=self._now(), engine=self._engine))
+            found = candidates.of(session, [row.service for row in forward], AsOf(now=self._now()))
         why = {row.id: stale(self._wave(row.wave)[row.service], found.get(row.service)) for row in forward}
         return {id: reason for id, reason in why.items() if reason is not None}
 

@@ -15,7 +15,6 @@ from rollout.runtimes.memory import MemoryHealth, MemoryHost, MemoryTraffic, mem
 from rollout.runtimes.memory_instrument import MemoryInstrument
 from rollout.store.waves import ENDED, StoredWave
 from rollout.wiring import actor
-from rollout.wiring.live import default_engine
 from rollout.wiring.memory import comparing, faults
 from rollout.wiring.preconditions import Preconditions
 from rollout.wiring.world import Tell
@@ -108,6 +107,6 @@ def _world(means: Means, wave: StoredWave, ports: _Ports, tell: Tell) -> World:
         spawn=inline,
         tell=tell,
         stop_requested=means.stop_requested,
-        stale=Preconditions(means.database, default_engine(), actor.now).stale,
+        stale=Preconditions(means.database, actor.now).stale,
         at_once=lambda _: True,
     )

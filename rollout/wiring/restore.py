@@ -82,15 +82,15 @@ def _placed(database: Database) -> dict[str, Placed]:
     moves = {move.service: move for move in Progress(database).begun()}
     found = {}
     for service, places in everywhere.items():
-        runs = [(place, known[service, place.release]) for place in places if _on_processes(known, service, place.release, usual)]
+        runs = [(place, known[service, place.release]) for place in places if _on_this_host(known, service, place.release, usual)]
         if runs:
             found[service] = Placed(places=runs, move=moves.get(service))
     return found
 
 
-def _on_processes(known: Mapping[tuple[str, int], Release], service: str, number: int, usual: EngineName) -> bool:
+def _on_this_host(known: Mapping[tuple[str, int], Release], service: str, number: int, usual: EngineName) -> bool:
     release = known.get((service, number))
-    return release is not None and engine_of(release, usual) is EngineName.PROCESS
+    return release is not None and engine_of(release, usual) is not EngineName.MEMORY
 
 
 def _restore(database: Database, client: Client, placed: Mapping[str, Placed]) -> Restored:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from rollout.errors import UsageError
 from rollout.executor.world import World, never, nothing
 from rollout.model.fleet import EngineName, Footing, RuntimeName
 from rollout.model.masking import mask
@@ -103,7 +102,7 @@ class _Workshop:
         health = AnyGate("health", parts, proves=True)
         traffic = [AnyGate("traffic", parts, proves=False)] if policy.traffic is not None else []
         performance = [AnyGate("performance", parts, proves=False)] if policy.performance is not None else []
-        preconditions = Preconditions(self.database, default_engine(), actor.now)
+        preconditions = Preconditions(self.database, actor.now)
         return World(
             clock=self.clock,
             journal=journal,
@@ -153,7 +152,7 @@ class PartsOfHome:
         return service in self._memory.at_once
 
     def __call__(self, service: str) -> Parts:
-        """The parts for this service. UsageError for an engine that is not here."""
+        """The parts for this service: in memory, or of this host, whose host part knows all other engines."""
         known = self._known.get(service)
         if known is None:
             known = self._known[service] = self._parts(service)
@@ -164,9 +163,6 @@ class PartsOfHome:
             engine = self._engine(service)
             if engine is EngineName.MEMORY:
                 return self._memory.parts
-            if engine is not EngineName.PROCESS:
-                then = f"rollout service set {service} --engine process"
-                raise UsageError(f"{service}: engine {engine} is not here", then=then)
             if self._processes is None:
                 workshop = self._workshop
                 self._processes = process_parts(workshop.home, self._policy, workshop.clock, workshop.voice.say)

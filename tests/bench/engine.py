@@ -368,7 +368,7 @@ def prepare(home: Home) -> None:
     with database.writing() as session:
         releases.add_many(session, [release(spec, now) for spec in fleet])
         placements.put(session, [placement(spec, now) for spec in fleet])
-    as_of = AsOf(now=now, engine=EngineName.MEMORY)
+    as_of = AsOf(now=now)
     proposal = planning.propose(database, POLICY, Question(), as_of=as_of, now=now)
     planning.keep(database, proposal, who="bench", now=now)
     database.close()

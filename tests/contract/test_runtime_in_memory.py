@@ -1,6 +1,7 @@
 """Both runtimes keep the contract on a desk with doers in memory."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from rollout.host.ledger import Ledger
 from rollout.host.memory import MemoryEdge, MemoryNames, MemoryPorts
 from rollout.host.ports import Phase
 from rollout.host.usage import Used
-from rollout.model.fleet import RuntimeName
+from rollout.model.fleet import RuntimeName, Service
 from rollout.runtimes.engines.memory import Fault, MemoryEngine
 from rollout.runtimes.legacy import Legacy
 from rollout.runtimes.v2 import V2
@@ -42,6 +43,12 @@ class MemoryWorld:
     def command(self, program: Program) -> Sequence[str]:
         self.engine.faults["shop/api", self.name] = FAULTS.get(program, Fault())
         return ["/bin/sh", program]
+
+    def equipped(self, spec: Service) -> Service:
+        return spec
+
+    def lacking(self, spec: Service) -> Service:
+        return replace(spec, directory="/nowhere/at/all")
 
     def resolve(self, name: str) -> int | None:
         return self.names.known[name][1] if name in self.names.known else None

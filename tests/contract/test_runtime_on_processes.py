@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from rollout.host.ledger import Ledger
 from rollout.host.memory import MemoryEdge
 from rollout.host.processes import HostPorts
 from rollout.host.usage import ProcessMeter, Used
-from rollout.model.fleet import RuntimeName
+from rollout.model.fleet import RuntimeName, Service
 from rollout.network.detect import watch
 from rollout.network.names import NamesFolder, find
 from rollout.runtimes.engines.process import ProcessEngine
@@ -48,6 +49,12 @@ class ProcessWorld:
 
     def command(self, program: Program) -> Sequence[str]:
         return [sys.executable, "-S", "-E", "-c", PROGRAMS[program]]
+
+    def equipped(self, spec: Service) -> Service:
+        return spec
+
+    def lacking(self, spec: Service) -> Service:
+        return replace(spec, directory="/nowhere/at/all")
 
     def resolve(self, name: str) -> int | None:
         place = find(self.names.folder, name)

@@ -36,8 +36,11 @@ def below(top: int, spared: int, mark: str) -> list[int]:
 
 
 def _foreign(pid: int, mark: str) -> bool:
-    """Another shim, or something that another shim keeps."""
+    """Another shim, or something that another shim keeps; or what keeps a container, which belongs to its engine."""
     try:
+        with open(f"/proc/{pid}/comm", "rb") as file:
+            if file.read() == b"conmon\n":
+                return True
         with open(f"/proc/{pid}/environ", "rb") as file:
             marks = [part for part in file.read().split(b"\0") if part.startswith((b"ROLLOUT_KEPT=", b"ROLLOUT_SHIM="))]
     except OSError:

@@ -1,0 +1,54 @@
+"""What tells our containers from those of others: a label for the home, and one for each thing that we know of an instance."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rollout.host.ports import InstanceSpec
+
+HOME, INSTANCE = "rollout.home", "rollout.instance"
+DIGITS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Of the containers of one home, which `home` names."""
+
+    home: str
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> "Labels":
+        """A home is its place on this host."""
+        return cls(hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:DIGITS])
+
+    def name(self, instance: str) -> str:
+        """The container's name: the same for the same instance, and no other home's."""
+        return f"rollout-{self.home}-{instance}"
+
+    def of(self, spec: InstanceSpec) -> Mapping[str, str]:
+        """All labels of an instance; none of them is a secret."""
+        return {
+            HOME: self.home,
+            INSTANCE: spec.id,
+            "rollout.token": spec.token,
+            "rollout.replica": str(spec.replica),
+            "rollout.service": spec.service,
+            "rollout.environment": spec.service.partition("/")[0],
+            "rollout.runtime": str(spec.runtime),
+            "rollout.release": str(spec.release),
+        }
+
+    def ours(self, labels: Mapping[str, str], instance: str) -> bool:
+        """A container with these labels is that instance of this home."""
+        return labels.get(HOME) == self.home and labels.get(INSTANCE) == instance
+
+    def filters(self) -> str:
+        """Lists the containers of this home and no others."""
+        return json.dumps({"label": [f"{HOME}={self.home}"]})
+
+    def instance(self, labels: Mapping[str, str]) -> str:
+        """Which one a container of ours is."""
+        return labels[INSTANCE]

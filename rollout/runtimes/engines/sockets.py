@@ -1,0 +1,65 @@
+"""Where container engines listen on this host: what their own variables say, else the usual places."""
+
+import os
+import shutil
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rollout.errors import BrokenError
+from rollout.model.fleet import EngineName
+
+VARIABLE = {EngineName.DOCKER: "DOCKER_HOST", EngineName.PODMAN: "CONTAINER_HOST"}
+PASSED_ON = (*VARIABLE.values(), "XDG_RUNTIME_DIR", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF", "CONTAINERS_REGISTRIES_CONF")
+"""What the host part is told of the environment of the command that starts it, so that both find the same engines."""
+INSTALL = {
+    EngineName.DOCKER: "apt-get install docker.io, and start it",
+    EngineName.PODMAN: "apt-get install podman runc",
+}
+SCHEME = "unix://"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Where an engine is to be asked; `socket` None where nobody listens. `named`: its variable says where, and only there."""
+
+    socket: Path | None
+    named: bool
+
+
+def find(engine: EngineName, env: Mapping[str, str]) -> Found:
+    """The socket of the engine. BrokenError where its variable names something else than a socket of this host."""
+    variable = VARIABLE[engine]
+    named = env.get(variable, "")
+    if named:
+        if not named.startswith(SCHEME):
+            raise BrokenError(
+                f"{variable}={named} is no socket of this host",
+                then=f"set {variable} to {SCHEME}/… or unset it: containers run on the host of their host part",
+            )
+        path = Path(named.removeprefix(SCHEME))
+        return Found(socket=path if _is_socket(path) else None, named=True)
+    return Found(socket=next((path for path in usual(engine, env) if _is_socket(path)), None), named=False)
+
+
+def usual(engine: EngineName, env: Mapping[str, str]) -> list[Path]:
+    """Where it listens when nobody has said otherwise: for root the host's, for others their own one first."""
+    own = Path(env.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
+    if engine is EngineName.DOCKER:
+        places = [own / "docker.sock", Path("/var/run/docker.sock")]
+    else:
+        places = [own / "podman/podman.sock", Path("/run/podman/podman.sock")]
+    return places[::-1] if os.geteuid() == 0 else places
+
+
+def program(engine: EngineName, env: Mapping[str, str]) -> str | None:
+    """Its program, where it is installed."""
+    return shutil.which(engine.value, path=env.get("PATH"))
+
+
+def _is_socket(path: Path) -> bool:
+    try:
+        return stat.S_ISSOCK(path.stat().st_mode)
+    except OSError:
+        return False
