@@ -1,6 +1,7 @@
 """What all tests share: a home of their own, no skips, and the one list of what a platform cannot run."""
 
 import os
+import shutil
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -18,6 +19,12 @@ settings.register_profile("house", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("house")
 
 HERE = Path(__file__).parent
+ENGINES = ("dockerd", "containerd", "podman", "runc", "/bin/busybox")
+"""What tests of containers start; they want root."""
+
+
+def _installed(program: str) -> bool:
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is not None
 
 
 def _cannot_run() -> dict[str, str]:
@@ -27,6 +34,7 @@ def _cannot_run() -> dict[str, str]:
         "linux": sys.platform.startswith("linux"),
         "root": hasattr(os, "geteuid") and os.geteuid() == 0,
         "debian": Path("/etc/debian_version").exists() and "ROLLOUT_TESTS_WITHOUT" not in os.environ,
+        "containers": hasattr(os, "geteuid") and os.geteuid() == 0 and all(map(_installed, ENGINES)),
     }
     return {
         prefix: f"needs {need}" for need, prefixes in listed.get("needs", {}).items() if not facts[need] for prefix in prefixes
