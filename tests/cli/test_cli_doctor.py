@@ -129,22 +129,26 @@ def test_an_engine_is_asked_and_one_that_does_not_answer_is_not_there(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, doctor: Doctor
 ) -> None:
     def serve(listener: socket.socket) -> None:
-        line, _ = listener.accept()
-        with line:
-            line.recv(1000)
-            line.sendall(b"HTTP/1.0 200 OK\r\nApi-Version: 1.41\r\n\r\nOK")
+        told = b'{"Version": "20.10", "ApiVersion": "1.41"}'
+        while True:
+            line, _ = listener.accept()
+            with line:
+                if line.recv(1000):  # else somebody only looked whether anyone listens
+                    line.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + told)
+                    return
 
+    with socket.socket(socket.AF_UNIX) as nobody:
+        nobody.bind("p.sock")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("d.sock")
         listener.listen()
         thread = threading.Thread(target=serve, args=(listener,))
         thread.start()
-        (tmp_path / "p.sock").write_text("")
         monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/d.sock")
         monkeypatch.setenv("CONTAINER_HOST", f"unix://{tmp_path}/p.sock")
         _, found = doctor()
         thread.join()
-    assert (found["docker"]["standing"], found["docker"]["told"]) == ("good", f"API 1.41 at {tmp_path}/d.sock")
+    assert (found["docker"]["standing"], found["docker"]["told"]) == ("good", f"20.10, API 1.41 at {tmp_path}/d.sock")
     assert "does not answer" in found["podman"]["told"]
 
 

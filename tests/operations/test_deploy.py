@@ -379,7 +379,6 @@ def test_a_deploy_that_was_taken_over_writes_nothing(world: World) -> None:
 @pytest.mark.parametrize(
     ("service", "why"),
     [
-        (replace(API, engine=EngineName.DOCKER), "docker is not here yet"),
         (replace(API, kind=Kind.CRON, cron="* * * * *"), "runs by the clock"),
         (replace(API, port=80, replicas=2), "cannot share the fixed port 80"),
         (replace(API, command=None), "neither a command nor an image"),

@@ -19,7 +19,21 @@ import pytest
 from rollout.cli.main import main
 
 HERE = Path(__file__).parent
-MACHINE = ("python", "sqlite", "envoy", "loopback", "files", "disk", "fsync", "time zones", "rights", "inotify", "clock")
+MACHINE = (
+    "python",
+    "sqlite",
+    "envoy",
+    "loopback",
+    "files",
+    "disk",
+    "fsync",
+    "time zones",
+    "rights",
+    "inotify",
+    "clock",
+    "docker",
+    "podman",
+)
 MASKS = (
     (re.compile(rf"(?m)^({'|'.join(MACHINE)})( +)(?:good|missing)  .*\n(?: +→ .*\n)?"), r"\1\2<machine>\n"),
     (re.compile(r"(?m)^([a-z ]+ (?:good|missing) +\S.*?|  +→ .*?) +$"), r"\1"),

@@ -55,7 +55,12 @@ def usual(engine: EngineName, env: Mapping[str, str]) -> list[Path]:
 
 def program(engine: EngineName, env: Mapping[str, str]) -> str | None:
     """Its program, where it is installed."""
-    return shutil.which(engine.value, path=env.get("PATH"))
+    return which(engine.value, env)
+
+
+def which(name: str, env: Mapping[str, str]) -> str | None:
+    """A program, also where only root usually looks."""
+    return shutil.which(name, path=f"{env.get('PATH', os.defpath)}:/usr/sbin:/sbin")
 
 
 def _is_socket(path: Path) -> bool:

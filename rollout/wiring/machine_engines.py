@@ -1,0 +1,79 @@
+"""Which container engines this machine has, as `doctor` tells it; none is started."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rollout.errors import RolloutError
+from rollout.model.fleet import EngineName
+from rollout.operations.doctor import Finding, good, missing
+from rollout.runtimes.engines import sockets
+from rollout.runtimes.engines.container_api import ContainerApi
+
+PATIENCE_S = 3.0
+LEAST_DOCKER, LEAST_PODMAN = (1, 41), (4,)
+NEED = "needed for services that run from an image"
+SERVES = {
+    EngineName.DOCKER: "systemctl start docker, or look why it does not answer",
+    EngineName.PODMAN: "systemctl restart podman.socket, or look why it does not answer",
+}
+
+
+def engines() -> Iterator[Finding]:
+    """Docker and Podman."""
+    for name in (EngineName.DOCKER, EngineName.PODMAN):
+        try:
+            found = sockets.find(name, os.environ)
+        except RolloutError as error:
+            yield missing(name, error.what, error.then)
+            continue
+        if found.socket is not None:
+            yield _answering(name, found.socket)
+        elif found.named:
+            variable = sockets.VARIABLE[name]
+            yield missing(
+                name, f"no socket at {os.environ[variable]}, which {variable} names ({NEED})", f"start it, or unset {variable}"
+            )
+        else:
+            yield _installed(name)
+
+
+def _answering(name: EngineName, socket: Path) -> Finding:
+    api = ContainerApi(name.value, socket, "", sleep=lambda _: None, usual_s=PATIENCE_S)
+    try:
+        told = api.ask("GET", "/version").data
+    except RolloutError:
+        return missing(name, f"{socket} does not answer ({NEED})", SERVES[name])
+    finally:
+        api.close()
+    version = str(told["Version"])
+    where = f"{version}, API {told['ApiVersion']} at {socket}"
+    if not _new_enough(name, told):
+        return missing(name, f"{where}: too old ({NEED})", f"install a newer one: {sockets.INSTALL[name]}")
+    return _with_runtime(name, where)
+
+
+def _new_enough(name: EngineName, told: dict[str, Any]) -> bool:
+    least, text = (LEAST_DOCKER, told["ApiVersion"]) if name is EngineName.DOCKER else (LEAST_PODMAN, told["Version"])
+    parts = [int(part) for part in str(text).split(".")[: len(least)] if part.isdigit()]
+    return tuple(parts) >= least
+
+
+def _installed(name: EngineName) -> Finding:
+    program = sockets.program(name, os.environ)
+    if program is None or name is EngineName.DOCKER:
+        return missing(name, f"no socket ({NEED})", sockets.INSTALL[name])
+    try:
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10 * PATIENCE_S, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        return missing(name, f"{program} does not run: {error} ({NEED})", sockets.INSTALL[name])
+    return _with_runtime(name, f"{said.split()[-1]} installed; its service is started where one is needed and none runs")
+
+
+def _with_runtime(name: EngineName, told: str) -> Finding:
+    """Podman is of no use without a program that makes its containers."""
+    if name is EngineName.PODMAN and not any(sockets.which(one, os.environ) for one in ("crun", "runc")):
+        return missing(name, f"{told}; but neither crun nor runc is here ({NEED})", "apt-get install runc")
+    return good(name, told)
