@@ -33,7 +33,12 @@ Restart = Annotated[RestartPolicy | None, typer.Option(help="When a copy that en
 RestartMax = Annotated[int | None, typer.Option(help="How often it is started again.")]
 Draining = Annotated[float | None, typer.Option(metavar="SECONDS", help="How long its last requests may take when it stops.")]
 Label = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A label. Repeatable.")]
-Engine = Annotated[EngineName | None, typer.Option(help="What runs it. Default: the home's; an image alone: containers, on the host's network.", case_sensitive=False)]
+Engine = Annotated[
+    EngineName | None,
+    typer.Option(
+        help="What runs it. Default: the home's; an image alone: containers, on the host's network.", case_sensitive=False
+    ),
+]
 Cron = Annotated[str | None, typer.Option(help="When it runs, five fields; makes it a cron service.")]
 Unset = Annotated[list[str] | None, typer.Option(metavar="FIELD", help="Take away a field, env.NAME or labels.NAME. Repeatable.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the audit.")]
