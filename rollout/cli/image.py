@@ -17,6 +17,8 @@ from rollout.runtimes.images.reason import plainly
 
 _LIMITS = Limits()
 _SIZES = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
+SHORT = len("sha256:") + 12
+"""So much of a layer's digest is shown in a table; --json has it whole."""
 UNPACKED = "The most that a layer may unpack to; all of them four times that."
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=main.help_line("image"))
 
@@ -71,7 +73,7 @@ def _tell(image: Image) -> None:
     ]
     tell_pairs(pairs)
     tell("")
-    rows = [(one.digest, one.compression, _size(one.size), _size(one.unpacked), f"{one.files:,}") for one in image.layers]
+    rows = [(one.digest[:SHORT], one.compression, _size(one.size), _size(one.unpacked), f"{one.files:,}") for one in image.layers]
     out().print(plan_text.table(("layer", "packed", "stored", "unpacks to", "files"), rows))
 
 

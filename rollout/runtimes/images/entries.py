@@ -62,9 +62,9 @@ def _sized(entry: Header, most: int) -> None:
     if entry.kind == header.SPARSE:
         raise Refused(Reason.SPARSE, f"has a sparse file, {shown(entry.name)}, which tar readers take differently")
     if entry.kind != header.FILE and entry.size:
-        raise Refused(Reason.SIZE_LIES, f"{shown(entry.name)} is no file, and has a size of {entry.size:,}")
+        raise Refused(Reason.SIZE_LIES, f"has {shown(entry.name)}, which is no file, with a size of {entry.size:,}")
     if entry.size > most:
-        raise Refused(Reason.TOO_LARGE, f"{shown(entry.name)} unpacks to {entry.size:,} bytes; at most {most:,} are accepted")
+        raise Refused(Reason.TOO_LARGE, f"has {shown(entry.name)} of {entry.size:,} bytes; at most {most:,} are accepted")
 
 
 def _cut(entry: Header) -> Refused:

@@ -62,7 +62,7 @@ class Told:
             raise Refused(Reason.SIZE_LIES, f"has a size that is no number, of {shown(plain.name)}")
         size = int(told)
         if size <= _LARGEST_OCTAL and size != plain.size:
-            raise Refused(Reason.SIZE_LIES, f"{shown(plain.name)} has two sizes: {plain.size:,} and {size:,}")
+            raise Refused(Reason.SIZE_LIES, f"has {shown(plain.name)} with two sizes: {plain.size:,} and {size:,}")
         return size
 
 

@@ -67,6 +67,7 @@ BAD_LAYERS: dict[str, tuple[Reason, Tar]] = {
     "a file that is named as a directory": (Reason.BAD_NAME, entry(b"a/", b"x")),
     "a link that is named as a directory": (Reason.BAD_NAME, entry(b"a/", kind=b"2", link=b"b")),
     "an old file that turns out to be named as a directory": (Reason.BAD_NAME, pax((b"path", b"a/")) + entry(b"a", kind=b"\0")),
+    "a folder without a name": (Reason.BAD_NAME, entry(b"", kind=b"5")),
     "no name": (Reason.BAD_NAME, entry(b"", b"x")),
     "a name of 256 bytes": (Reason.BAD_NAME, pax((b"path", b"a" * 256)) + entry(b"a", b"x")),
     "a path of 5000 bytes": (Reason.BAD_NAME, pax((b"path", b"a/" * 2500)) + entry(b"a", b"x")),
