@@ -82,8 +82,6 @@ def records(body: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _allowed(found: dict[bytes, bytes]) -> None:
-    if any(b"\0" in found.get(key, b"") for key in _OF_ONE_ENTRY):
-        raise Refused(Reason.BAD_NAME, "has a name with a NUL in a PAX record")
     if any(found.get(key) == b"" for key in _OF_ONE_ENTRY):
         raise _bad("a PAX record that takes a name or size away")
     if any(key.startswith(_SPARSE) for key in found):

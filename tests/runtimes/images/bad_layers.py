@@ -104,7 +104,7 @@ BAD_LAYERS: dict[str, tuple[Reason, Tar]] = {
     "a long name that claims 4 GB": (Reason.EXTENDED_HEADER, head(b"x", b"L", size=4 * GIB)),
     "a PAX record that is too long": (Reason.EXTENDED_HEADER, entry(b"x", b"99 path=a\n", kind=b"x") + entry(b"a", b"x")),
     "a PAX record without a number": (Reason.EXTENDED_HEADER, entry(b"x", b"path=../a\n", kind=b"x") + entry(b"a", b"x")),
-    "a PAX record without a value": (Reason.EXTENDED_HEADER, entry(b"x", b"7 path\n", kind=b"x") + entry(b"a", b"x")),
+    "a PAX record without a value": (Reason.EXTENDED_HEADER, entry(b"x", b"6 abc\n", kind=b"x") + entry(b"a", b"x")),
     "two PAX headers": (Reason.EXTENDED_HEADER, pax((b"path", b"a")) + pax((b"path", b"b")) + entry(b"c", b"x")),
     "two long names": (Reason.EXTENDED_HEADER, pax((b"path", b"a")) + entry(b"x", b"b\0", kind=b"L") + entry(b"c", b"x")),
     "an empty long name": (Reason.EXTENDED_HEADER, entry(b"x", b"\0", kind=b"L") + entry(b"a", b"x")),

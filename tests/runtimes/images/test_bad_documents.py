@@ -27,6 +27,7 @@ from tests.runtimes.images.builder import (
     made,
     saved,
     sha,
+    zipped,
 )
 from tests.runtimes.images.conftest import Refuse
 
@@ -385,6 +386,15 @@ def test_a_layout_that_is_another_docker_archive(tmp_path: Path, refuse: Refuse)
 def test_what_is_no_tar_at_all(data: bytes, tmp_path: Path, refuse: Refuse) -> None:
     (tmp_path / "web.tar").write_bytes(data)
     assert refuse(tmp_path / "web.tar").reason == Reason.NOT_AN_IMAGE
+
+
+def test_an_archive_that_is_compressed_as_a_whole(tmp_path: Path, refuse: Refuse) -> None:
+    path = tmp_path / "web.tar.gz"
+    path.write_bytes(zipped(docker(tmp_path / "web.tar", TAR).read_bytes()))
+    error = refuse(path)
+    assert error.reason == Reason.NOT_AN_IMAGE
+    assert "is compressed as a whole (gzip)" in error.what
+    assert error.then == "unpack its gzip, then try again"
 
 
 def test_what_is_no_file_at_all(tmp_path: Path, refuse: Refuse) -> None:
