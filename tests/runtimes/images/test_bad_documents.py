@@ -406,6 +406,16 @@ def test_what_is_no_file_at_all(tmp_path: Path, refuse: Refuse) -> None:
     assert refuse(tmp_path / "empty").reason == Reason.NOT_AN_IMAGE
 
 
+def test_what_cannot_be_read_is_told_with_its_cause(tmp_path: Path, refuse: Refuse) -> None:
+    error = refuse(tmp_path / ("a" * 300))
+    assert (error.reason, "File name too long" in error.what) == (Reason.UNREADABLE, True)
+    path = made(tmp_path / "web")
+    (path / "index.json").unlink()
+    (path / "index.json").symlink_to("index.json")
+    error = refuse(path)
+    assert (error.reason, "index.json cannot be read: Too many levels" in error.what) == (Reason.UNREADABLE, True)
+
+
 @pytest.mark.parametrize("cut", [0.2, 0.5, 0.9])
 def test_an_archive_cut_off(cut: float, tmp_path: Path, refuse: Refuse) -> None:
     whole = docker(tmp_path / "web.tar", GOOD + entry(b"large", bytes(100_000)) + END).read_bytes()
