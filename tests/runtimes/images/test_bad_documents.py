@@ -10,7 +10,8 @@ import pytest
 
 from rollout.runtimes.images.image import Platform
 from rollout.runtimes.images.limits import Limits
-from rollout.runtimes.images.reason import Reason
+from rollout.runtimes.images.reason import Reason, Refused
+from rollout.runtimes.images.source import ArchiveSource, FolderSource
 from tests.runtimes.images.builder import (
     AMD64,
     END,
@@ -414,6 +415,21 @@ def test_what_cannot_be_read_is_told_with_its_cause(tmp_path: Path, refuse: Refu
     (path / "index.json").symlink_to("index.json")
     error = refuse(path)
     assert (error.reason, "index.json cannot be read: Too many levels" in error.what) == (Reason.UNREADABLE, True)
+
+
+def test_what_goes_away_while_it_is_read(tmp_path: Path) -> None:
+    folder = FolderSource(made(tmp_path / "web"))
+    (tmp_path / "web" / "index.json").unlink()
+    with pytest.raises(Refused, match="index.json cannot be read") as gone:
+        list(folder.chunks("index.json"))
+    assert gone.value.reason == Reason.UNREADABLE
+    path = docker(tmp_path / "web.tar", TAR)
+    archive = ArchiveSource(path, Limits())
+    os.truncate(path, 600)
+    with pytest.raises(Refused, match="ends in the middle of manifest.json") as cut:
+        list(archive.chunks("manifest.json"))
+    archive.close()
+    assert cut.value.reason == Reason.TRUNCATED
 
 
 @pytest.mark.parametrize("cut", [0.2, 0.5, 0.9])
