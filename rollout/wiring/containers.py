@@ -47,7 +47,7 @@ class Containers:
         found = sockets.find(name, os.environ)
         if found.socket is not None or found.named or name is not EngineName.PODMAN:
             return found.socket
-        return self._own_podman() if sockets.program(name, os.environ) else None
+        return self.podman_socket() if sockets.program(name, os.environ) else None
 
     def _connect(self, name: EngineName, socket: Path) -> ContainerEngine:
         dialect = DIALECTS[name]
@@ -59,7 +59,7 @@ class Containers:
             ended_by_memory=ended_by_memory,
         )
 
-    def _own_podman(self) -> Path:
+    def podman_socket(self) -> Path:
         """The socket of a service of Podman's that the host part keeps, ready. BrokenError with its words where it cannot be."""
         with self._starting:
             facts = self._keeper.facts(PODMAN)
@@ -68,7 +68,7 @@ class Containers:
                 self._address.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 socket = self._address.prepare()
                 argv = ("podman", "system", "service", "--time", "0", f"{sockets.SCHEME}{socket}")
-                self._keeper.start(Program(name=PODMAN, argv=argv, env=self._env))
+                self._keeper.start(Program(name=PODMAN, argv=argv, env=self._env, directory=str(self._address.folder)))
             self._wait_until_it_answers(socket)
             return socket
 

@@ -208,6 +208,7 @@ def down(home: Home) -> Down:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda name: keep.stop(name, GRACE_S), keep.names()))
     world.edge.close()
+    world.engines.close()
     world.edge.forget()
     world.containers.forget()
     Address(folder(home.path)).remove()

@@ -98,13 +98,13 @@ class HostWorld:
         self._dns_port = _dns_port(self.folder)
         self._asker = Asker()
         self.containers = Containers(self.folder, self.keeper, own_env(home))
-        engines = self.containers.beside(ProcessEngine(self.folder / "instances"))
+        self.engines = self.containers.beside(ProcessEngine(self.folder / "instances"))
         self._looked = self._tended = 0.0
         self.desk = KeepingDesk(
             Ledger(self.folder / "services"),
             Doers(
-                engine=engines,
-                images=engines,
+                engine=self.engines,
+                images=self.engines,
                 edge=self.edge,
                 names=NamesFolder(self._names, f"{LOOPBACK}:{self._dns_port}"),
                 watch=watch(),
@@ -157,6 +157,7 @@ class HostWorld:
         self.prepare()
         daemon.run()
         self.edge.close()
+        self.engines.close()
 
     def _look(self) -> None:
         if time.monotonic() - self._looked > LOST_S:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,10 +91,10 @@ class Asking:
 class WebLoad(Asking):
     """Every kind of client asks a service through the edge on a connection of its own, which it keeps."""
 
-    def __init__(self, edge: str, host_name: str) -> None:
-        self.answers: Mapping[tuple[str, str], list[Answer]] = {client: [] for client in CLIENTS}
+    def __init__(self, edge: str, host_name: str, clients: Sequence[tuple[str, str]] = CLIENTS) -> None:
+        self.answers: Mapping[tuple[str, str], list[Answer]] = {client: [] for client in clients}
         self._edge, self._host_name = edge, host_name
-        super().__init__(*(lambda client=client: self._ask(*client) for client in CLIENTS))
+        super().__init__(*(lambda client=client: self._ask(*client) for client in clients))
 
     @property
     def good(self) -> int:

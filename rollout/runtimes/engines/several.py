@@ -39,6 +39,12 @@ class Engines:
     _connected: dict[tuple[EngineName, str], ContainerEngine] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def close(self) -> None:
+        """The connections to engines are closed for good."""
+        with self._lock:
+            for engine in self._connected.values():
+                engine.api.close()
+
     def pinned(self, spec: InstanceSpec) -> InstanceSpec:
         """See Images."""
         if spec.engine is EngineName.PROCESS or spec.image_id:

@@ -107,13 +107,13 @@ def image(tag: str = IMAGE, config: Mapping[str, object] | None = None, files: M
     """A docker archive with one layer: Debian's static busybox. `config` as in an OCI image, e.g. User, StopSignal, Cmd."""
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
-        for folder in ("bin", "tmp", "etc", "proc", "sys", "dev", "www"):
-            _add(tar, folder, kind=tarfile.DIRTYPE, mode=0o1777 if folder in {"tmp", "www"} else 0o755)
+        for folder in ("bin", "tmp", "etc", "proc", "sys", "dev", "www", "www/cgi-bin"):
+            _add(tar, folder, kind=tarfile.DIRTYPE, mode=0o1777 if folder == "tmp" else 0o755)
         _add(tar, "bin/busybox", Path(BUSYBOX).read_bytes(), mode=0o755)
         for applet in APPLETS:
             _add(tar, f"bin/{applet}", kind=tarfile.LNKTYPE, link="bin/busybox", mode=0o755)
         for name, text in (files or {}).items():
-            _add(tar, name, text.encode())
+            _add(tar, name, text.encode(), mode=0o755)
     blob = layer.getvalue()
     diff = f"sha256:{hashlib.sha256(blob).hexdigest()}"
     told = {
@@ -141,7 +141,7 @@ def _add(
 @contextmanager
 def docker() -> Iterator[RealEngine]:
     """A dockerd with its own containerd (a SIGKILLed dockerd would leave one behind that is nobody's)."""
-    with _folder("rollout-docker-") as folder, ExitStack() as stack:
+    with temporary_folder("rollout-docker-") as folder, ExitStack() as stack:
         conf = folder / "containerd.toml"
         conf.write_text(CONTAINERD_CONF.format(folder=folder))
         stack.enter_context(_process(folder, ("containerd", "--config", str(conf)))).start()
@@ -159,7 +159,7 @@ def docker() -> Iterator[RealEngine]:
 @contextmanager
 def podman() -> Iterator[RealEngine]:
     """A service of Podman's with a storage of its own."""
-    with _folder("rollout-podman-") as folder, podman_environment(folder) as env:
+    with temporary_folder("rollout-podman-") as folder, podman_environment(folder) as env:
         words = ("podman", "system", "service", "--time", "0", f"unix://{folder}/socket")
         with _process(folder, words, env) as process:
             yield from _running(EngineName.PODMAN, folder, process, {"CONTAINER_HOST": f"unix://{folder}/socket"})
@@ -209,7 +209,7 @@ class _Process:
     """A process that can be started again; what it says is in a file."""
 
     def __init__(self, folder: Path, words: Sequence[str], env: Mapping[str, str]) -> None:
-        self._words, self._log = words, folder / f"{words[0]}.log"
+        self._words, self._folder, self._log = words, folder, folder / f"{words[0]}.log"
         self._env = {**os.environ, "PATH": PATH, **env}
         self._running: subprocess.Popen[bytes] | None = None
 
@@ -217,7 +217,9 @@ class _Process:
         """It runs. Nothing changes where it does."""
         if self._running is None or self._running.poll() is not None:
             with self._log.open("ab") as log:
-                self._running = subprocess.Popen(self._words, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                self._running = subprocess.Popen(
+                    self._words, cwd=self._folder, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                )
 
     def problem(self) -> str:
         """Why it will never answer; empty while it may."""
@@ -250,7 +252,7 @@ def _process(folder: Path, words: Sequence[str], env: Mapping[str, str] | None =
 
 
 @contextmanager
-def _folder(prefix: str) -> Iterator[Path]:
+def temporary_folder(prefix: str) -> Iterator[Path]:
     """A folder with a short name (sockets are in it), of which nothing is left, mounted or not."""
     folder = Path(tempfile.mkdtemp(prefix=prefix))
     try:
