@@ -108,7 +108,7 @@ def image(tag: str = IMAGE, config: Mapping[str, object] | None = None, files: M
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
         for folder in ("bin", "tmp", "etc", "proc", "sys", "dev", "www", "www/cgi-bin"):
-            _add(tar, folder, kind=tarfile.DIRTYPE, mode=0o1777 if folder == "tmp" else 0o755)
+            _add(tar, folder, kind=tarfile.DIRTYPE, mode=0o1777 if folder in {"tmp", "www"} else 0o755)
         _add(tar, "bin/busybox", Path(BUSYBOX).read_bytes(), mode=0o755)
         for applet in APPLETS:
             _add(tar, f"bin/{applet}", kind=tarfile.LNKTYPE, link="bin/busybox", mode=0o755)

@@ -156,13 +156,12 @@ def test_a_kill_is_not_told_as_want_of_memory(engine: ContainerEngine, lasting: 
 def test_it_runs_as_the_user_of_its_image_and_within_limits(engine: ContainerEngine, real: RealEngine) -> None:
     real.load(image("user:1", {"User": "1234:1234"}))
     tells = container(
-        "id -u; cat /proc/self/status | while read a b; do [ $a = NoNewPrivs: ] && echo $b; done; touch /www/x || echo shut",
+        "id -u; cat /proc/self/status | while read a b; do [ $a = NoNewPrivs: ] && echo $b; done; touch /www/x 2>/dev/null || echo shut",
         real.name, image="user:1", read_only=True, pids_max=50, memory_mb=64, cpus=0.5,
     )  # fmt: skip
     engine.start(tells)
     until(lambda: (facts := engine.facts(tells.id)) and facts.phase is Phase.EXITED)
-    said = list(engine.tail(tells.id, 9))
-    assert [said[0], said[1], said[-1]] == ["1234", "1", "shut"]
+    assert list(engine.tail(tells.id, 9)) == ["1234", "1", "shut"]
     limits = real.told(engine.labels.name(tells.id))["HostConfig"]
     assert isinstance(limits, dict)
     assert (limits["Memory"], limits["PidsLimit"], limits["CpuQuota"]) == (64 << 20, 50, 50_000)
