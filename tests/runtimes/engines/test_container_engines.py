@@ -155,16 +155,15 @@ def test_a_kill_is_not_told_as_want_of_memory(engine: ContainerEngine, lasting: 
 
 def test_it_runs_as_the_user_of_its_image_and_within_limits(engine: ContainerEngine, real: RealEngine) -> None:
     real.load(image("user:1", {"User": "1234:1234"}))
-    tells = container(
-        "id -u; cat /proc/self/status | while read a b; do [ $a = NoNewPrivs: ] && echo $b; done; touch /www/x 2>/dev/null || echo shut",
-        real.name, image="user:1", read_only=True, pids_max=50, memory_mb=64, cpus=0.5,
-    )  # fmt: skip
+    asks = "id -u; cat /proc/self/status | while read a b; do [ $a = NoNewPrivs: ] && echo $b; done"
+    limits = {"read_only": True, "pids_max": 50, "memory_mb": 64, "cpus": 0.5}
+    tells = container(f"{asks}; touch /www/x 2>/dev/null || echo shut", real.name, image="user:1", **limits)
     engine.start(tells)
     until(lambda: (facts := engine.facts(tells.id)) and facts.phase is Phase.EXITED)
     assert list(engine.tail(tells.id, 9)) == ["1234", "1", "shut"]
-    limits = real.told(engine.labels.name(tells.id))["HostConfig"]
-    assert isinstance(limits, dict)
-    assert (limits["Memory"], limits["PidsLimit"], limits["CpuQuota"]) == (64 << 20, 50, 50_000)
+    set_ = real.told(engine.labels.name(tells.id))["HostConfig"]
+    assert isinstance(set_, dict)
+    assert (set_["Memory"], set_["PidsLimit"], set_["CpuQuota"]) == (64 << 20, 50, 50_000)
 
 
 def test_it_ends_by_the_signal_of_its_image_or_after_the_grace(engine: ContainerEngine, real: RealEngine) -> None:
