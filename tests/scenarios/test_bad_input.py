@@ -311,7 +311,7 @@ def test_a_port_that_is_taken(home: Path, monkeypatch: pytest.MonkeyPatch) -> No
         try:
             said = called("service", "deploy", "shop/api")
             error = Said(said.code, said.out, said.err.partition("rollout down ends it\n")[2])
-            error.refused(1, f"port {port} is in use by pid {os.getpid()}", "nothing of the service runs", "--port N")
+            error.refused(1, f"port {port} is in use by pid {os.getpid()}", "nothing was stopped or started", "--port N")
             assert "0 on legacy, 0 on v2" in called("status").out
         finally:
             assert called("down", "--yes").code == 0

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from rollout.runtimes.images.image import here
 from tests.house.test_readme import README, code_lines
+from tests.runtimes.images.builder import made
 from tests.scenarios.badness import called
 from tests.scenarios.driver import Driver
 from tests.scenarios.transcript import HERE
@@ -59,6 +61,7 @@ IN_SENTENCES = {
     "rollout up": ("up",),
     "rollout report": ("report", "report --html report.html"),
     "rollout doctor": ("doctor",),
+    "rollout image show PATH": ("image show app",),
 }
 """A call inside a sentence → what is run for it: with a name, a reason, or an answer where there is no terminal."""
 
@@ -120,6 +123,7 @@ class Typed:
 def typed(home: Path, drivers: Callable[..., Driver]) -> Iterator[Typed]:
     home.rmdir()
     shutil.copy(HERE / "quick.toml", home.parent)
+    made(home.parent / "app", platform={"os": here().os, "architecture": here().architecture})
     yield Typed(drivers)
     assert called("down", "--yes").code == 0
 
