@@ -16,6 +16,7 @@ from rollout.host import views
 from rollout.host.fence import admit
 from rollout.host.images import Images, NoImages
 from rollout.host.ledger import Held, Ledger, Record
+from rollout.host.network import Network, NoNetwork
 from rollout.host.notes import Notes
 from rollout.host.ports import Attached, EdgeWriter, Engine, InstanceSpec, Listener, Names, Phase, Ports, Watch
 from rollout.host.usage import MemoryMeter, Meter, Used, by_launch
@@ -33,6 +34,7 @@ class Doers:
     ports: Ports
     meter: Meter = field(default_factory=MemoryMeter)
     images: Images = field(default_factory=NoImages)
+    network: Network = field(default_factory=NoNetwork)
 
 
 class Desk:

@@ -21,6 +21,9 @@ class InstanceSpec:
     `image` makes it a container; `argv` may be empty then: the image says what runs, and where. `image_id` names the image's
     content for ever, `engine` what runs the instance: both are empty or open until `images.Images` has filled them in.
     Of `memory_mb` (MiB) and `cpus` None is no limit. `read_only`: nothing can be written to the container's root.
+
+    `network`: empty for the host's own; `none` for a namespace of its own into which the private network is patched later; else
+    the path of a namespace that stands already. `dns`: what its resolv.conf names, in a namespace of its own.
     """
 
     token: str
@@ -47,6 +50,8 @@ class InstanceSpec:
     cpus: float | None = None
     pids_max: int = PIDS_MAX
     read_only: bool = False
+    network: str = ""
+    dns: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -118,13 +123,15 @@ class Engine(Protocol):
 class Route:
     """What the edge knows of a service: addresses (`127.0.0.1:8081`) per side and v2's share in percent.
 
-    `spares`: by its address, the port that a copy has just opened besides: asked where the address refuses."""
+    `spares`: by its address, the port that a copy has just opened besides: asked where the address refuses. `address`: the
+    service's stable address in the room of its environment, empty for one that is on the host's own network."""
 
     host_name: str
     legacy: tuple[str, ...]
     v2: tuple[str, ...]
     weight: int
     environment: str = ""
+    address: str = ""
     spares: Mapping[str, str] = field(default_factory=dict)
 
 

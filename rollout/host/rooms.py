@@ -1,0 +1,70 @@
+"""The rooms of this host, on disk: one small file per environment, that names, edge and health checks read.
+
+A room is the network namespace in which the private network of one environment meets on this host: its hub, the addresses of
+its services and of its DNS server. Nothing leads into it but a socket that was opened inside.
+"""
+
+import ipaddress
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rollout.errors import BrokenError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """`path`: its network namespace, another one each time that the room is made. `prefix`: the environment's /64, as
+    `fd12:3456:789a:1::/64`. `prefix4`: where the instances' IPv4 addresses are, unique over all rooms of a home. `dns`: the
+    address of the DNS server in it. All addresses in canonical text.
+    """
+
+    environment: str
+    path: str
+    prefix: str
+    dns: str
+    prefix4: str = "100.64.0.0/10"
+
+
+class Rooms:
+    """The folder of rooms. One process writes it (the host part); everybody of the home's owner may read it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def all(self) -> Sequence[Room]:
+        """By environment; none where there is no private network. A file that is just being replaced is read whole."""
+        try:
+            names = sorted(name for name in os.listdir(self.folder) if not name.startswith("."))
+        except FileNotFoundError:
+            return []
+        return [room for name in names if (room := self.find(name)) is not None]
+
+    def find(self, environment: str) -> Room | None:
+        """None for an environment without a room."""
+        try:
+            path, prefix, dns, prefix4 = (self.folder / environment).read_text(encoding="ascii").split()
+        except FileNotFoundError:
+            return None
+        return Room(environment=environment, path=path, prefix=prefix, dns=dns, prefix4=prefix4)
+
+    def of(self, address: str) -> Room | None:
+        """The room in which this IPv6 address (without port) is; None for one outside of all."""
+        found = ipaddress.ip_address(address)
+        return next((room for room in self.all() if found in ipaddress.ip_network(room.prefix)), None)
+
+    def write(self, room: Room) -> None:
+        """Readers find it from return on. BrokenError when the disk fails: the old one stands."""
+        draft = self.folder / f".{room.environment}"
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft.write_text(f"{room.path} {room.prefix} {room.dns} {room.prefix4}\n", encoding="ascii")
+            draft.replace(self.folder / room.environment)
+        except OSError as error:
+            what = f"cannot write {self.folder / room.environment}: {error.strerror}"
+            raise BrokenError(what, then="free some space") from error
+
+    def remove(self, environment: str) -> None:
+        """Unknown. Idempotent."""
+        (self.folder / environment).unlink(missing_ok=True)
