@@ -46,6 +46,7 @@ def _cannot_run() -> dict[str, str]:
         "root": hasattr(os, "geteuid") and os.geteuid() == 0,
         "debian": Path("/etc/debian_version").exists() and "ROLLOUT_TESTS_WITHOUT" not in os.environ,
         "containers": all(map(_installed, ENGINES)) and _may_mount(),
+        "namespaces": _may_mount(),
     }
     return {
         prefix: f"needs {need}" for need, prefixes in listed.get("needs", {}).items() if not facts[need] for prefix in prefixes
