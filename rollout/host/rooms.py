@@ -6,18 +6,23 @@ its services and of its DNS server. Nothing leads into it but a socket that was 
 
 import ipaddress
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rollout.errors import BrokenError
 
+OPEN, CLOSED = "open", "closed"
+SETTLED_NS = 100_000_000
+"""A folder's time of writing may stand still for a tick of the kernel, in which more is written."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
     """`path`: its network namespace, another one each time that the room is made. `prefix`: the environment's /64, as
     `fd12:3456:789a:1::/64`. `prefix4`: where the instances' IPv4 addresses are, unique over all rooms of a home. `dns`: the
-    address of the DNS server in it. All addresses in canonical text.
+    address of the DNS server in it. All addresses in canonical text. `egress`: its instances may reach the outside.
     """
 
     environment: str
@@ -25,6 +30,7 @@ class Room:
     prefix: str
     dns: str
     prefix4: str = "100.64.0.0/10"
+    egress: bool = False
 
 
 class Rooms:
@@ -32,22 +38,35 @@ class Rooms:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._read: tuple[int, Sequence[Room]] = (0, ())
 
     def all(self) -> Sequence[Room]:
-        """By environment; none where there is no private network. A file that is just being replaced is read whole."""
+        """By environment; none where there is no private network. A file that is just being replaced is read whole.
+
+        Cheap to ask again and again: the files are read when something was written, else one look at the folder is all.
+        """
         try:
-            names = sorted(name for name in os.listdir(self.folder) if not name.startswith("."))
+            written = os.stat(self.folder).st_mtime_ns
         except FileNotFoundError:
-            return []
+            return ()
+        known, rooms = self._read
+        if known != written:
+            rooms = self._found()
+            if time.time_ns() - written > SETTLED_NS:  # else more may be written that the same time stands at
+                self._read = written, rooms
+        return rooms
+
+    def _found(self) -> Sequence[Room]:
+        names = sorted(name for name in os.listdir(self.folder) if not name.startswith("."))
         return [room for name in names if (room := self.find(name)) is not None]
 
     def find(self, environment: str) -> Room | None:
         """None for an environment without a room."""
         try:
-            path, prefix, dns, prefix4 = (self.folder / environment).read_text(encoding="ascii").split()
+            path, prefix, dns, prefix4, *more = (self.folder / environment).read_text(encoding="ascii").split()
         except FileNotFoundError:
             return None
-        return Room(environment=environment, path=path, prefix=prefix, dns=dns, prefix4=prefix4)
+        return Room(environment=environment, path=path, prefix=prefix, dns=dns, prefix4=prefix4, egress=more == [OPEN])
 
     def of(self, address: str) -> Room | None:
         """The room in which this IPv6 address (without port) is; None for one outside of all."""
@@ -59,7 +78,8 @@ class Rooms:
         draft = self.folder / f".{room.environment}"
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft.write_text(f"{room.path} {room.prefix} {room.dns} {room.prefix4}\n", encoding="ascii")
+            egress = OPEN if room.egress else CLOSED
+            draft.write_text(f"{room.path} {room.prefix} {room.dns} {room.prefix4} {egress}\n", encoding="ascii")
             draft.replace(self.folder / room.environment)
         except OSError as error:
             what = f"cannot write {self.folder / room.environment}: {error.strerror}"
