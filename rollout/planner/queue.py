@@ -1,6 +1,6 @@
-"""Services that wait for a wave, handed out in bundles that must not be cut. One queue for each customer.
+"""Services that wait for a wave, handed out in bundles that must not be cut, where environments matter.
 
-Where environments matter, the services of an environment stand in one queue even if several customers share it.
+There is one queue for each customer; the services of an environment stand in one queue even if several customers share it.
 """
 
 import heapq
@@ -35,32 +35,6 @@ class Queue(Protocol):
 
     def next_wave(self) -> None:
         """What was held back for the sake of the wave may be taken again."""
-
-
-class AnyQueue:
-    """Every service of one customer by itself, in order. What may be taken of a customer is in `room` already."""
-
-    def __init__(self, services: Iterable[Candidate]) -> None:
-        self._waiting = deque(services)
-        self.left = len(self._waiting)
-
-    def take(self, room: int, _fits: Fits) -> Bundle:
-        """The next service."""
-        if not self._waiting or room < 1:
-            return ()
-        self.left -= 1
-        return (self._waiting.popleft(),)
-
-    def depth(self) -> int:
-        """Environments ask for nothing."""
-        return 1
-
-    def smallest(self) -> int:
-        """Always one."""
-        return 1
-
-    def next_wave(self) -> None:
-        """Nothing is ever held back."""
 
 
 class ApartQueue:
@@ -131,7 +105,6 @@ class TogetherQueue:
 
 
 QUEUES: Mapping[Grouping, Callable[[Iterable[Candidate]], Queue]] = {
-    Grouping.ANY: AnyQueue,
     Grouping.APART: ApartQueue,
     Grouping.TOGETHER: TogetherQueue,
 }
@@ -140,8 +113,6 @@ QUEUES: Mapping[Grouping, Callable[[Iterable[Candidate]], Queue]] = {
 def queues(services: Iterable[Candidate], grouping: Grouping) -> list[tuple[str, Queue]]:
     """The queues with the customer of each: of an environment that several share, the first by name."""
     ordered = sorted(services, key=BY_CUSTOMER)
-    if grouping is Grouping.ANY:
-        return [(customer, AnyQueue(group)) for customer, group in groupby(ordered, key=lambda c: c.customer)]
     keeper: dict[str, str] = {}
     kept: defaultdict[str, list[Candidate]] = defaultdict(list)
     for candidate in ordered:
