@@ -14,13 +14,16 @@ T = TypeVar("T")
 
 
 def to_plain(value: object) -> Any:
-    """`value` as dicts, lists, strings, numbers, booleans and None; times as ISO 8601."""
+    """`value` as dicts, lists, strings, numbers, booleans and None; times as ISO 8601.
+
+    What a dataclass is not made of (`init=False`) is left out: it follows from the rest.
+    """
     if value is None or type(value) in {str, int, float, bool}:
         return value
     if isinstance(value, Enum):
         return value.value
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: to_plain(getattr(value, f.name)) for f in fields(value) if f.init}
     if isinstance(value, tuple) and (names := getattr(value, "_fields", None)):
         return {name: to_plain(item) for name, item in zip(names, value, strict=True)}
     if isinstance(value, Mapping):

@@ -94,12 +94,14 @@ class Wave:
     """A set of moves of one tier. `number` is given once and never reused; the name is `wave-N`.
 
     `boarding`: their owners asked for v2, and the policy lets them go ahead of their tier: it waits for no other tier.
+    `text`: its canonical JSON where `planner.seal` has made it, so that it is made once; no part of the value.
     """
 
     number: int
     tier: Tier
     moves: tuple[PlannedMove, ...]
     boarding: bool = False
+    text: str = field(default="", init=False, compare=False, repr=False)
 
     @property
     def name(self) -> str:

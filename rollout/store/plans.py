@@ -1,7 +1,7 @@
 """Stored plans: their bytes, the numbers of their waves, and which plan took another's place."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
 from typing import IO
@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select
 from sqlmodel import Session, col
 
 from rollout.errors import StaleError, UsageError
-from rollout.model.plain import canonical
+from rollout.model.plain import canonical, to_plain
 from rollout.model.plan import Plan, pace
 from rollout.planner.seal import numbered
 from rollout.store import audit, counters, displaced, plan_parts
@@ -188,7 +188,7 @@ def _insert(session: Session, plan: Plan, *, who: str, now: datetime) -> None:
             "size": len(wave.moves),
             "state": state,
             "detached": False,
-            "body": {"pace": asdict(pace(wave, plan.policy)), **({"boarding": True} if wave.boarding else {})},
+            "body": {"pace": to_plain(pace(wave, plan.policy)), **({"boarding": True} if wave.boarding else {})},
         }
         for position, wave in enumerate(plan.waves)
     ]

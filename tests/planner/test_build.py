@@ -1,5 +1,6 @@
 """Plans over random fleets and policies hold every limit; the same input gives the same bytes."""
 
+import json
 import random
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +15,7 @@ from rollout.model.policy import Amount, Grouping, Policy, TierPolicy
 from rollout.planner.build import Moment, build
 from rollout.planner.check import lint
 from rollout.planner.eligibility import Question
-from rollout.planner.seal import encoded, genuine, numbered
+from rollout.planner.seal import encoded, genuine, numbered, wave_text
 from rollout.planner.unseal import plan_of
 from tests.planner.fleets import LEGACY, NOW, candidate, fleets, policies
 
@@ -62,6 +63,13 @@ def test_the_limit_per_customer_makes_no_needless_waves(counts: dict[str, int], 
     waves = build(fleet, policy(size=size, first=size, per_customer_in_wave=limit), MOMENT).waves
     fullest = max(-(-n // limit) for n in counts.values())
     assert len(waves) == max(fullest, -(-len(fleet) // size))
+
+
+def test_numbers_keep_their_text_though_others_are_equal() -> None:
+    [wave] = build([candidate("a")], policy(), MOMENT).waves
+    for number in (300, 300.0, 300):
+        like = replace(wave, moves=(wave.moves[0]._replace(expected_s=number, downtime_s=number),))
+        assert wave_text(like) == canonical(like).decode()
 
 
 def test_one_big_customer_does_not_end_in_a_long_tail() -> None:
@@ -170,3 +178,12 @@ def test_the_content_tells_neither_time_nor_numbers_but_every_precondition() -> 
     for changed in (fleet[0]._replace(release=2), fleet[0]._replace(settings_hash="x"), candidate("c", runs_on=(LEGACY,))):
         assert build([changed, fleet[1]], policy(), MOMENT).content != first.content
     assert build(fleet, policy(bake_s=1.0), MOMENT).content != first.content
+
+
+def test_a_wave_that_was_changed_after_it_was_sealed_has_a_text_of_its_own() -> None:
+    plan = build([candidate("a"), candidate("b")], policy(), MOMENT)
+    for wave in plan.waves:
+        later = replace(wave, number=wave.number + 9, moves=plan.waves[0].moves)
+        assert wave_text(later) == canonical(later).decode() != wave_text(wave)
+        assert to_plain(later) == json.loads(wave_text(later))
+        assert replace(later, number=wave.number, moves=wave.moves) == wave
