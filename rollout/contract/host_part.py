@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Protocol
 
 import pytest
@@ -28,6 +29,9 @@ class HostRig(Protocol):
         self, token: str, *, replica: int = 0, runtime: RuntimeName = LEGACY, port_declared: int | None = None
     ) -> InstanceSpec:
         """An instance of SERVICE that listens on PORT until it is stopped."""
+
+    def covered(self, token: str) -> InstanceSpec:
+        """An instance of SERVICE on legacy that the private network covers; it runs until it is stopped."""
 
     def ending(self, token: str) -> InstanceSpec:
         """An instance of SERVICE on legacy that writes `over` and ends with code 7, and never restarts."""
@@ -117,6 +121,54 @@ class HostPartContract:
         assert route is not None
         assert (route.legacy, route.weight) == ((), 30)
 
+    def test_join_before_the_start(self, rig: HostRig) -> None:
+        """It has its own addresses, and leads there, before it runs; the service has one that stays; nothing after its stop."""
+        port = rig.host.reserve(rig.covered("t1"), FENCE)
+        rig.host.join("t1.0", FENCE)
+        rig.host.join("t1.0", FENCE)
+        rig.host.attach("t1.0", port, "reserved", FENCE)
+        rig.host.weigh(SERVICE, NAME, 0, FENCE)
+        (seen,) = rig.host.instances(SERVICE)
+        assert (seen.facts.phase, seen.apart, len(seen.own)) == (Phase.GONE, True, 2)
+        assert (seen.address, rig.resolve(f"legacy.{NAME}")) == (f"[{seen.own[0]}]:{port}", (seen.own[0], port))
+        place, route = rig.resolve(NAME), rig.route()
+        assert place is not None
+        assert route is not None
+        assert (route.address, route.legacy) == (place[0], (seen.address,))
+        after = rig.host.start(rig.covered("t1"), FENCE)
+        assert (after.facts.phase, after.own) == (Phase.RUNNING, seen.own)
+        rig.again()
+        assert rig.host.instances(SERVICE)[0].own == seen.own
+        rig.host.stop("t1.0", 1.0, FENCE)
+        assert rig.host.instances(SERVICE)[0].own == ()
+        assert rig.resolve(f"legacy.{NAME}") is None
+
+    def test_join_afterwards(self, rig: HostRig) -> None:
+        """It runs apart from everything until then."""
+        before = rig.host.start(rig.covered("t1"), FENCE)
+        assert (before.apart, before.own) == (True, ())
+        rig.host.join("t1.0", FENCE)
+        (seen,) = rig.host.instances(SERVICE)
+        assert (len(seen.own), seen.facts.pid) == (2, before.facts.pid)
+
+    def test_in_networks_of_their_own_copies_do_not_fight_for_ports(self, rig: HostRig) -> None:
+        """The same declared number for both, whoever has it on the host."""
+        with rig.taken() as (port, _):
+            for token in ("t1", "t2"):
+                assert rig.host.reserve(replace(rig.covered(token), port_declared=port), FENCE) == port
+                assert rig.host.start(rig.covered(token), FENCE).facts.phase is Phase.RUNNING
+            assert rig.host.stranger(SERVICE, port) == ""
+
+    def test_join_changes_nothing_where_there_is_no_private_network(self, rig: HostRig) -> None:
+        """Before and after the start."""
+        rig.host.reserve(rig.spec("t1"), FENCE)
+        rig.host.join("t1.0", FENCE)
+        rig.host.start(rig.spec("t1"), FENCE)
+        rig.host.join("t1.0", FENCE)
+        rig.host.attach("t1.0", 5001, "", FENCE)
+        (seen,) = rig.host.instances(SERVICE)
+        assert (seen.address, seen.apart, seen.own) == ("127.0.0.1:5001", False, ())
+
     def test_a_copy_can_be_named_without_traffic(self, rig: HostRig) -> None:
         """For a deploy that proves the new copy first."""
         rig.host.weigh(SERVICE, NAME, 0, FENCE)
@@ -176,6 +228,7 @@ class HostPartContract:
             lambda: rig.host.reserve(rig.spec("t2"), fence),
             lambda: rig.host.start(rig.spec("t2"), fence),
             lambda: rig.host.start(rig.spec("t1"), fence),
+            lambda: rig.host.join("t1.0", fence),
             lambda: rig.host.attach("t1.0", 5009, "", fence),
             lambda: rig.host.detach("t1.0", fence),
             lambda: rig.host.follow("t1.0", fence),
@@ -209,6 +262,8 @@ class HostPartContract:
             rig.host.attach("no.0", 1, "", FENCE)
         with pytest.raises(BrokenError):
             rig.host.follow("no.0", FENCE)
+        with pytest.raises(BrokenError):
+            rig.host.join("no.0", FENCE)
         rig.host.detach("no.0", FENCE)
         rig.host.stop("no.0", 1.0, FENCE)
         rig.host.forget("no.0", FENCE)

@@ -53,6 +53,10 @@ class Client:
         """See HostPart."""
         return cast("Attached", self._ask("start", spec=spec, fence=fence))
 
+    def join(self, instance: str, fence: int) -> None:
+        """See HostPart."""
+        self._ask("join", instance=instance, fence=fence)
+
     def attach(self, instance: str, port: int, note: str, fence: int, *, traffic: bool = True) -> None:
         """See HostPart."""
         self._ask("attach", instance=instance, port=port, note=note, fence=fence, traffic=traffic)

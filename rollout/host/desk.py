@@ -15,6 +15,7 @@ from rollout.errors import BrokenError
 from rollout.host import views
 from rollout.host.fence import admit
 from rollout.host.images import Images, NoImages
+from rollout.host.joining import Joining
 from rollout.host.ledger import Held, Ledger, Record
 from rollout.host.network import Network, NoNetwork
 from rollout.host.notes import Notes
@@ -43,6 +44,7 @@ class Desk:
     def __init__(self, ledger: Ledger, doers: Doers, *, notes: Notes | None = None, version: str = "", boot: str = "") -> None:
         self.ledger = ledger
         self.doers = doers
+        self.joining = Joining(network=doers.network)
         self._notes = notes
         self._identity = {"version": version, "boot": boot}
         self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
@@ -65,6 +67,13 @@ class Desk:
             self._run(held)
             return self._seen(self.ledger.record(spec.service).held[spec.id])
 
+    def join(self, instance: str, fence: int) -> None:
+        """The instance is in the private network, now or from its start on, where that covers it."""
+        service, _ = self._find(instance)
+        with self._change(service, fence) as record:
+            held = record.held[instance]
+            self._joined(held, self.joining.joined(held, self.doers.engine.facts(instance)))
+
     def attach(self, instance: str, port: int, note: str, fence: int, *, traffic: bool = True) -> None:
         """Names and, with `traffic`, the edge lead to this port of the instance."""
         service, _ = self._find(instance)
@@ -72,7 +81,8 @@ class Desk:
             held = record.held[instance]
             order = held.order if held.attached else views.order(record, held)
             spare = held.spare if held.port == port else 0
-            now = replace(held, attached=True, port=port, spare=spare, note=note, order=order, traffic=traffic)
+            ipv4 = held.joined is not None and views.ipv4(self.listeners(instance), port)
+            now = replace(held, attached=True, port=port, spare=spare, note=note, order=order, traffic=traffic, ipv4=ipv4)
             self._lead(record.with_held(now))
 
     def detach(self, instance: str, fence: int) -> None:
@@ -98,6 +108,7 @@ class Desk:
             held = replace(record.held[instance], wanted=False, attached=False, follows=False)
             self._lead(record.with_held(held))
             self.doers.engine.stop(instance, grace_s)
+            self._joined(held, self.joining.left(held))
 
     def forget(self, instance: str, fence: int) -> None:
         """The instance is unknown here and to its engine, its port is free."""
@@ -108,6 +119,7 @@ class Desk:
             if record.held[instance].wanted:
                 raise BrokenError(f"{instance} is not stopped", then="stop it first")
             self.doers.engine.forget(instance)
+            self.joining.left(record.held[instance])
             self.ledger.save(record.without(instance))
 
     def instances(self, service: str | None = None) -> Sequence[Attached]:
@@ -121,10 +133,13 @@ class Desk:
 
     def stranger(self, service: str, port: int) -> str:
         """Who listens on the port and is no copy of the service; empty where nobody does."""
+        held = self.ledger.record(service).held
+        if held and all(one.spec.network for one in held.values()):  # nobody else is in a network of their own
+            return ""
         holder = self.doers.ports.holder(port)
         if not holder:
             return ""
-        own = [pid for instance in self.ledger.record(service).held for pid in self.doers.engine.pids(instance)]
+        own = [pid for instance in held for pid in self.doers.engine.pids(instance)]
         return "" if any(found.port == port for found in self.doers.watch.listeners(own)) else holder
 
     def tail(self, instance: str, lines: int) -> Sequence[str]:
@@ -173,9 +188,9 @@ class Desk:
         """The instance with its port, in the ledger from now on; one that is known keeps the spec that it has."""
         if spec.id in record.held:
             return record.held[spec.id]
-        pinned = self.doers.images.pinned(spec)
+        pinned = self.joining.apart(self.doers.images.pinned(spec))
         with self._port_lock:
-            port = spec.port or spec.port_declared or self._port_of_its_process(spec) or self._free_port()
+            port = pinned.port or spec.port_declared or self._port_of_its_process(spec) or self._free_port()
             held = Held(spec=replace(pinned, port=port))
             self.ledger.save(record.with_held(held))
         return held
@@ -193,22 +208,31 @@ class Desk:
 
     def _run(self, held: Held) -> None:
         facts = self.doers.engine.facts(held.spec.id)
+        before = self.ledger.record(held.spec.service).held[held.spec.id]
         if facts is None or facts.phase in {Phase.GONE, Phase.LOST}:
-            held = self._on_a_free_port(held)
-        record = self.ledger.record(held.spec.service)
-        if held != record.held[held.spec.id] or not held.wanted:
-            self._lead(record.with_held(replace(held, wanted=True)))
+            held = self.joining.before(self._on_a_free_port(held))
+        held = replace(held, wanted=True)
+        self._joined(before, held)
         told = {
             "ROLLOUT_EDGE": self.doers.edge.address(),
             "ROLLOUT_DNS": self.doers.names.address(),
             "ROLLOUT_RUNTIME": str(held.spec.runtime),
         }
-        self.doers.engine.start(views.complete(held.spec, told))
+        facts = self.doers.engine.start(views.complete(held.spec, told))
+        self._joined(held, self.joining.after(held, facts))
+
+    def _joined(self, before: Held, held: Held) -> None:
+        """Ledger, names and edge know the instance as it is now."""
+        if held != before:
+            record = self.ledger.record(held.spec.service)
+            address = self.doers.network.address_of(record.service) if held.joined else record.address
+            self._lead(replace(record.with_held(held), address=address))
+        self.joining.coming.discard(held.spec.id)
 
     def _on_a_free_port(self, held: Held) -> Held:
         """The same while its port is free; with another one where we chose it; BrokenError where its owner declared it."""
         spec = held.spec
-        if not spec.serves or not (holder := self.doers.ports.holder(spec.port)):
+        if not spec.serves or spec.network or not (holder := self.doers.ports.holder(spec.port)):
             return held
         if spec.port_declared is None:
             port = self._free_port()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from rollout.host import views
 from rollout.host.ledger import Held
 from rollout.host.ports import Choose, Engine, Listener, Watch
 
@@ -59,7 +60,10 @@ class Following:
             found = self._choose(held.spec, [listener for listener in listeners if listener.port in young])
             return replace(held, spare=found[0] if found else 0)
         found = self._choose(held.spec, listeners)
-        return replace(held, port=found[0], note=found[1], spare=0) if found else held
+        if not found:
+            return held
+        ipv4 = held.joined is not None and views.ipv4(listeners, found[0])
+        return replace(held, port=found[0], note=found[1], spare=0, ipv4=ipv4)
 
     def _young(self, held: Held) -> frozenset[int]:
         seen = self._seen.get(held.spec.id)

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
 
 from rollout.errors import BrokenError
@@ -18,6 +19,13 @@ SUFFIX = ".json"
 BOOT = "boot"
 
 
+class Joined(StrEnum):
+    """When an instance comes into the private network: before its first instruction, or patched in while it runs."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """One instance that is kept. `wanted`: it should run. `attached`: names and edge lead to it, on `port`.
@@ -25,7 +33,8 @@ class Held:
     `port` is the last that it was attached on, also when detached since: it may still have requests to finish.
     `spare`: another port that it has just opened, 0 without one: it may be about to leave `port` for it.
     `traffic`: the edge counts it while it is attached. `follows`: attached again by the host part itself when its port changes.
-    `order` grows with every attachment.
+    `order` grows with every attachment. `joined`: how it joined the private network, None for one that is not in it;
+    `ipv4`: there it listens on IPv4 alone.
     """
 
     spec: InstanceSpec
@@ -37,16 +46,22 @@ class Held:
     note: str = ""
     follows: bool = False
     order: int = 0
+    joined: Joined | None = None
+    ipv4: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """All that is known of one service. `weight` is v2's share in percent, None while the edge does not know it."""
+    """All that is known of one service. `weight` is v2's share in percent, None while the edge does not know it.
+
+    `address`: what its name leads to in the private network, empty where it has never been in it.
+    """
 
     service: str
     host_name: str = ""
     fence: int = 0
     weight: int | None = None
+    address: str = ""
     held: Mapping[str, Held] = field(default_factory=dict)
 
     def with_held(self, held: Held) -> "Record":

@@ -1,8 +1,10 @@
-"""Edge, names and ports in memory: for tests of whoever uses the host part, and for `--dry-run`."""
+"""Edge, names, ports and private network in memory: for tests of whoever uses the host part, and for `--dry-run`."""
 
-from collections.abc import Collection, Sequence
+import itertools
+from collections.abc import Callable, Collection, Sequence
 
-from rollout.host.ports import Route
+from rollout.host.network import Member
+from rollout.host.ports import InstanceSpec, Route
 
 
 class MemoryEdge:
@@ -63,3 +65,67 @@ class MemoryPorts:
     def holder(self, port: int) -> str:
         """Who holds it."""
         return self.held.get(port, "")
+
+
+class MemoryNetwork:
+    """Fulfils Network. `covered` says of whom; `members` are in it."""
+
+    def __init__(self, covered: Callable[[InstanceSpec], bool] = lambda spec: bool(spec.image)) -> None:
+        self._covered = covered
+        self._numbers = itertools.count(2)
+        self._services: dict[str, str] = {}
+        self.members: dict[str, Member] = {}
+        self.closed = False
+
+    def covers(self, spec: InstanceSpec) -> bool:
+        """As it was told."""
+        return self._covered(spec)
+
+    def prepare(self, spec: InstanceSpec) -> Member:
+        """A member with a namespace by path."""
+        return self._member(spec, f"/run/netns/{spec.id}")
+
+    def patch(self, spec: InstanceSpec, pid: int) -> Member:
+        """A member in the namespace of that process."""
+        return self._member(spec, f"/proc/{pid}/ns/net")
+
+    def _member(self, spec: InstanceSpec, namespace: str) -> Member:
+        known = self.members.get(spec.id)
+        number = int(known.address4.rpartition(".")[2]) if known else next(self._numbers)
+        member = Member(
+            instance=spec.id,
+            address=f"fd00::1:0:{number:x}",
+            address4=f"100.64.0.{number}",
+            namespace=namespace,
+            dns=self.dns_of(spec.service),
+        )
+        self.members[spec.id] = member
+        return member
+
+    def member(self, instance: str) -> Member | None:
+        """As it joined last."""
+        return self.members.get(instance)
+
+    def address_of(self, service: str) -> str:
+        """One for each service, in the order in which they are asked for."""
+        return self._services.setdefault(service, f"fd00::5:0:0:{len(self._services) + 1:x}")
+
+    def dns_of(self, _service: str) -> str:
+        """The same for all."""
+        return "fd00::53"
+
+    def leave(self, instance: str) -> None:
+        """It is no member."""
+        self.members.pop(instance, None)
+
+    def keep(self, wanted: Collection[str]) -> Sequence[str]:
+        """Whoever is not wanted is no member."""
+        gone = sorted(self.members.keys() - set(wanted))
+        for instance in gone:
+            del self.members[instance]
+        return [f"{instance} left" for instance in gone]
+
+    def close(self) -> None:
+        """No members, and that is remembered."""
+        self.members.clear()
+        self.closed = True

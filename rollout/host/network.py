@@ -46,6 +46,9 @@ class Network(Protocol):
     def address_of(self, service: str, /) -> str:
         """The stable IPv6 address of a service (`environment/name`) that its name leads to. Given once, kept on disk."""
 
+    def dns_of(self, service: str, /) -> str:
+        """The address of the DNS server of the service's environment, for the resolv.conf of what is patched in later."""
+
     def leave(self, instance: str, /) -> None:
         """Its tunnel, key, namespace and address are gone: nobody can use them any more."""
 
@@ -79,6 +82,10 @@ class NoNetwork:
         return None
 
     def address_of(self, _service: str) -> str:
+        """None."""
+        return ""
+
+    def dns_of(self, _service: str) -> str:
         """None."""
         return ""
 

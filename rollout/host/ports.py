@@ -23,7 +23,8 @@ class InstanceSpec:
     Of `memory_mb` (MiB) and `cpus` None is no limit. `read_only`: nothing can be written to the container's root.
 
     `network`: empty for the host's own; `none` for a namespace of its own into which the private network is patched later; else
-    the path of a namespace that stands already. `dns`: what its resolv.conf names, in a namespace of its own.
+    the path of a namespace that stands already. `dns`: what its resolv.conf names, in a namespace of its own. `own`: its IPv6
+    and its IPv4 address there, while it has joined.
     """
 
     token: str
@@ -52,6 +53,7 @@ class InstanceSpec:
     read_only: bool = False
     network: str = ""
     dns: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -207,8 +209,8 @@ class Kept:
 class Attached:
     """An instance as the host part knows it: its spec without env, its facts, and where its names and the edge lead.
 
-    `address` is `127.0.0.1:PORT`, empty while it is not attached. `note` says how the port was found. `wanted`: it should
-    run; False from `stop` on.
+    `address` is `127.0.0.1:PORT` or `[its own]:PORT`, empty while it is not attached. `note` says how the port was found.
+    `wanted`: it should run; False from `stop` on. `apart`: it has a network of its own; `own`: its addresses there.
     """
 
     id: str
@@ -221,6 +223,8 @@ class Attached:
     address: str = ""
     note: str = ""
     wanted: bool = True
+    apart: bool = False
+    own: tuple[str, ...] = ()
 
 
 class HostPart(Protocol):
@@ -239,6 +243,12 @@ class HostPart(Protocol):
 
     def start(self, spec: InstanceSpec, fence: int) -> Attached:
         """The process runs under its reserved port (or has ended by itself already)."""
+
+    def join(self, instance: str, fence: int) -> None:
+        """It is in the private network of its environment: one that runs at once, another one before its first instruction.
+
+        It joins the same way whenever it is started again. Nothing changes for one that the network does not cover.
+        """
 
     def attach(self, instance: str, port: int, note: str, fence: int, *, traffic: bool = True) -> None:
         """Its names resolve to this port (`runtime.name.environment.internal` and `token`), the edge counts it as a copy.

@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -108,7 +108,7 @@ class KeepingDesk(Desk):
         return [Known(service=one.service, fence=one.fence, weight=one.weight) for one in self.ledger.records()]
 
     def end_all(self) -> Sequence[str]:
-        """No process of any instance lives, also of those that the ledger has lost.
+        """No process of any instance lives, also of those that the ledger has lost; nothing of the private network is left.
 
         What is wanted is still wanted, so that `bring_back` starts it again.
         """
@@ -116,6 +116,7 @@ class KeepingDesk(Desk):
         graces = dict.fromkeys(self.doers.engine.known(), LOST_GRACE_S) | {one.spec.id: one.spec.grace_s for one in held}
         with ThreadPoolExecutor(4 * AT_ONCE) as pool:
             list(pool.map(lambda one: self.doers.engine.stop(*one), graces.items()))
+        self.doers.network.close()
         return [one.spec.id for one in held if one.wanted]
 
     def look(self) -> None:
@@ -128,6 +129,20 @@ class KeepingDesk(Desk):
         for held in self._wanted():
             if held.spec.restart is not RestartPolicy.NEVER and self._is_down(held):
                 self._attempt(held, self._replace)
+
+    def keep_network(self) -> None:
+        """Tunnels that died are there again; whoever its engine has started again is patched in again."""
+        for said in self.doers.network.keep(_Members(self.ledger, self.joining.coming)):
+            print(said, file=sys.stderr, flush=True)  # noqa: T201 (the host part's own log)
+        for held in self._wanted():
+            facts = self.doers.engine.facts(held.spec.id) if held.joined else None
+            if facts is not None and self.joining.lacks(held, facts):
+                self._attempt(held, self._patch)
+
+    def _patch(self, held: Held) -> None:
+        facts = self.doers.engine.facts(held.spec.id)
+        if facts is not None:
+            self._joined(held, self.joining.after(held, facts))
 
     def follow(self, instance: str, fence: int) -> None:
         """See Desk. What it listens on now is seen at once: a port that it opens from now on is a new one."""
@@ -189,7 +204,7 @@ class KeepingDesk(Desk):
 
     def _lead_anew(self, held: Held, *, before: Held, led: Held) -> None:
         """Unless somebody has led it elsewhere since it was looked at."""
-        now = replace(held, port=led.port, spare=led.spare, note=led.note)
+        now = replace(held, port=led.port, spare=led.spare, note=led.note, ipv4=led.ipv4)
         if held.follows and held.port == before.port and now != held:
             self._lead(self.ledger.record(held.spec.service).with_held(now))
 
@@ -242,3 +257,23 @@ class KeepingDesk(Desk):
             if self._written.of(service):
                 self.ledger.save(self._overlaid(self.ledger.record(service)))
                 self._written.erase(service)
+
+
+class _Members(Collection[str]):
+    """Who belongs into the private network, as it is when it is asked: somebody may be joining meanwhile."""
+
+    def __init__(self, ledger: Ledger, coming: set[str]) -> None:
+        self._ledger = ledger
+        self._coming = coming
+
+    def __contains__(self, instance: object) -> bool:
+        return instance in self._coming or instance in set(self._joined())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({*self._coming.copy(), *self._joined()})
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def _joined(self) -> Iterator[str]:
+        return (held.spec.id for record in self._ledger.records() for held in record.held.values() if held.joined)

@@ -1,23 +1,49 @@
 """What follows from a record: the route at the edge, the names, and what callers see. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from rollout.host.ledger import Held, Record
-from rollout.host.ports import Attached, InstanceFacts, InstanceSpec, Phase, Route
+from rollout.host.ports import Attached, InstanceFacts, InstanceSpec, Listener, Phase, Route
 from rollout.model.fleet import RuntimeName
 
 LOOPBACK = "127.0.0.1"
+MAPPED = "::ffff:"
+DNS_PORT, HTTP = 53, 80
 
 
 def address(held: Held) -> str:
     """Where the instance listens or will: the port it was last attached on, else the one it was given."""
-    return f"{LOOPBACK}:{held.port or held.spec.port}"
+    return _at(held, held.port or held.spec.port)
 
 
 def addresses(held: Held) -> list[str]:
     """All addresses on which the edge may have asked it."""
-    return [address(held), *([f"{LOOPBACK}:{held.spare}"] if held.spare else [])]
+    return [address(held), *([_at(held, held.spare)] if held.spare else [])]
+
+
+def ipv4(listeners: Sequence[Listener], port: int) -> bool:
+    """On this port only IPv4 is listened on, and not for itself alone."""
+    found = [one.address for one in listeners if one.port == port and not one.loopback]
+    return bool(found) and all(":" not in one or one.startswith(MAPPED) for one in found)
+
+
+def place(own: Sequence[str], *, ipv4: bool) -> str:
+    """Where an instance with these addresses of its own is reached; one without is on this host's network."""
+    return own[1 if ipv4 else 0] if own else LOOPBACK
+
+
+def at(place: str, port: int) -> str:
+    """The two as one address."""
+    return f"[{place}]:{port}" if ":" in place else f"{place}:{port}"
+
+
+def _place(held: Held) -> str:
+    return place(held.spec.own, ipv4=held.ipv4)
+
+
+def _at(held: Held, port: int) -> str:
+    return at(_place(held), port)
 
 
 def attached(held: Held, facts: InstanceFacts | None) -> Attached:
@@ -34,6 +60,8 @@ def attached(held: Held, facts: InstanceFacts | None) -> Attached:
         address=address(held) if held.attached else "",
         note=held.note,
         wanted=held.wanted,
+        apart=bool(spec.network),
+        own=spec.own,
     )
 
 
@@ -47,8 +75,14 @@ def route(record: Record) -> Route | None:
         v2=_side(record, RuntimeName.V2),
         weight=record.weight,
         environment=record.service.partition("/")[0],
-        spares={address(h): f"{LOOPBACK}:{h.spare}" for h in record.held.values() if h.attached and h.traffic and h.spare},
+        address=stable(record),
+        spares={address(h): _at(h, h.spare) for h in record.held.values() if h.attached and h.traffic and h.spare},
     )
+
+
+def stable(record: Record) -> str:
+    """The address that stays while copies come and go; empty for a service on the host's own network."""
+    return record.address if not record.held or any(h.spec.network for h in record.held.values()) else ""
 
 
 def _through_edge(record: Record) -> bool:
@@ -69,7 +103,8 @@ def order(record: Record, held: Held) -> int:
 
 
 def names(record: Record, edge: str) -> dict[str, tuple[str, int]]:
-    """Every name that should resolve. The service's own leads to the edge, so that a neighbour never notices a move.
+    """Every name that should resolve. The service's own leads to the edge, so that a neighbour never notices a move: in the
+    private network by an address of the service's own, that takes any port.
 
     `runtime.` before it leads to the copy itself, the newest where two overlap; `N.runtime.` to replica N; the token of the
     launch to its first replica. Where the edge has no part (plain TCP), the service's name leads to the newest copy.
@@ -77,18 +112,28 @@ def names(record: Record, edge: str) -> dict[str, tuple[str, int]]:
     found: dict[str, tuple[str, int]] = {}
     if record.weight is not None and _through_edge(record):
         host, _, port = edge.rpartition(":")
-        found[record.host_name] = (host, int(port))
+        address = stable(record)
+        found[record.host_name] = (address, _port(record)) if address else (host, int(port))
     newest_last = sorted((h for h in record.held.values() if h.attached), key=lambda h: (h.order, -h.spec.replica))
     for held in newest_last:
-        place = (LOOPBACK, held.port)
+        leads = (_place(held), held.port)
         side = f"{held.spec.runtime}.{held.spec.host_name}"
-        found.update({side: place, held.spec.token: place, f"{held.spec.replica}.{side}": place})
+        found.update({side: leads, held.spec.token: leads, f"{held.spec.replica}.{side}": leads})
         if held.spec.direct and held.traffic:
-            found[held.spec.host_name] = place
+            found[held.spec.host_name] = leads
     return found
+
+
+def _port(record: Record) -> int:
+    """What a program is told that asks for a port too: that of the newest copy."""
+    copies = sorted(record.held.values(), key=lambda h: h.order)
+    return (copies[-1].port or copies[-1].spec.port) if copies else HTTP
 
 
 def complete(spec: InstanceSpec, places: Mapping[str, str]) -> InstanceSpec:
     """The spec with the environment that every process gets; what we give stands above what its owner wrote."""
     given = {"PORT": str(spec.port), "HOST": LOOPBACK, "ROLLOUT_INSTANCE": spec.id, **places}
+    if spec.network:
+        given |= {"HOST": "::", "ROLLOUT_DNS": f"[{spec.dns[0]}]:{DNS_PORT}"}
+        given.pop("ROLLOUT_EDGE", None)  # the names of other services lead through it
     return replace(spec, env={**spec.env, **given})

@@ -16,7 +16,7 @@ ANY = ("0.0.0.0", "::", "*")
 class Wanted:
     """What is known beforehand. `declared`: the service's fixed number; `given`: what we put into PORT.
 
-    `reached_from_outside`: the program sits in a network of its own (a container), where loopback cannot be reached.
+    `reached_from_outside`: the program is in a network of its own, where loopback cannot be reached.
     """
 
     given: int
@@ -68,15 +68,23 @@ def _among(ports: Sequence[int], wanted: Wanted, answers: Answers | None) -> Cho
 def _nothing(listeners: Sequence[Listener], wanted: Wanted) -> str:
     if not listeners:
         return f"it listens on no port ({wanted.told})"
-    seen = ", ".join(sorted({f"{found.address}:{found.port}" for found in listeners}))
     if wanted.reached_from_outside:
-        return f"it listens only on {seen}: make it listen on [::] (HOST=::)"
-    return f"it listens only on {seen}: make it listen on 127.0.0.1 or 0.0.0.0 (HOST says which)"
+        return for_itself(listeners)
+    return f"it listens only on {_seen(listeners)}: make it listen on 127.0.0.1 or 0.0.0.0 (HOST says which)"
+
+
+def for_itself(listeners: Sequence[Listener]) -> str:
+    """What is wrong where a program in a network of its own listens on these alone, which nobody else reaches."""
+    return f"it listens only on {_seen(listeners)}, for itself alone: make it listen on [::] (HOST=::)"
+
+
+def _seen(listeners: Sequence[Listener]) -> str:
+    return ", ".join(sorted({f"{found.address}:{found.port}" for found in listeners}))
 
 
 def _reachable(found: Listener, wanted: Wanted) -> bool:
-    """Can what leads to the service reach this socket? Plain processes are reached over IPv4 loopback, containers over IPv6."""
+    """Can what leads to the service reach this socket? Plain processes are reached over IPv4 loopback, containers have both."""
     if wanted.reached_from_outside:
-        return not found.loopback and ":" in found.address and not found.address.startswith(MAPPED)
+        return not found.loopback
     address = found.address.removeprefix(MAPPED)
     return address in ANY or (":" not in address and found.loopback)

@@ -45,9 +45,9 @@ class Keeping(ABC):
         spec = order.release.spec
         if in_containers(spec):
             check_image(spec)
-            self._check_port(spec)
             for one in instances(order):
                 self.host.reserve(one, order.fence)
+            self._check_port(spec)
         else:
             self._check_program(order, spec)
             self._check_port(spec)

@@ -1,10 +1,11 @@
 """The v2 runtime: network and name first, then start; it finds the listening port by itself and follows its changes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from rollout.executor.ports import Clock, Order
-from rollout.host.ports import HostPart, InstanceSpec
+from rollout.host.ports import Attached, HostPart, InstanceSpec, Listener
+from rollout.host.views import at, ipv4, place
 from rollout.network.ask import Asker, Question
 from rollout.network.choose import Answers, Choice, Wanted, choose
 from rollout.runtimes.keeping import Keeping
@@ -26,35 +27,35 @@ class V2(Keeping):
         self._ask = ask or _asking(Asker())
 
     def bring_up(self, order: Order, pace: Pace) -> None:
-        """Reserve and name all replicas; start them; find where they listen, and follow that from now on."""
+        """Reserve, connect and name all replicas; start them; find where they listen, and follow that from now on."""
         specs = instances(order)
         named = {held.id for held in self._held(order.service, order.token) if held.address}
         ports = {spec.id: self.host.reserve(spec, order.fence) for spec in specs}
         for spec in specs:
+            self.host.join(spec.id, order.fence)
             if spec.serves and spec.id not in named:
                 self.host.attach(spec.id, ports[spec.id], "reserved", order.fence, traffic=False)
         pace.starts()
-        for spec in specs:
-            self.host.start(spec, order.fence)
+        started = {spec.id: self.host.start(spec, order.fence) for spec in specs}
         for spec in specs:
             if spec.serves:
-                found = self.wait(order, spec, self._detection(spec, ports[spec.id], pace))
+                found = self.wait(order, spec, self._detection(spec, started[spec.id], ports[spec.id], pace))
                 self.host.attach(spec.id, found.port or ports[spec.id], found.note, order.fence, traffic=order.traffic)
                 pace.found(spec.id)
                 self.host.follow(spec.id, order.fence)
             self.check_alive(order, spec)
             pace.listens(spec.id)
 
-    def _detection(self, spec: InstanceSpec, given: int, pace: Pace) -> Callable[[], Choice]:
+    def _detection(self, spec: InstanceSpec, copy: Attached, given: int, pace: Pace) -> Callable[[], Choice]:
         """Looks until a choice is certain, or has stood for `SETTLE_S`."""
-        wanted = Wanted(given=given, declared=spec.port_declared)
+        wanted = Wanted(given=given, declared=spec.port_declared, reached_from_outside=copy.apart)
         first: dict[int, datetime] = {}
 
         def look() -> Choice:
             listeners = self.host.listeners(spec.id)
             if listeners:
                 pace.listens(spec.id)
-            choice = choose(listeners, wanted, self._answers(spec))
+            choice = choose(listeners, wanted, self._answers(spec, copy, listeners))
             if choice.port is None or choice.settled:
                 return choice
             now = self.clock.now()
@@ -67,11 +68,11 @@ class V2(Keeping):
 
         return look
 
-    def _answers(self, spec: InstanceSpec) -> Answers | None:
+    def _answers(self, spec: InstanceSpec, copy: Attached, listeners: Sequence[Listener]) -> Answers | None:
         if spec.health_path is None:
             return None
         question = Question(path=spec.health_path, host_name=spec.host_name)
-        return lambda port: self._ask(f"127.0.0.1:{port}", question)
+        return lambda port: self._ask(at(place(copy.own, ipv4=ipv4(listeners, port)), port), question)
 
 
 def _asking(asker: Asker) -> Ask:

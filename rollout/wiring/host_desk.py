@@ -27,6 +27,7 @@ from rollout.host.processes import HostPorts
 from rollout.host.shim_state import locked
 from rollout.host.upkeep import KeepingDesk
 from rollout.host.usage import ProcessMeter
+from rollout.host.views import at, ipv4, place
 from rollout.network import dns
 from rollout.network.ask import Asker, Question
 from rollout.network.choose import Wanted, choose
@@ -176,9 +177,9 @@ class HostWorld:
 
     def _choose(self, spec: InstanceSpec, listeners: Sequence[Listener]) -> tuple[int, str] | None:
         def answers(port: int) -> bool:
-            return not self._problem(spec, f"{LOOPBACK}:{port}", SOON_S)
+            return not self._problem(spec, at(place(spec.own, ipv4=ipv4(listeners, port)), port), SOON_S)
 
-        wanted = Wanted(given=spec.port, declared=spec.port_declared)
+        wanted = Wanted(given=spec.port, declared=spec.port_declared, reached_from_outside=bool(spec.network))
         choice = choose(listeners, wanted, answers if spec.health_path else None)
         return None if choice.port is None else (choice.port, choice.note)
 

@@ -14,7 +14,7 @@ from rollout.host.client import Client
 from rollout.host.daemon import Daemon
 from rollout.host.desk import Doers
 from rollout.host.ledger import Ledger
-from rollout.host.memory import MemoryEdge, MemoryNames, MemoryPorts
+from rollout.host.memory import MemoryEdge, MemoryNames, MemoryNetwork, MemoryPorts
 from rollout.host.notes import Notes
 from rollout.host.ports import Engine, HostPart, InstanceSpec, Listener, Ports, Route, Watch
 from rollout.host.processes import HostPorts
@@ -34,6 +34,7 @@ while True:
     client.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\nok")
     client.close()
 """
+COVERED = "COVERED"
 SERVE = (sys.executable, "-S", "-c", SERVER)
 
 
@@ -51,6 +52,7 @@ class MemoryRig:
         self.folder = folder
         self.folder.mkdir(exist_ok=True)
         self.edge, self.names = MemoryEdge(), MemoryNames()
+        self.network = MemoryNetwork(lambda spec: COVERED in spec.env)
         self.sick: dict[str, str] = {}
         self.boot = "boot-1"
         self.now = 0.0
@@ -64,7 +66,14 @@ class MemoryRig:
         self.ports: Ports = MemoryPorts()
 
     def again(self) -> None:
-        doers = Doers(engine=self.engine, edge=self.edge, names=self.names, watch=self.watch, ports=self.ports)
+        doers = Doers(
+            engine=self.engine,
+            edge=self.edge,
+            names=self.names,
+            watch=self.watch,
+            ports=self.ports,
+            network=self.network,
+        )
         self.desk = KeepingDesk(
             Ledger(self.folder / "services"),
             doers,
@@ -88,6 +97,9 @@ class MemoryRig:
         self, token: str, *, replica: int = 0, runtime: RuntimeName = LEGACY, port_declared: int | None = None
     ) -> InstanceSpec:
         return spec(token, replica=replica, runtime=runtime, port_declared=port_declared)
+
+    def covered(self, token: str) -> InstanceSpec:
+        return spec(token, (sys.executable, "-S", "-c", "import time; time.sleep(600)"), env={COVERED: "yes"})
 
     def ending(self, token: str) -> InstanceSpec:
         self.programs.faults[SERVICE, LEGACY] = Fault(exits=7, says=("over",))

@@ -30,6 +30,8 @@ CONTAINER = Wanted(given=8080, declared=8080, reached_from_outside=True)
         ([at(8080, "::ffff:127.0.0.1")], DECLARED, 8080, "declared 8080"),
         ([at(8080, "::1"), at(8081)], DECLARED, 8081, "found 8081, declared 8080"),
         ([at(8080, "::")], CONTAINER, 8080, "declared 8080"),
+        ([at(8080, "0.0.0.0")], CONTAINER, 8080, "declared 8080"),
+        ([at(8080), at(8081, "::")], CONTAINER, 8081, "found 8081, declared 8080"),
     ],
 )
 def test_a_port_is_chosen(listeners: list[Listener], wanted: Wanted, port: int, note: str) -> None:
@@ -44,9 +46,8 @@ def test_a_port_is_chosen(listeners: list[Listener], wanted: Wanted, port: int, 
         ([], DECLARED, "it listens on no port (declared 8080)"),
         ([at(8082), at(8081)], DECLARED, "several ports: 8081, 8082; set one"),
         ([at(8080, "::1")], DECLARED, "it listens only on ::1:8080: make it listen on 127.0.0.1 or 0.0.0.0 (HOST says which)"),
-        ([at(8080)], CONTAINER, "it listens only on 127.0.0.1:8080: make it listen on [::] (HOST=::)"),
-        ([at(8080, "::1")], CONTAINER, "it listens only on ::1:8080: make it listen on [::] (HOST=::)"),
-        ([at(8080, "0.0.0.0")], CONTAINER, "it listens only on 0.0.0.0:8080: make it listen on [::] (HOST=::)"),
+        ([at(8080)], CONTAINER, "it listens only on 127.0.0.1:8080, for itself alone: make it listen on [::] (HOST=::)"),
+        ([at(8080, "::1")], CONTAINER, "it listens only on ::1:8080, for itself alone: make it listen on [::] (HOST=::)"),
     ],
 )
 def test_what_is_wrong_is_said(listeners: list[Listener], wanted: Wanted, problem: str) -> None:

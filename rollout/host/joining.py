@@ -1,0 +1,78 @@
+"""How the instances of a home come into the private network of their environment, and leave it.
+
+One that joins before its start gets a namespace that is ready; one that joins afterwards is patched in while it runs. Whichever
+it was, it is the same whenever the instance is started again: that order is what tells the runtimes apart.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from rollout.host.ledger import Held, Joined
+from rollout.host.network import Member, Network
+from rollout.host.ports import InstanceFacts, InstanceSpec, Phase
+
+PORT = 8080
+"""What PORT says in a network of its own, where nobody else could have it."""
+ALONE = "none"
+"""The network of one that is not in the private network yet: its loopback, and nothing else."""
+LIVE = frozenset({Phase.STARTING, Phase.RUNNING, Phase.STOPPING})
+
+
+@dataclass(slots=True, kw_only=True)
+class Joining:
+    """Safe to call from many threads, one at a time for each instance."""
+
+    network: Network
+    coming: set[str] = field(default_factory=set)
+    """Those that are just joining: the ledger does not know it yet."""
+    _patched: dict[str, tuple[int | None, float | None]] = field(default_factory=dict)
+
+    def apart(self, spec: InstanceSpec) -> InstanceSpec:
+        """The same; with a network of its own where the private network covers it."""
+        if not self.network.covers(spec):
+            return spec
+        port = spec.port or spec.port_declared or PORT
+        return replace(spec, network=ALONE, dns=(self.network.dns_of(spec.service),), port=port)
+
+    def joined(self, held: Held, facts: InstanceFacts | None) -> Held:
+        """It is in the network: patched in where it runs, else with a namespace that it will be started in."""
+        if not held.spec.network:
+            return held
+        if facts is None or facts.phase not in LIVE:
+            return self.before(replace(held, joined=held.joined or Joined.BEFORE))
+        return self.after(replace(held, joined=held.joined or Joined.AFTER), facts)
+
+    def before(self, held: Held) -> Held:
+        """About to be started: where it joins before its first instruction, its namespace stands."""
+        if held.joined is not Joined.BEFORE:
+            return held
+        self.coming.add(held.spec.id)
+        member = self.network.prepare(held.spec)
+        return _as(held, member, member.namespace)
+
+    def after(self, held: Held, facts: InstanceFacts) -> Held:
+        """It runs: where it joins by being patched in, it has been, also into a network that its engine has made anew."""
+        if facts.pid is None or not self.lacks(held, facts):
+            return held
+        self.coming.add(held.spec.id)
+        member = self.network.patch(held.spec, facts.pid)
+        self._patched[held.spec.id] = facts.pid, facts.started
+        return _as(held, member, ALONE)
+
+    def lacks(self, held: Held, facts: InstanceFacts) -> bool:
+        """It runs, and should have been patched in, and has not been since it was started."""
+        now = facts.pid, facts.started
+        return held.joined is Joined.AFTER and facts.pid is not None and self._patched.get(held.spec.id) != now
+
+    def left(self, held: Held) -> Held:
+        """It has been stopped: nobody has its address or its key any more."""
+        if held.joined is None and held.spec.id not in self.coming:
+            return held
+        self.network.leave(held.spec.id)
+        self.coming.discard(held.spec.id)
+        self._patched.pop(held.spec.id, None)
+        return replace(held, spec=replace(held.spec, network=ALONE, own=()), joined=None, ipv4=False)
+
+
+def _as(held: Held, member: Member, network: str) -> Held:
+    own = (member.address, member.address4)
+    return replace(held, spec=replace(held.spec, network=network, dns=(member.dns,), own=own))
