@@ -1,7 +1,6 @@
 """What `decide` is shown and what it answers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from rollout.executor.ports import Copy
@@ -10,10 +9,11 @@ from rollout.model.move import Move
 from rollout.model.policy import Inconclusive, Policy
 from rollout.model.snapshot import Snapshot
 from rollout.model.state import Event, State
+from rollout.model.values import field, value
 from rollout.model.verdict import Outcome, Verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What holds for a whole wave at this tick. The texts say what forbids a step forward and who said so; empty: nothing.
 
@@ -43,7 +43,7 @@ class Rules:
         return self.paused or self.paused_services.get(row.service, "") or self.closed or self.unapproved or stopped
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What one look found. `tail`: the last lines of a copy that is in trouble. `snapshots`: of the period
     that may end now. `owed`: of one that had ended before. `broken`: why the look itself failed."""
@@ -62,12 +62,12 @@ class Seen:
     broken: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Look:
     """Look at the copies and ask the gates; then decide again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Do:
     """Run a step: its intent is written first. `undo:` before the name runs its undo."""
 
@@ -75,7 +75,7 @@ class Do:
     evidence: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Fire:
     """An event of the table."""
 
@@ -84,7 +84,7 @@ class Fire:
     evidence: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Wait:
     """Nothing before `until`. `hold`: what forbids the step; the move's clock stands while it does. `remark`: for status.
 
@@ -99,7 +99,7 @@ class Wait:
     then: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Remind:
     """Tell the person again, and once more after the policy's `hold_limit`."""
 
@@ -109,7 +109,7 @@ class Remind:
 Action = Look | Do | Fire | Wait | Remind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Case:
     """One move before a decision."""
 

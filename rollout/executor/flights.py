@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
 from rollout.errors import BrokenError, FencedError, RolloutError
@@ -14,10 +14,11 @@ from rollout.executor.steps import Task, blames, effect
 from rollout.executor.world import World
 from rollout.model.fleet import Release
 from rollout.model.move import Move
+from rollout.model.values import field, value
 from rollout.model.verdict import Outcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Done:
     """The effect has ended well. `evidence`: what is noted of it."""
 
@@ -25,7 +26,7 @@ class Done:
     evidence: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Failed:
     """The service could not be run: the move has failed."""
 
@@ -34,14 +35,14 @@ class Failed:
     log: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Hindered:
     """The tool or its environment could not do it: tried again later."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Lost:
     """Another driver has the service."""
 
@@ -51,7 +52,7 @@ class Lost:
 Landing = Seen | Done | Failed | Hindered | Lost
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Over:
     """What has run at once, in the place of a future."""
 
@@ -70,7 +71,7 @@ class Over:
         return False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Flight:
     """One effect or look that runs. `recalled`: an event has changed the row meanwhile, its outcome means nothing."""
 

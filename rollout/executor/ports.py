@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -13,6 +12,7 @@ from rollout.model.lease import Holder, Lease
 from rollout.model.move import Entry, Move
 from rollout.model.snapshot import Snapshot
 from rollout.model.state import State
+from rollout.model.values import field, value
 from rollout.model.verdict import Verdict
 
 LEASE_S = 15.0
@@ -28,7 +28,7 @@ class Clock(Protocol):
         """Return after `seconds`; a virtual clock leaps."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Order:
     """What a runtime is asked to run: a release under a token, on behalf of a fence number. Times in seconds.
 
@@ -49,7 +49,7 @@ class Order:
         return self.release.service
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Copy:
     """What runs under a token. Restarts are counted since launch. What `launch` returns is timed, where it started processes:
     `launched_s` until all listened (without a port: ran), `discoverable_s` until names and edge led to them."""
@@ -112,7 +112,7 @@ class Edge(Protocol):
         """The edge does not know the service any more."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Look:
     """What a gate is shown: a move, and the `side` of it that is looked at, with the token of its copy.
 
@@ -171,7 +171,7 @@ class ControlKind(StrEnum):
     APPROVE = "approve"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Control:
     """One row of control. `subject`: `*`, `wave-3`, or a service id. A verb is `taken` by the driver that obeys it."""
 
@@ -186,7 +186,7 @@ class Control:
     host: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Effects:
     """What a commit changes beside journal and row, in the same transaction. `weigh` changes placements that are there."""
 
@@ -201,7 +201,7 @@ class Effects:
 NONE = Effects()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Write:
     """One entry, the row that it leads to, and its effects. `row.seq` is one more than that of the row before."""
 
@@ -210,7 +210,7 @@ class Write:
     effects: Effects = NONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Batch:
     """What one transaction writes: entries in order, verbs that are obeyed, and when rows are to be looked at again.
 

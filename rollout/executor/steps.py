@@ -9,9 +9,10 @@ from rollout.executor.world import World
 from rollout.model.fleet import Placement, Release, RuntimeName
 from rollout.model.move import Move
 from rollout.model.plain import iso
+from rollout.model.values import value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Task:
     """One effect of one move: the release it runs and the fence it carries."""
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from rollout.model.values import value
+
 
 class Tier(StrEnum):
     """What a customer pays for; a policy gives the order of tiers."""
@@ -66,7 +68,7 @@ class RestartPolicy(StrEnum):
     NEVER = "never"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Setting:
     """The runtime choice of a service and its origin."""
 
@@ -74,7 +76,7 @@ class Setting:
     origin: Origin = Origin.DEFAULT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Service:
     """One workload as its owner describes it. `id` is `environment/name`; both are DNS labels.
 
@@ -122,7 +124,7 @@ class Service:
         return f"{self.name}.{self.environment}.internal"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Release:
     """What a service runs: made by a deploy, numbered from 1 within its service, never changed afterwards."""
 
@@ -176,7 +178,7 @@ class Block:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Placement:
     """Where a release of a service runs, and the share of traffic (0..100 %) that it gets there.
 
@@ -192,7 +194,7 @@ class Placement:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Footing:
     """What one service stands on: what should run where, its setting, and by number the releases that run and the newest."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from rollout.model.fleet import RuntimeName
 from rollout.model.plan import Strategy
 from rollout.model.state import FINAL, Event, Path, State
+from rollout.model.values import value
 
 PATH_OF = {
     (Strategy.OVERLAP, RuntimeName.V2): Path.OVERLAP,
@@ -110,7 +111,7 @@ class EntryKind(StrEnum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One row of the journal. `changes` are the fields of `Move` that this row sets, as plain JSON values."""
 

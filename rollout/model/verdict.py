@@ -1,9 +1,10 @@
 """What a gate says."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from rollout.model.values import field, value
 
 
 class Outcome(StrEnum):
@@ -15,7 +16,7 @@ class Outcome(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What one gate says of one move at one time, with the numbers, the rule and the threshold it stands on.
 

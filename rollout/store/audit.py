@@ -5,13 +5,13 @@ Values of env never stand here: names only.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlmodel import Session, col
 
 from rollout.errors import BrokenError
+from rollout.model.values import field, value
 from rollout.store.bulk import insert_rows
 from rollout.store.encoded import NOTHING, encode
 from rollout.store.tables import MAIN, AuditRow
@@ -22,7 +22,7 @@ FIRST = "0" * 64
 _CHUNK = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Line:
     """One change. `before` and `after` are plain JSON values; secrets do not belong here."""
 

@@ -5,7 +5,6 @@ the policy later changes no service's setting. Once written off, the table is no
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Executable, MetaData, bindparam, delete, insert, select
@@ -13,6 +12,7 @@ from sqlmodel import Field, Session, SQLModel, col
 
 from rollout.errors import StaleError, UsageError
 from rollout.model.fleet import Origin, RuntimeName, Setting
+from rollout.model.values import value
 from rollout.store import audit, bulk, counters
 
 SETTING = MetaData()
@@ -21,7 +21,7 @@ WRITTEN_OFF = "setting_written_off"
 AFTER = Setting(runtime=RuntimeName.V2, origin=Origin.DEFAULT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Choice:
     """One setting that is to be written, and for the audit who does it and why."""
 
