@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 
 from rollout.errors import BrokenError
 from rollout.model.values import field, value
-from rollout.store.bulk import insert_rows
+from rollout.store.bulk import find, insert_rows
 from rollout.store.encoded import NOTHING, encode
 from rollout.store.tables import MAIN, AuditRow
 
@@ -20,6 +20,7 @@ TABLE = MAIN.tables["audit"]
 HASHED = ("previous", "at", "who", "what", "subject", "why", "before", "after")
 FIRST = "0" * 64
 _CHUNK = 1000
+_LAST = select(TABLE.c.hash).order_by(TABLE.c.seq.desc()).limit(1)
 
 
 @value(frozen=True, slots=True, kw_only=True)
@@ -41,8 +42,8 @@ def append(session: Session, line: Line, at: datetime) -> None:
 
 def append_many(session: Session, lines: Iterable[Line], at: datetime) -> None:
     """All lines stand at the end of the chain, in order. Bulk: one look at the chain's end, one statement."""
-    last = select(col(AuditRow.hash)).order_by(col(AuditRow.seq).desc()).limit(1)
-    previous = session.execute(last).scalar_one_or_none() or FIRST
+    last = find(session, _LAST)
+    previous = last[0].hash if last else FIRST
     insert_rows(session, TABLE, (*HASHED, "hash"), _chained(lines, previous, at.isoformat(timespec="microseconds")))
 
 

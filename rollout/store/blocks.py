@@ -8,7 +8,12 @@ from sqlmodel import Session, col
 
 from rollout.model.fleet import Block
 from rollout.store import audit, counters
-from rollout.store.tables import BlockRow, ServiceRow
+from rollout.store.bulk import OF, find, find_of
+from rollout.store.tables import MAIN, BlockRow, ServiceRow
+
+_TABLE, _SERVICES = MAIN.tables["block"], MAIN.tables["service"]
+_HOLD = select(_TABLE).where(_SERVICES.c.id == _TABLE.c.service, _SERVICES.c.fingerprint == _TABLE.c.fingerprint)
+_HOLD_OF = _HOLD.where(_TABLE.c.service.in_(OF))
 
 
 def get(session: Session, service: str) -> Block | None:
@@ -21,11 +26,8 @@ def get(session: Session, service: str) -> Block | None:
 
 def every(session: Session, only: Collection[str] | None = None) -> Mapping[str, Block]:
     """All blocks that still hold, by service; of these services alone where they are named."""
-    query = select(BlockRow).join(ServiceRow, col(ServiceRow.id) == col(BlockRow.service))
-    if only is not None:
-        query = query.where(col(BlockRow.service).in_(only))
-    rows = session.execute(query.where(col(ServiceRow.fingerprint) == col(BlockRow.fingerprint))).scalars()
-    return {row.service: _block(row) for row in rows}
+    found = find(session, _HOLD) if only is None else find_of(session, _HOLD_OF, list(only))
+    return {row.service: _block(row) for row in found}
 
 
 def put(session: Session, service: str, reason: str, *, who: str, at: datetime) -> None:

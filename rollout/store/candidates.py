@@ -7,19 +7,29 @@ from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import select
-from sqlmodel import Session, col
+from sqlmodel import Session
 
 from rollout.model.fleet import EngineName, Kind, Pin, RuntimeName, Setting, Tier
 from rollout.model.plan import Candidate
 from rollout.model.state import State
 from rollout.store import blocks, pins, setting
-from rollout.store.bulk import tuples
-from rollout.store.tables import MAIN, MoveRow
+from rollout.store.bulk import OF, find, find_of, tuples
+from rollout.store.tables import MAIN
 
+MOVE = MAIN.tables["move"]
 SERVICE = MAIN.tables["service"]
 PLACEMENT = MAIN.tables["placement"]
 BY_ID = attrgetter("id")
-_CHUNK = 500
+_COLUMNS = (
+    *("id", "customer", "environment", "tier", "kind", "settings_hash", "engine", "has_command", "only_image"),
+    *("fixed_port", "has_volume", "draining_s", "health_timeout_s", "asked_for_v2"),
+)
+_SERVICES = select(*(SERVICE.c[name] for name in _COLUMNS))
+_SERVICES_OF = _SERVICES.where(SERVICE.c.id.in_(OF))
+_RUN = select(PLACEMENT.c.service, PLACEMENT.c.runtime, PLACEMENT.c.release).order_by(PLACEMENT.c.runtime)
+_RUN_OF = _RUN.where(PLACEMENT.c.service.in_(OF))
+_LIVE = select(MOVE.c.service, MOVE.c.id, MOVE.c.state).where(MOVE.c.live == 1)
+_LIVE_OF = _LIVE.where(MOVE.c.service.in_(OF))
 _TIERS: Mapping[str, Tier] = {tier.value: tier for tier in Tier}
 _KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}
 _RUNS: Mapping[str, RuntimeName] = {runtime.value: runtime for runtime in RuntimeName}
@@ -44,17 +54,12 @@ def every(session: Session, as_of: AsOf) -> list[Candidate]:
 
 def of(session: Session, services: Collection[str], as_of: AsOf) -> dict[str, Candidate]:
     """These services by id; those that are not in the fleet are left out."""
-    names = sorted(services)
-    chunks = [names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK)]
-    return {found.id: found for chunk in chunks for found in sorted(_read(session, as_of, chunk), key=BY_ID)}
+    return {found.id: found for found in sorted(_read(session, as_of, sorted(services)), key=BY_ID)}
 
 
 def _read(session: Session, as_of: AsOf, only: list[str] | None) -> Iterator[Candidate]:
     beside = _beside(session, as_of, only)
-    query = select(*(SERVICE.c[name] for name in _COLUMNS))
-    if only is not None:
-        query = query.where(SERVICE.c.id.in_(only))
-    return _candidates(tuples(session, query), beside)
+    return _candidates(tuples(session, _SERVICES) if only is None else find_of(session, _SERVICES_OF, only), beside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +83,6 @@ def _beside(session: Session, as_of: AsOf, only: list[str] | None) -> _Beside:
         blocks={service: block.reason for service, block in blocks.every(session, only).items()},
         moving=_moving(session, only),
     )
-
-
-_COLUMNS = (
-    *("id", "customer", "environment", "tier", "kind", "settings_hash", "engine", "has_command", "only_image"),
-    *("fixed_port", "has_volume", "draining_s", "health_timeout_s", "asked_for_v2"),
-)
 
 
 def _candidates(rows: Iterable[Sequence[Any]], beside: _Beside) -> Iterator[Candidate]:
@@ -122,12 +121,9 @@ def _candidates(rows: Iterable[Sequence[Any]], beside: _Beside) -> Iterator[Cand
 
 def _runs(session: Session, only: list[str] | None) -> Mapping[str, tuple[int, tuple[RuntimeName, ...]]]:
     """By service: its release on legacy, or where it runs on v2 alone the one there; and where it runs, legacy first."""
-    query = select(PLACEMENT.c.service, PLACEMENT.c.runtime, PLACEMENT.c.release).order_by(PLACEMENT.c.runtime)
-    if only is not None:
-        query = query.where(PLACEMENT.c.service.in_(only))
     alike: dict[tuple[int, str], tuple[int, tuple[RuntimeName, ...]]] = {}
     found: dict[str, tuple[int, tuple[RuntimeName, ...]]] = {}
-    for service, runtime, release in tuples(session, query):
+    for service, runtime, release in tuples(session, _RUN) if only is None else find_of(session, _RUN_OF, only):
         if before := found.get(service):
             found[service] = before[0], (*before[1], _RUNS[runtime])
         else:
@@ -137,10 +133,8 @@ def _runs(session: Session, only: list[str] | None) -> Mapping[str, tuple[int, t
 
 def _moving(session: Session, only: list[str] | None) -> Mapping[str, str]:
     """Services with a move that has not ended, and where it stands."""
-    query = select(col(MoveRow.service), col(MoveRow.id), col(MoveRow.state)).where(col(MoveRow.live) == 1)
-    if only is not None:
-        query = query.where(col(MoveRow.service).in_(only))
-    return {service: _told(move, State(state)) for service, move, state in session.execute(query)}
+    found = find(session, _LIVE) if only is None else find_of(session, _LIVE_OF, only)
+    return {service: _told(move, State(state)) for service, move, state in found}
 
 
 def _told(move: str, state: State) -> str:

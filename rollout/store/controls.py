@@ -4,16 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, bindparam
+from sqlalchemy import select as columns
 from sqlmodel import Session, col, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from rollout.executor.ports import Control, ControlKind
-from rollout.store import audit
+from rollout.store import audit, bulk
 from rollout.store.database import Database
-from rollout.store.tables import ControlRow, MoveRow
+from rollout.store.tables import MAIN, ControlRow
 
 FLEET = "*"
+_TABLE, _MOVES = MAIN.tables["control"], MAIN.tables["move"]
+_MOVES_HERE = columns(_MOVES.c.id).where(_MOVES.c.wave == bindparam("wave"), _MOVES.c.service == _TABLE.c.subject).exists()
+_BEARING = (
+    columns(_TABLE)
+    .where(_TABLE.c.ended.is_(None), or_(_TABLE.c.until.is_(None), _TABLE.c.until > bindparam("at")))
+    .where(or_(_TABLE.c.subject == FLEET, _TABLE.c.subject == bindparam("name"), _MOVES_HERE))
+    .order_by(_TABLE.c.id)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +94,8 @@ class Controls:
 
 def bearing_on(session: Session, wave: int, *, now: datetime) -> list[Control]:
     """Rows that hold now and bear on this wave: of the fleet, of the wave, of services that have a move in it."""
-    moves_here = select(MoveRow.id).where(MoveRow.wave == wave, MoveRow.service == ControlRow.subject).exists()
     name = f"wave-{wave}" if wave > 0 else f"back-{-wave}"
-    scope = or_(col(ControlRow.subject).in_([FLEET, name]), moves_here)
-    return [to_control(row) for row in session.exec(_open(now).where(scope)).all()]
+    return [to_control(row) for row in bulk.find(session, _BEARING, wave=wave, name=name, at=_text(now))]
 
 
 def end_taken(session: Session, numbers: Sequence[int], *, by: str, now: datetime) -> None:

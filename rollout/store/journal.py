@@ -3,22 +3,31 @@
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from rollout.errors import ClashError, CrowdedError, TakenError
 from rollout.executor.crowd import Crowd
-from rollout.executor.fold import from_body
 from rollout.executor.ports import Batch, Control, Write
 from rollout.model.fleet import Footing, Origin, Placement, Release, RuntimeName, Setting
 from rollout.model.lease import Lease
 from rollout.model.move import Move
 from rollout.model.state import State
-from rollout.store import audit, blocks, controls, leases, moves, pins, placements, releases, setting, snapshots
+from rollout.store import audit, blocks, bulk, controls, leases, moves, pins, placements, releases, setting, snapshots
 from rollout.store.database import Database
 
 TABLE = moves.TABLE
+EVERY = 2**31 - 1
+"""No limit, where a statement wants one."""
+_HERE = TABLE.c.wave == bindparam("wave")
+_ROWS = select(TABLE.c.body, TABLE.c.due)
+_PAGE = _ROWS.where(_HERE, TABLE.c.position > bindparam("after")).order_by(TABLE.c.position).limit(bindparam("most"))
+_PAGE_IN = _PAGE.where(TABLE.c.state.in_(bulk.OF))
+_ONE = _ROWS.where(TABLE.c.id == bindparam("of"))
+_COUNTS = select(TABLE.c.state, func.count()).where(_HERE).group_by(TABLE.c.state)
+_DUE = select(TABLE.c.id).where(_HERE, TABLE.c.due <= bindparam("at")).order_by(TABLE.c.due).limit(bindparam("most"))
+_NEXT_DUE = select(func.min(TABLE.c.due).label("due")).where(_HERE, TABLE.c.due > bindparam("at"))
 
 
 class StoreJournal:
@@ -32,36 +41,36 @@ class StoreJournal:
         self, wave: int, states: Iterable[State] | None = None, *, after: int = -1, limit: int | None = None
     ) -> Sequence[Move]:
         """The rows of a wave, by position."""
-        here = (TABLE.c.wave == wave) & (TABLE.c.position > after)
-        query = select(TABLE.c.body, TABLE.c.due).where(here).order_by(TABLE.c.position).limit(limit)
-        if states is not None:
-            query = query.where(TABLE.c.state.in_([state.value for state in states]))
-        return self._rows(query)
+        page = {"wave": wave, "after": after, "most": EVERY if limit is None else limit}
+        with self._database.reading() as session:
+            if states is None:
+                found = bulk.find(session, _PAGE, **page)
+            else:
+                found = list(bulk.find_of(session, _PAGE_IN, [state.value for state in states], **page))
+        return [moves.row_of(row.body, row.due) for row in found]
 
     def counts(self, wave: int) -> Mapping[State, int]:
         """How many rows of the wave stand in each state."""
-        query = select(TABLE.c.state, func.count()).where(TABLE.c.wave == wave).group_by(TABLE.c.state)
         with self._database.reading() as session:
-            return {State(state): count for state, count in session.execute(query)}
+            return {State(state): count for state, count in bulk.find(session, _COUNTS, wave=wave)}
 
     def due(self, wave: int, now: datetime, limit: int, besides: Container[str] = ()) -> Sequence[Move]:
         """Rows whose time has come, oldest first."""
-        here = (TABLE.c.wave == wave) & (TABLE.c.due <= moves.text(now))
         with self._database.reading() as session:
-            found = session.execute(select(TABLE.c.id).where(here).order_by(TABLE.c.due).limit(limit)).scalars()
-            wanted = [id for id in found if id not in besides]
+            found = bulk.find(session, _DUE, wave=wave, at=moves.text(now), most=limit)
+            wanted = [row.id for row in found if row.id not in besides]
             return moves.by_ids(session, wanted)
 
     def next_due(self, wave: int, after: datetime) -> datetime | None:
         """When the next row is due."""
-        here = (TABLE.c.wave == wave) & (TABLE.c.due > moves.text(after))
         with self._database.reading() as session:
-            found = session.execute(select(func.min(TABLE.c.due)).where(here)).scalar_one_or_none()
-        return datetime.fromisoformat(found) if found else None
+            (found,) = bulk.find(session, _NEXT_DUE, wave=wave, at=moves.text(after))
+        return datetime.fromisoformat(found.due) if found.due else None
 
     def move(self, id: str) -> Move | None:
         """One row."""
-        return next(iter(self._rows(select(TABLE.c.body, TABLE.c.due).where(TABLE.c.id == id))), None)
+        with self._database.reading() as session:
+            return next((moves.row_of(row.body, row.due) for row in bulk.find(session, _ONE, of=id)), None)
 
     def beside(self, wave: int) -> Crowd:
         """What is in flight in other waves."""
@@ -134,11 +143,6 @@ class StoreJournal:
             service: Footing(placements=tuple(places.get(service, ())), setting=chosen[service], releases=known.get(service, {}))
             for service in services
         }
-
-    def _rows(self, query: Select[tuple[dict[str, object], str | None]]) -> Sequence[Move]:
-        with self._database.reading() as session:
-            found = session.execute(query).all()
-        return [from_body(row.body, datetime.fromisoformat(row.due) if row.due else None) for row in found]
 
     def _clash(self, writes: Sequence[Write]) -> ClashError | TakenError | None:
         """Which rows could not be written, and whose they are; None where it is neither."""

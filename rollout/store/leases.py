@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 from sqlmodel import Session
 
 from rollout.errors import FencedError, UsageError
@@ -12,11 +12,15 @@ from rollout.executor.locked import locked
 from rollout.executor.ports import LEASE_S
 from rollout.model.lease import Holder, Lease
 from rollout.model.plain import from_plain, to_plain
-from rollout.store import audit, counters
+from rollout.store import audit, bulk, counters
 from rollout.store.database import Database
 from rollout.store.tables import MAIN
 
 TABLE = MAIN.tables["lease"]
+_NUMBER = select(TABLE.c.number).where(TABLE.c.subject == bindparam("on"))
+_NEWER = select(TABLE.c.subject, TABLE.c.number).where(
+    TABLE.c.subject.like("service:%"), TABLE.c.number > bindparam("than"), TABLE.c.expires > bindparam("at")
+)
 
 
 class StoreLeases:
@@ -95,8 +99,8 @@ def get(session: Session, subject: str) -> Lease | None:
 
 def check(session: Session, lease: Lease) -> None:
     """FencedError when the lease is not ours any more. Part of the caller's transaction: this is the fence."""
-    present = get(session, lease.subject)
-    if present is None or present.number != lease.number:
+    if [row.number for row in bulk.find(session, _NUMBER, on=lease.subject)] != [lease.number]:
+        present = get(session, lease.subject)
         by = f"lease {present.number} of {present.holder.user}" if present else "nobody: it was unlocked"
         state = "it goes on with its new driver, nothing of it is lost" if present else "it stands where it was"
         raise FencedError(f"{lease.subject}: taken over by {by}", state=state, then="rollout status")
@@ -104,10 +108,8 @@ def check(session: Session, lease: Lease) -> None:
 
 def newer_on_services(session: Session, lease: Lease, now: datetime) -> dict[str, int]:
     """Services on which a live lease with a higher number stands, and that number."""
-    query = select(TABLE.c.subject, TABLE.c.number).where(
-        TABLE.c.subject.like("service:%"), TABLE.c.number > lease.number, TABLE.c.expires > _text(now)
-    )
-    return {row.subject.removeprefix("service:"): row.number for row in session.execute(query)}
+    found = bulk.find(session, _NEWER, than=lease.number, at=_text(now))
+    return {row.subject.removeprefix("service:"): row.number for row in found}
 
 
 def _columns(lease: Lease) -> dict[str, str]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+import orjson
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy import text as literal
 from sqlmodel import Session
@@ -22,13 +23,18 @@ from rollout.store.tables import BUSY, MAIN
 
 TABLE = MAIN.tables["move"]
 JOURNAL = MAIN.tables["journal"]
-_CHUNK = 500
 _CHANGE = (
     update(TABLE)
     .where(TABLE.c.id == bindparam("key"), TABLE.c.entries == bindparam("known"))
     .values({name: bindparam(f"new_{name}") for name in ("state", "live", "due", "seq", "entries", "body")})
 )
 _ADD = insert(TABLE)
+_NEWEST = select(func.max(JOURNAL.c.seq).label("seq"))
+_OTHERS = select(TABLE.c.service, TABLE.c.id).where(TABLE.c.service.in_(bulk.OF), TABLE.c.live == 1)
+_BESIDE = select(TABLE.c.body).where(
+    literal(BUSY), TABLE.c.state.in_([state.value for state in IN_FLIGHT]), TABLE.c.wave != bindparam("than")
+)
+_BY_ID = select(TABLE.c.id, TABLE.c.body, TABLE.c.due).where(TABLE.c.id.in_(bulk.OF))
 _ENTRY = ("seq", "move", "at", "kind", "step", "event", "actor", "reason", "evidence", "changes", "lease")
 _POSTPONE = update(TABLE).where(TABLE.c.id == bindparam("key"), TABLE.c.live == bindparam("on")).values(due=bindparam("new_due"))
 
@@ -37,7 +43,7 @@ def append(session: Session, entries: Sequence[Entry]) -> int:
     """The entries stand in the journal, in order; the seq of the first."""
     if not entries:
         return 0
-    first = (session.execute(select(func.max(JOURNAL.c.seq))).scalar_one() or 0) + 1
+    first = (bulk.find(session, _NEWEST)[0].seq or 0) + 1
     rows = (
         (
             first + place,
@@ -84,28 +90,23 @@ def other_live(session: Session, writes: Sequence[Write]) -> dict[str, str]:
     """Services of these writes that have a live move which is none of them, and that move's id."""
     services = sorted({write.row.service for write in writes if write.row.live})
     ours = {write.row.id for write in writes}
-    found: dict[str, str] = {}
-    for start in range(0, len(services), _CHUNK):
-        here = TABLE.c.service.in_(services[start : start + _CHUNK]) & (TABLE.c.live == 1)
-        rows = session.execute(select(TABLE.c.service, TABLE.c.id).where(here))
-        found |= {row.service: row.id for row in rows if row.id not in ours}
-    return found
+    return {row.service: row.id for row in bulk.find_of(session, _OTHERS, services) if row.id not in ours}
 
 
 def beside(session: Session, wave: int) -> Crowd:
     """What is in flight in all other waves."""
-    states = [state.value for state in IN_FLIGHT]
-    flying = select(TABLE.c.body).where(literal(BUSY), TABLE.c.state.in_(states), TABLE.c.wave != wave)
-    return NOBODY.and_these(from_body(body) for body in session.execute(flying).scalars())
+    return NOBODY.and_these(row_of(body) for (body,) in bulk.find(session, _BESIDE, than=wave))
 
 
 def by_ids(session: Session, ids: Sequence[str]) -> list[Move]:
     """These rows, in the order of the ids."""
-    found: dict[str, Move] = {}
-    for start in range(0, len(ids), _CHUNK):
-        query = select(TABLE.c.id, TABLE.c.body, TABLE.c.due).where(TABLE.c.id.in_(ids[start : start + _CHUNK]))
-        found |= {id: from_body(body, datetime.fromisoformat(due) if due else None) for id, body, due in session.execute(query)}
+    found = {id: row_of(body, due) for id, body, due in bulk.find_of(session, _BY_ID, ids)}
     return [found[id] for id in ids]
+
+
+def row_of(body: str, due: str | None = None) -> Move:
+    """The row from its columns, as the driver gives them."""
+    return from_body(orjson.loads(body), datetime.fromisoformat(due) if due else None)
 
 
 @lru_cache(maxsize=64)

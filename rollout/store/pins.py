@@ -3,11 +3,16 @@
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
+from sqlalchemy import select as columns
 from sqlmodel import Session, col, select
 
 from rollout.model.fleet import Pin, Tier
 from rollout.store import audit, counters
-from rollout.store.tables import PinRow, ServiceRow
+from rollout.store.bulk import OF, find_of
+from rollout.store.tables import MAIN, PinRow, ServiceRow
+
+_TABLE = MAIN.tables["pin"]
+_OF = columns(_TABLE).where(_TABLE.c.service.in_(OF))
 
 
 def get(session: Session, service: str) -> Pin | None:
@@ -18,10 +23,8 @@ def get(session: Session, service: str) -> Pin | None:
 
 def every(session: Session, only: Collection[str] | None = None) -> Mapping[str, Pin]:
     """All pins by service, expired or not; of these services alone where they are named."""
-    query = select(PinRow)
-    if only is not None:
-        query = query.where(col(PinRow.service).in_(only))
-    return {row.service: _pin(row) for row in session.exec(query)}
+    found = session.exec(select(PinRow)) if only is None else find_of(session, _OF, list(only))
+    return {row.service: _pin(row) for row in found}
 
 
 def holding(session: Session, now: datetime, only: Collection[str] | None = None) -> dict[str, Pin]:

@@ -16,7 +16,7 @@ _HERE = (TABLE.c.service == bindparam("of")) & (TABLE.c.runtime == bindparam("on
 _WEIGH = update(TABLE).where(_HERE).values(weight=bindparam("share"))
 _DROP = delete(TABLE).where(_HERE)
 _ADD = insert(TABLE)
-_CHUNK = 500
+_OF = select(TABLE).where(TABLE.c.service.in_(bulk.OF)).order_by(TABLE.c.runtime)
 
 
 def of(session: Session, service: str) -> Sequence[Placement]:
@@ -28,10 +28,8 @@ def of(session: Session, service: str) -> Sequence[Placement]:
 def of_many(session: Session, services: Sequence[str]) -> Mapping[str, Sequence[Placement]]:
     """Placements of these services, of each legacy first; services that run nowhere are left out."""
     found: defaultdict[str, list[Placement]] = defaultdict(list)
-    for start in range(0, len(services), _CHUNK):
-        here = TABLE.c.service.in_(services[start : start + _CHUNK])
-        for row in session.execute(select(TABLE).where(here).order_by(TABLE.c.runtime)):
-            found[row.service].append(_placement(row))
+    for row in bulk.find_of(session, _OF, services):
+        found[row.service].append(_placement(row))
     return found
 
 

@@ -4,16 +4,22 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Select, func, insert, select
+import orjson
+from sqlalchemy import Row, Select, func, insert, select
 from sqlmodel import Session, col
 
 from rollout.model.fleet import Release
+from rollout.store import bulk
 from rollout.store.spec import from_spec, to_spec
 from rollout.store.tables import MAIN, ReleaseRow
 
 TABLE, PLACES = MAIN.tables["release"], MAIN.tables["placement"]
-_CHUNK = 500
+_OTHER = TABLE.alias()
+_NEWEST = select(func.max(_OTHER.c.number)).where(_OTHER.c.service == TABLE.c.service).scalar_subquery()
+_PLACED = select(PLACES.c.release).where(PLACES.c.service == TABLE.c.service)
+_NEEDED = select(TABLE).where(TABLE.c.service.in_(bulk.OF), (TABLE.c.number == _NEWEST) | TABLE.c.number.in_(_PLACED))
 
 
 def get(session: Session, service: str, number: int | None = None) -> Release | None:
@@ -38,14 +44,9 @@ def placed(session: Session) -> Mapping[tuple[str, int], Release]:
 
 def of_many(session: Session, services: Sequence[str]) -> Mapping[str, Mapping[int, Release]]:
     """By service and number: the releases that its placements name, and its newest."""
-    other = TABLE.alias()
-    newest = select(func.max(other.c.number)).where(other.c.service == TABLE.c.service).scalar_subquery()
-    placed = select(PLACES.c.release).where(PLACES.c.service == TABLE.c.service)
     found: defaultdict[str, dict[int, Release]] = defaultdict(dict)
-    for start in range(0, len(services), _CHUNK):
-        here = TABLE.c.service.in_(services[start : start + _CHUNK])
-        for release in _read(session, select(TABLE).where(here, (TABLE.c.number == newest) | TABLE.c.number.in_(placed))):
-            found[release.service][release.number] = release
+    for row in bulk.find_of(session, _NEEDED, services):
+        found[row.service][row.number] = _release(row, orjson.loads(row.spec), orjson.loads(row.env))
     return found
 
 
@@ -82,10 +83,14 @@ def add_many(session: Session, releases: Sequence[Release]) -> None:
 
 def _read(session: Session, query: Select[tuple[object, ...]]) -> Iterator[Release]:
     for row in session.execute(query):
-        yield Release(
-            service=row.service,
-            number=row.number,
-            created=datetime.fromisoformat(row.created),
-            created_by=row.created_by,
-            spec=from_spec(row.spec, row.env),
-        )
+        yield _release(row, row.spec, row.env)
+
+
+def _release(row: Row[Any], spec: Mapping[str, Any], env: Mapping[str, str]) -> Release:
+    return Release(
+        service=row.service,
+        number=row.number,
+        created=datetime.fromisoformat(row.created),
+        created_by=row.created_by,
+        spec=from_spec(spec, env),
+    )

@@ -7,7 +7,7 @@ the policy later changes no service's setting. Once written off, the table is no
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Executable, MetaData, bindparam, delete, insert, select
+from sqlalchemy import MetaData, bindparam, delete, insert, select
 from sqlmodel import Field, Session, SQLModel, col
 
 from rollout.errors import StaleError, UsageError
@@ -16,7 +16,6 @@ from rollout.model.values import value
 from rollout.store import audit, bulk, counters
 
 SETTING = MetaData()
-_CHUNK = 500
 WRITTEN_OFF = "setting_written_off"
 AFTER = Setting(runtime=RuntimeName.V2, origin=Origin.DEFAULT)
 
@@ -46,6 +45,8 @@ class SettingRow(SQLModel, table=True):
 
 _TABLE = SETTING.tables["setting"]
 _ADD = insert(_TABLE)
+_EVERY = select(_TABLE.c.service, _TABLE.c.runtime, _TABLE.c.origin)
+_OF = _EVERY.where(_TABLE.c.service.in_(bulk.OF))
 _SETTINGS = {(str(r), str(o)): Setting(runtime=r, origin=o) for r in RuntimeName for o in Origin}
 _DROP = delete(_TABLE).where(_TABLE.c.service == bindparam("of"))
 
@@ -82,8 +83,7 @@ def every(session: Session, only: Sequence[str] | None = None) -> Mapping[str, S
     """The settings that have a row, by service (of these alone where they are named); of others `default(session)` holds."""
     if written_off(session):
         return {}
-    query = select(col(SettingRow.service), col(SettingRow.runtime), col(SettingRow.origin))
-    return _read(session, query) if only is None else _known(session, only)
+    return _settings(bulk.find(session, _EVERY)) if only is None else _known(session, only)
 
 
 def default(session: Session) -> Setting:
@@ -127,15 +127,11 @@ def unset(session: Session, service: str) -> None:
 
 
 def _known(session: Session, services: Sequence[str]) -> dict[str, Setting]:
-    found: dict[str, Setting] = {}
-    query = select(col(SettingRow.service), col(SettingRow.runtime), col(SettingRow.origin))
-    for start in range(0, len(services), _CHUNK):
-        found |= _read(session, query.where(col(SettingRow.service).in_(services[start : start + _CHUNK])))
-    return found
+    return _settings(bulk.find_of(session, _OF, services))
 
 
-def _read(session: Session, query: Executable) -> dict[str, Setting]:
-    return {service: _SETTINGS[runtime, origin] for service, runtime, origin in session.execute(query)}
+def _settings(rows: Iterable[tuple[str, str, str]]) -> dict[str, Setting]:
+    return {service: _SETTINGS[runtime, origin] for service, runtime, origin in rows}
 
 
 def _insert(session: Session, settings: Mapping[str, Setting], who: str, at: datetime) -> None:
