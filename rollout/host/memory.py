@@ -75,6 +75,8 @@ class MemoryNetwork:
         self._numbers = itertools.count(2)
         self._services: dict[str, str] = {}
         self.members: dict[str, Member] = {}
+        self.leads: dict[str, tuple[str, int]] = {}
+        self.connections: dict[tuple[str, str], int] = {}
         self.closed = False
 
     def covers(self, spec: InstanceSpec) -> bool:
@@ -113,6 +115,16 @@ class MemoryNetwork:
     def dns_of(self, _service: str) -> str:
         """The same for all."""
         return "fd00::53"
+
+    def lead(self, service: str, place: tuple[str, int] | None) -> None:
+        """As `leads` says then."""
+        self.leads.pop(service, None)
+        if place:
+            self.leads[service] = place
+
+    def held(self, service: str, address: str) -> int:
+        """As it was told in `connections`."""
+        return self.connections.get((service, address), 0)
 
     def leave(self, instance: str) -> None:
         """It is no member."""

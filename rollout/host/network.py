@@ -49,6 +49,15 @@ class Network(Protocol):
     def dns_of(self, service: str, /) -> str:
         """The address of the DNS server of the service's environment, for the resolv.conf of what is patched in later."""
 
+    def lead(self, service: str, place: tuple[str, int] | None, /) -> None:
+        """For kind tcp: new connections to the service's address, whatever their port, go to this IPv6 address and port.
+
+        Those that are open stay where they are. None: to the edge again, as for every other service. Kept on disk.
+        """
+
+    def held(self, service: str, address: str, /) -> int:
+        """Open connections to the service's address that were led to this instance's address; 0 where there is no room."""
+
     def leave(self, instance: str, /) -> None:
         """Its tunnel, key, namespace and address are gone: nobody can use them any more."""
 
@@ -88,6 +97,14 @@ class NoNetwork:
     def dns_of(self, _service: str) -> str:
         """None."""
         return ""
+
+    def lead(self, service: str, _place: tuple[str, int] | None) -> None:
+        """Not asked for."""
+        raise LookupError(service)
+
+    def held(self, _service: str, _address: str) -> int:
+        """None."""
+        return 0
 
     def leave(self, _instance: str) -> None:
         """It never was in."""
