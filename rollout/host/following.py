@@ -1,6 +1,6 @@
 """Seeing that a copy leaves its port for another one: which copies to look at, and where they should be led."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from rollout.host import views
@@ -15,9 +15,13 @@ UNSURE_S = 1.0
 
 @dataclass(slots=True)
 class _Seen:
-    """The ports of one copy, each with when it was first seen; those of the first look have always been there."""
+    """The ports of one copy, each with when it was first seen; those of the first look have always been there.
+
+    `network`: where it listens, so that the same number elsewhere is another port.
+    """
 
     ports: dict[int, float]
+    network: int = 0
     chosen_of: frozenset[int] = field(default_factory=frozenset)
 
     def young(self, now: float, span: float) -> frozenset[int]:
@@ -33,7 +37,7 @@ class Following:
         self._choose = choose
         self._clock = clock
         self._seen: dict[str, _Seen] = {}
-        self._listening: frozenset[int] = frozenset()
+        self._listening: frozenset[tuple[int, int]] = frozenset()
 
     def news(self, followed: Sequence[Held], *, each: bool = False) -> Sequence[tuple[Held, Sequence[Listener]]]:
         """Those that may have to be led elsewhere, with what they listen on now.
@@ -50,7 +54,7 @@ class Following:
         seen = self._watch.listeners([pid for found in pids.values() for pid in found])
         for held in suspects:
             mine = [listener for listener in seen if listener.pid in pids[held.spec.id]]
-            if mine and self._is_news(held, frozenset(listener.port for listener in mine)):
+            if mine and self._is_news(held, frozenset(listener.port for listener in mine), mine[0].network):
                 yield held, mine
 
     def led(self, held: Held, listeners: Sequence[Listener]) -> Held:
@@ -69,23 +73,26 @@ class Following:
         seen = self._seen.get(held.spec.id)
         return seen.young(self._clock(), SPARE_S) - {held.port} if seen else frozenset()
 
-    def _suspects(self, followed: Sequence[Held], listening: frozenset[int]) -> Sequence[Held]:
-        """Somebody's new port may be anybody's; else only those of which something is known to be in motion."""
-        new, self._listening = listening - self._listening, listening
+    def _suspects(self, followed: Sequence[Held], listening: frozenset[tuple[int, int]]) -> Sequence[Held]:
+        """Somebody's new port may be anybody's in that network; else only those of which something is known to be in motion."""
+        new, self._listening = {network for network, _ in listening - self._listening}, listening
         if new:
             self._seen = {held.spec.id: self._seen[held.spec.id] for held in followed if held.spec.id in self._seen}
-            return followed
-        return [held for held in followed if held.port not in listening or held.spare or self._in_motion(held)]
+        return [held for held in followed if held.spare or self._in_motion(held, listening, new)]
 
-    def _in_motion(self, held: Held) -> bool:
-        return held.spec.id not in self._seen or bool(self._young(held))
+    def _in_motion(self, held: Held, listening: frozenset[tuple[int, int]], new: Set[int]) -> bool:
+        seen = self._seen.get(held.spec.id)
+        if seen is None or seen.network in new:
+            return True
+        return (seen.network, held.port) not in listening or bool(self._young(held))
 
-    def _is_news(self, held: Held, ports: frozenset[int]) -> bool:
+    def _is_news(self, held: Held, ports: frozenset[int], network: int) -> bool:
         """It has left its port; or what could be its next one is not what it was."""
         now = self._clock()
         before = self._seen.get(held.spec.id)
         known = before.ports if before else dict.fromkeys(ports, now - SPARE_S)
-        seen = _Seen({port: known.get(port, now) for port in ports}, before.chosen_of if before else frozenset())
+        chosen_of = before.chosen_of if before else frozenset()
+        seen = _Seen({port: known.get(port, now) for port in ports}, network, chosen_of)
         self._seen[held.spec.id] = seen
         if held.port not in ports:
             return True

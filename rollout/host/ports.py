@@ -168,19 +168,26 @@ class Names(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """A listening TCP socket of a process. `loopback`: only reachable on this host."""
+    """A listening TCP socket of a process. `loopback`: only reachable from within its network.
+
+    `network`: 0 is the host's own, others are numbered as they are seen, and never again; negative where that cannot be told.
+    """
 
     pid: int
     address: str
     port: int
     loopback: bool = False
+    network: int = 0
 
 
 class Watch(Protocol):
     """Finds what processes listen on."""
 
-    def listening(self) -> Collection[int] | None:
-        """Every port that anything on this host listens on; None where that cannot be said cheaply."""
+    def listening(self) -> Collection[tuple[int, int]] | None:
+        """Network and port of all that is listened on: on this host, and in networks of processes that were looked at.
+
+        Called several times a second. None where that cannot be said cheaply.
+        """
 
     def listeners(self, pids: Sequence[int]) -> Sequence[Listener]:
         """All listening TCP sockets of these processes, in the order of ports."""

@@ -40,5 +40,5 @@ def _of(pid: int) -> list[Listener]:
 
 
 def is_loopback(address: str) -> bool:
-    """Only programs on this host reach it."""
-    return address.startswith("127.") or address in {"::1", "::ffff:127.0.0.1"}
+    """Only programs in the same network reach it."""
+    return address.removeprefix("::ffff:").startswith("127.") or address == "::1"

@@ -1,59 +1,170 @@
-"""Listening sockets on Linux, asked of the kernel by one message (sock_diag) instead of reading its whole socket table.
+"""What processes listen on, on Linux: a kept socket for each of their network namespaces tells what is listened on there.
 
-/proc/PID/net/tcp walks the kernel's hash of all connections (10 to 20 ms a look); sock_diag for the state LISTEN alone takes
-well under one. The kernel tells the inode of each socket, and the process's open files tell whose it is.
+The kernel tells the inode of each socket, and the process's open files tell whose it is.
 """
 
 import os
 import socket
 import struct
-from collections.abc import Collection, Iterator, Sequence
+import threading
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 
+from rollout.errors import BrokenError
 from rollout.host.ports import Listener
+from rollout.network import proc_net, sock_diag
+from rollout.network.inside import open_inside
+from rollout.network.sock_diag import Told
 
-NETLINK_SOCK_DIAG = 4
-SOCK_DIAG_BY_FAMILY = 20
-REQUEST_DUMP = 0x301
-DONE = 3
-ERROR = 2
-LISTEN = 1 << 10
-HEADER = struct.Struct("=IHHII")
-ASK = struct.Struct("=BBxxI48x")
-"""inet_diag_req_v2: family, protocol, extensions and padding, states; the socket id stays empty."""
-TOLD = struct.Struct("=BBBB")
-PORT_AT = 4
-ADDRESS_AT = 8
-INODE_AT = 68
+TURNS = 3
+"""Of many namespaces, each look asks a third."""
+EACH = 16
+"""So few are all asked at each look."""
+NOT_ENTERED = -1
+"""The number of all that we may not enter."""
+HIDDEN = 0
+"""Stands for the namespaces of processes that do not let us see which one it is."""
+
+
+@dataclass(slots=True)
+class _Network:
+    """A namespace that is kept. `number`: no other one ever has it; `pids`: who was seen in it; `ports`: at the last look."""
+
+    number: int
+    kernel: socket.socket
+    pids: Sequence[int] = ()
+    ports: frozenset[int] = field(default_factory=frozenset)
 
 
 class SocketTable:
-    """Fulfils `host.ports.Watch` on Linux, for processes in our own network namespace."""
+    """Fulfils `host.ports.Watch` on Linux, for processes in our own and in other network namespaces. Safe from any thread.
+
+    A namespace lives while a socket of it is open: ours is closed when the processes that were looked at have left it.
+    One that we may not enter is read from /proc at each look, and not covered by `listening`.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._own = _namespace("self") or HIDDEN
+        self._known: dict[int, _Network] = {}
+        self._numbers = count(1)
 
     @staticmethod
     def works() -> bool:
         """True where the kernel answers (some sandboxes do not let us ask)."""
         try:
-            list(_listening(socket.AF_INET))
+            with sock_diag.opened() as kernel:
+                sock_diag.ports(kernel)
         except (OSError, struct.error):
             return False
         return True
 
-    def listening(self) -> Collection[int]:
-        """Every port that anything listens on."""
-        return {port for family in (socket.AF_INET, socket.AF_INET6) for _, _, port, _ in _listening(family)}
+    def listening(self) -> Collection[tuple[int, int]]:
+        """Network and port of all that is listened on: on this host, and in the namespaces of processes that were looked at.
+
+        Where these are many, what is new in one of them is told at the third call at the latest.
+        """
+        with self._lock:
+            self._network(self._own, ())
+            for inode in list(self._known)[: max(EACH, -(-len(self._known) // TURNS))]:
+                network = self._known.pop(inode)
+                if self._look(inode, network):
+                    self._known[inode] = network  # behind those whose turn it is next
+            return {(network.number, port) for network in self._known.values() for port in network.ports}
 
     def listeners(self, pids: Sequence[int]) -> Sequence[Listener]:
         """All listening TCP sockets of these processes, in the order of ports, each once."""
-        owners = {inode: pid for pid in reversed(pids) for inode in _inodes(pid)}
-        if not owners:
-            return []
-        found = [
-            Listener(pid=owners[inode], address=address, port=port, loopback=loopback)
-            for family in (socket.AF_INET, socket.AF_INET6)
-            for inode, address, port, loopback in _listening(family)
-            if inode in owners
-        ]
+        found: list[Listener] = []
+        for inode, there in _by_namespace(pids).items():
+            owners = {file: pid for pid in reversed(there) for file in _inodes(pid)}
+            if owners:
+                found += self._of(inode, there, owners)
         return sorted(found, key=lambda listener: (listener.port, listener.address, listener.pid))
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """No namespace lives on because of us."""
+        with self._lock:
+            for network in self._known.values():
+                network.kernel.close()
+            self._known.clear()
+
+    def _of(self, inode: int, pids: Sequence[int], owners: Mapping[int, int]) -> Iterator[Listener]:
+        number, told = self._told(inode, pids)
+        for one in told:
+            if one.inode in owners:
+                pid = owners[one.inode]
+                yield Listener(pid=pid, address=one.address, port=one.port, loopback=one.loopback, network=number)
+
+    def _told(self, inode: int, pids: Sequence[int]) -> tuple[int, Sequence[Told]]:
+        """The number of a namespace, and what is listened on there."""
+        with self._lock:
+            network = self._network(inode, pids)
+            if network is not None:
+                try:
+                    told = list(sock_diag.listening(network.kernel))
+                except OSError:
+                    self._known.pop(inode).kernel.close()
+                else:
+                    network.ports = frozenset(one.port for one in told)
+                    return network.number, told
+        return NOT_ENTERED, list(proc_net.listening(pids))
+
+    def _network(self, inode: int, pids: Sequence[int]) -> _Network | None:
+        """Kept from now on; None for one that cannot be entered."""
+        known = self._known.get(inode)
+        if known is None:
+            kernel = self._opened(inode, pids)
+            if kernel is None:
+                return None
+            known = self._known[inode] = _Network(0 if inode == self._own else next(self._numbers), kernel)
+        known.pids = pids
+        return known
+
+    def _opened(self, inode: int, pids: Sequence[int]) -> socket.socket | None:
+        if inode == self._own:
+            return sock_diag.opened()
+        for pid in pids if inode != HIDDEN else ():
+            try:
+                return open_inside(f"/proc/{pid}/ns/net", sock_diag.opened)
+            except (BrokenError, OSError):
+                continue
+        return None
+
+    def _look(self, inode: int, network: _Network) -> bool:
+        """What is listened on there now; False, and closed, where none of its processes is left."""
+        left = inode == self._own or any(_namespace(pid) == inode for pid in network.pids)
+        try:
+            network.ports = sock_diag.ports(network.kernel) if left else frozenset()
+        except OSError:
+            left = False
+        if not left:
+            network.kernel.close()
+        return left
+
+
+def _by_namespace(pids: Sequence[int]) -> Mapping[int, list[int]]:
+    """The processes that still live, by the inode of their network namespace."""
+    found = defaultdict(list)
+    for pid in pids:
+        inode = _namespace(pid)
+        if inode is not None:
+            found[inode].append(pid)
+    return found
+
+
+def _namespace(pid: int | str) -> int | None:
+    """The inode of its network namespace; None for a process that is gone."""
+    try:
+        return os.stat(f"/proc/{pid}/ns/net").st_ino
+    except PermissionError:
+        return HIDDEN
+    except OSError:
+        return None
 
 
 def _inodes(pid: int) -> Iterator[int]:
@@ -74,30 +185,3 @@ def _target(link: str) -> str:
         return os.readlink(link)
     except OSError:
         return ""
-
-
-def _listening(family: int) -> Iterator[tuple[int, str, int, bool]]:
-    """Inode, address, port and "loopback only" of every TCP socket that listens in this network namespace."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, NETLINK_SOCK_DIAG) as kernel:
-        body = ASK.pack(family, socket.IPPROTO_TCP, LISTEN)
-        kernel.send(HEADER.pack(HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, REQUEST_DUMP, 1, 0) + body)
-        while True:
-            data = kernel.recv(1 << 17)
-            at = 0
-            while at < len(data):
-                length, kind, *_ = HEADER.unpack_from(data, at)
-                if kind == DONE:
-                    return
-                if kind == ERROR:
-                    raise OSError("the kernel refused to list its sockets")
-                yield _read(family, data[at + HEADER.size : at + length])
-                at += (length + 3) & ~3
-
-
-def _read(family: int, message: bytes) -> tuple[int, str, int, bool]:
-    size = 4 if family == socket.AF_INET else 16
-    (port,) = struct.unpack_from("!H", message, PORT_AT)
-    raw = message[ADDRESS_AT : ADDRESS_AT + size]
-    (inode,) = struct.unpack_from("=I", message, INODE_AT)
-    loopback = raw[0] == 127 if size == 4 else raw in {socket.inet_pton(socket.AF_INET6, a) for a in ("::1", "::ffff:127.0.0.1")}
-    return inode, socket.inet_ntop(family, raw), port, loopback

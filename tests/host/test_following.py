@@ -31,8 +31,8 @@ class Rig(MemoryRig):
         self.listens(FIRST)
         self.desk.look()
 
-    def listening(self) -> set[int]:
-        return {listener.port for listener in self.seen()}
+    def listening(self) -> set[tuple[int, int]]:
+        return {(listener.network, listener.port) for listener in self.seen()}
 
     def listeners(self, pids: Sequence[int]) -> Sequence[Listener]:
         self.looked += bool(pids)

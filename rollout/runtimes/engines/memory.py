@@ -125,9 +125,9 @@ class MemoryEngine:
         program = self._programs.get(instance)
         return program.log[-lines:] if program and lines else []
 
-    def listening(self) -> Collection[int]:
-        """All ports of all programs."""
-        return {port for program in self._programs.values() for port in program.ports}
+    def listening(self) -> Collection[tuple[int, int]]:
+        """All ports of all programs, in the one network that there is."""
+        return {(0, port) for program in self._programs.values() for port in program.ports}
 
     def listeners(self, pids: Sequence[int]) -> Sequence[Listener]:
         """What the programs with these pids listen on."""
