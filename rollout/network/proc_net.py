@@ -26,5 +26,5 @@ def listening(pids: Sequence[int]) -> Iterator[Told]:
 def _lines(pids: Sequence[int], table: str) -> Sequence[str]:
     for pid in pids:
         with contextlib.suppress(OSError):
-            return Path(f"/proc/{pid}/net/{table}").read_text(encoding="ascii").splitlines()[1:]
+            return Path(f"/proc/{pid}/net/{table}").read_text(encoding="ascii").splitlines()
     return ()

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,8 +13,9 @@ import pytest
 
 from rollout.errors import BrokenError
 from rollout.host.ports import Listener
+from rollout.network import proc_net
 from rollout.network.inside import inside
-from rollout.network.sockets import EACH, NOT_ENTERED, TURNS, SocketTable
+from rollout.network.sockets import NOT_ENTERED, TURNS, SocketTable
 from tests.network.namespaces import namespace
 
 CHILD = """
@@ -170,8 +172,9 @@ def test_a_number_is_never_another_namespace_s(table: SocketTable) -> None:
     assert len(numbers) == 3
 
 
-def test_of_many_namespaces_each_is_asked_within_three_calls(table: SocketTable) -> None:
-    many = EACH * 2
+def test_of_many_namespaces_each_is_asked_within_three_calls(table: SocketTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rollout.network.sockets.EACH", 2)
+    many = 9
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(child(stack.enter_context(namespace()))) for _ in range(many)]
         for process in opened:
@@ -194,6 +197,13 @@ def test_where_we_may_not_enter_the_slow_way_finds_the_same(table: SocketTable, 
         monkeypatch.undo()
         assert told(SocketTable().listeners([process.pid])) == told(found)
         assert in_networks(table) == set(), "so that it is looked at again and again"
+
+
+def test_what_is_only_connected_does_not_listen() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as near:
+        inodes = {one.inode for one in proc_net.listening([os.getpid()])}
+        assert os.fstat(server.fileno()).st_ino in inodes
+        assert os.fstat(near.fileno()).st_ino not in inodes
 
 
 def refuse(*_: object) -> None:
