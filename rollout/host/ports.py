@@ -169,9 +169,7 @@ class Names(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     """A listening TCP socket of a process. `loopback`: only reachable from within its network.
-
-    `network`: 0 is the host's own, others are numbered as they are seen, and never again; negative where that cannot be told.
-    """
+    `network`: 0 is the host's own, the others have numbers that are never given again; negative where it cannot be told."""
 
     pid: int
     address: str
@@ -184,10 +182,7 @@ class Watch(Protocol):
     """Finds what processes listen on."""
 
     def listening(self) -> Collection[tuple[int, int]] | None:
-        """Network and port of all that is listened on: on this host, and in networks of processes that were looked at.
-
-        Called several times a second. None where that cannot be said cheaply.
-        """
+        """Network and port of all that listens here, or where processes were looked at; None where that is not cheap."""
 
     def listeners(self, pids: Sequence[int]) -> Sequence[Listener]:
         """All listening TCP sockets of these processes, in the order of ports."""
