@@ -1,0 +1,51 @@
+"""Connections that a room led to an instance, as its kernel tracks them."""
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pyroute2 import Conntrack
+from pyroute2.netlink.exceptions import NetlinkError
+
+from rollout.errors import BrokenError
+from rollout.network.inside import inside
+
+OPEN = range(2, 6)
+"""States of TCP from the first answer to the last farewell: SYN_RECV, ESTABLISHED, FIN_WAIT, CLOSE_WAIT."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One open connection: who opened it, to which address, and which one answers."""
+
+    client: str
+    asked: str
+    answers: str
+
+
+def open_flows(namespace: str) -> list[Flow]:
+    """All open TCP connections over IPv6 that pass the namespace at this path. BrokenError where its kernel does not say."""
+    try:
+        with inside(namespace), Conntrack(nfgen_family=socket.AF_INET6) as kernel:
+            return list(_open(kernel))
+    except (NetlinkError, OSError) as error:
+        raise BrokenError(f"cannot count connections in {namespace}: {error}", then="rollout doctor") from error
+
+
+def _open(kernel: Conntrack) -> Iterator[Flow]:
+    for entry in kernel.dump():
+        asked, answered = entry.get_attr("CTA_TUPLE_ORIG"), entry.get_attr("CTA_TUPLE_REPLY")
+        tcp = _in(entry, "CTA_PROTOINFO", "CTA_PROTOINFO_TCP")
+        if tcp is not None and tcp.get_attr("CTA_PROTOINFO_TCP_STATE") in OPEN:
+            yield Flow(
+                client=_in(asked, "CTA_TUPLE_IP", "CTA_IP_V6_SRC"),
+                asked=_in(asked, "CTA_TUPLE_IP", "CTA_IP_V6_DST"),
+                answers=_in(answered, "CTA_TUPLE_IP", "CTA_IP_V6_SRC"),
+            )
+
+
+def _in(message: Any, *names: str) -> Any:  # pyroute2 has no types
+    for name in names:
+        message = message.get_attr(name) if message is not None else None
+    return message

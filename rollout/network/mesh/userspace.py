@@ -1,0 +1,134 @@
+"""Tunnels by `wireguard-go`: one process each, in the background of nobody, so that they outlive every process of ours.
+
+All run in this process's network namespace, where their UDP sockets stay; the link alone is moved. No instance ever sees a key.
+"""
+
+import os
+import select
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from rollout.errors import BrokenError
+from rollout.network.mesh import uapi
+from rollout.network.mesh.tunnels import Settings, Tunnel
+
+PROGRAM = "wireguard-go"
+START = '"$@" >/dev/null 2>&1 </dev/null & echo $!'
+"""Its parent ends at once and leaves it to the machine's first process: no zombie ever stays with us."""
+START_S, END_S, LOOK_S = 5.0, 5.0, 0.001
+PLACES = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+INOTIFY = "fs.inotify.max_user_instances"
+
+
+def program() -> str | None:
+    """Where `wireguard-go` is; None where it is not installed."""
+    return shutil.which(PROGRAM, path=f"{os.environ.get('PATH', '')}:{PLACES}")
+
+
+class UserspaceTunnels:
+    """Fulfils Tunnels."""
+
+    def start(self, tunnel: Tunnel) -> None:
+        """As in the port."""
+        self.end(tunnel)
+        found = program()
+        if found is None:
+            raise BrokenError(f"{PROGRAM} is not installed", then="apt-get install wireguard-go")
+        env = {"PATH": PLACES, "WG_PROCESS_FOREGROUND": "1", "LOG_LEVEL": "silent"}
+        command = ["/bin/sh", "-c", START, "sh", found, "-f", tunnel.name]
+        started = subprocess.run(command, env=env, cwd="/", start_new_session=True, stdout=subprocess.PIPE, check=True)
+        self._await(tunnel, int(started.stdout), [found, "-f", tunnel.name])
+
+    @staticmethod
+    def _await(tunnel: Tunnel, pid: int, command: Sequence[str]) -> None:
+        limit = time.monotonic() + START_S
+        while not uapi.owner(tunnel.name):
+            if time.monotonic() > limit or not os.path.exists(f"/proc/{pid}"):
+                raise _why(command)
+            time.sleep(LOOK_S)
+
+    def write(self, tunnel: Tunnel, settings: Settings) -> None:
+        """As in the port."""
+        uapi.write(tunnel.name, settings)
+
+    def shaken(self, tunnel: Tunnel, public_key: str) -> bool:
+        """As in the port."""
+        return uapi.handshakes(tunnel.name).get(public_key, 0) > 0
+
+    def standing(self, tunnel: Tunnel) -> str:
+        """Its pid; looked at together with the network namespace, which lives no longer than one start of the machine."""
+        return str(uapi.owner(tunnel.name) or "")
+
+    def end(self, tunnel: Tunnel) -> None:
+        """As in the port. By KILL: the kernel takes the link away with the process, stopped or stuck as it may be."""
+        socket, link = uapi.path_of(tunnel.name), Path("/sys/class/net", tunnel.name)
+        if socket.exists() or link.exists():
+            pid = uapi.owner(tunnel.name)
+            for found in [pid] if pid else [pid for pid, name in _running() if name == tunnel.name]:
+                _kill(found)
+        socket.unlink(missing_ok=True)
+
+    def clear(self, prefix: str, but: Collection[str] = ()) -> Sequence[str]:
+        """As in the port: also of those that are just being started, by whom nobody knows any more."""
+        gone = set()
+        while found := [(pid, name) for pid, name in _running() if name.startswith(prefix) and name not in but]:
+            for pid, name in found:
+                _kill(pid)
+                gone.add(name)
+        sockets = {path.name.removesuffix(".sock") for path in uapi.SOCKETS.glob(f"{prefix}*.sock")} - {*but}
+        for name in sockets:
+            uapi.path_of(name).unlink(missing_ok=True)
+        return sorted(gone | sockets)
+
+
+def _running() -> Iterator[tuple[int, str]]:
+    """Pid and tunnel of each process that is one, or is just about to start one."""
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            argv = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")[:-1]
+        except OSError:
+            continue
+        if len(argv) > 2 and argv[-2] == b"-f" and argv[-3].endswith(PROGRAM.encode()):
+            yield int(entry), os.fsdecode(argv[-1])
+
+
+def _kill(pid: int) -> None:
+    """It is dead on return, or BrokenError after END_S."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+        if not _readable(handle, END_S):
+            raise BrokenError(f"the tunnel of pid {pid} lives on after KILL", then="rollout down, then rollout up")
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(handle)
+
+
+def _readable(handle: int, limit_s: float) -> bool:
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(limit_s * 1000))
+
+
+def _why(command: Sequence[str]) -> BrokenError:
+    """What it says when it is started once more, in front of us; it is ended again."""
+    env = {"PATH": PLACES, "WG_PROCESS_FOREGROUND": "1", "LOG_LEVEL": "error"}
+    try:
+        ended = subprocess.run(command, env=env, cwd="/", capture_output=True, timeout=1, check=False)
+        said = (ended.stdout + ended.stderr).decode(errors="replace").strip().splitlines()
+    except subprocess.TimeoutExpired:
+        said = ["it took too long"]
+    uapi.path_of(command[-1]).unlink(missing_ok=True)
+    told = said[-1] if said else "it said nothing"
+    then = f"sysctl -w {INOTIFY}=8192" if "too many open files" in told else "rollout doctor"
+    return BrokenError(f"cannot start a tunnel ({PROGRAM}): {told}", then=then)
