@@ -21,6 +21,8 @@ settings.load_profile("house")
 HERE = Path(__file__).parent
 ENGINES = ("dockerd", "containerd", "podman", "runc", "/bin/busybox")
 """What tests of containers start."""
+MESH = ("wireguard-go", "nft")
+"""What the private network is made of."""
 SYS_ADMIN = 1 << 21
 """The capability to mount and to make namespaces, without which root starts no container (capabilities(7))."""
 
@@ -47,6 +49,7 @@ def _cannot_run() -> dict[str, str]:
         "debian": Path("/etc/debian_version").exists() and "ROLLOUT_TESTS_WITHOUT" not in os.environ,
         "containers": all(map(_installed, ENGINES)) and _may_mount(),
         "namespaces": _may_mount(),
+        "mesh": all(map(_installed, MESH)) and _may_mount() and Path("/dev/net/tun").exists(),
     }
     return {
         prefix: f"needs {need}" for need, prefixes in listed.get("needs", {}).items() if not facts[need] for prefix in prefixes
