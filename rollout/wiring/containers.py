@@ -21,6 +21,7 @@ from rollout.runtimes.engines.docker import Docker
 from rollout.runtimes.engines.kernel_log import ended_by_memory
 from rollout.runtimes.engines.labels import Labels
 from rollout.runtimes.engines.podman import Podman
+from rollout.runtimes.engines.sandboxes import Sandboxes
 from rollout.runtimes.engines.several import Engines, Sockets
 
 FOLDER, PODMAN = "containers", "podman"
@@ -51,12 +52,14 @@ class Containers:
 
     def _connect(self, name: EngineName, socket: Path) -> ContainerEngine:
         dialect = DIALECTS[name]
+        api = ContainerApi(name.value, socket, dialect.prefix, sleep=time.sleep)
         return ContainerEngine(
             dialect=dialect,
-            api=ContainerApi(name.value, socket, dialect.prefix, sleep=time.sleep),
+            api=api,
             records=self.records,
             labels=self._labels,
             ended_by_memory=ended_by_memory,
+            sandboxes=Sandboxes(api=api, labels=self._labels) if name is EngineName.DOCKER else None,
         )
 
     def podman_socket(self) -> Path:

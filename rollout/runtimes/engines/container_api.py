@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -18,6 +19,7 @@ USUAL_S = 20.0
 AGAIN_S, TRIES = 0.5, 6
 """An engine that is restarted answers again after some seconds; all that is asked here may be asked twice."""
 GONE = (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, FileNotFoundError)
+TAR = {"Content-Type": "application/x-tar"}
 FULL = ("no space left on device", "disk quota exceeded")
 Sleep = Callable[[float], None]
 
@@ -75,17 +77,20 @@ class ContainerApi:
         *,
         params: Mapping[str, str] | None = None,
         body: object = None,
+        content: bytes | None = None,
         also: Collection[int] = (),
         timeout_s: float = 0.0,
     ) -> Answer:
         """The answer to what the engine could do, to a name that it does not know, and to a status of `also`.
 
+        `body` is sent as JSON, `content` as it is: a tar.
         AwayError where it does not answer, although it was asked again; BrokenError with its own words for all else.
         """
         try:
             for attempt in self._again:
                 with attempt:
-                    said = self._request(method, self._prefix + path, params=params, body=body, timeout_s=timeout_s)
+                    sent = {"json": body} if content is None else {"content": content, "headers": TAR}
+                    said = self._request(method, self._prefix + path, params=params, sent=sent, timeout_s=timeout_s)
         except httpx.TimeoutException as error:
             raise self._away(f"did not answer within {timeout_s or self._usual_s:g} s") from error
         except (OSError, httpx.HTTPError) as error:
@@ -95,11 +100,17 @@ class ContainerApi:
         raise self._refused(said)
 
     def _request(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: object = None, timeout_s: float
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        sent: Mapping[str, Any] = MappingProxyType({}),
+        timeout_s: float,
     ) -> httpx.Response:
         _knock(self.path)
         timeout = httpx.Timeout(timeout_s or self._usual_s, connect=CONNECT_S)
-        return self._client.request(method, path, params=params, json=body, timeout=timeout)
+        return self._client.request(method, path, params=params, timeout=timeout, **sent)
 
     def _away(self, why: str) -> AwayError:
         return AwayError(

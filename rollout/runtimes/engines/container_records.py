@@ -14,7 +14,7 @@ from rollout.errors import BrokenError
 from rollout.host.ports import InstanceSpec
 from rollout.model.fleet import EngineName, RestartPolicy
 
-SUFFIX = ".json"
+SUFFIX, RESOLVER = ".json", ".resolv"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +75,19 @@ class Records:
         changed = replace(record, **what)  # type: ignore[arg-type]  # fields of Record by name
         return record if changed == record else self.write(changed)
 
+    def resolver(self, instance: str, text: str) -> Path:
+        """A file with this text, for its resolv.conf; it goes with the record. BrokenError where it cannot be written."""
+        path = self.folder / f"{instance}{RESOLVER}"
+        try:
+            path.write_text(text, encoding="ascii")
+        except OSError as error:
+            raise BrokenError(f"cannot write {path}: {error.strerror}", then="free some space") from error
+        return path
+
     def erase(self, instance: str) -> None:
         """Nothing is remembered of it. Idempotent."""
         self._path(instance).unlink(missing_ok=True)
+        (self.folder / f"{instance}{RESOLVER}").unlink(missing_ok=True)
 
     def names(self) -> list[str]:
         """All that is remembered."""

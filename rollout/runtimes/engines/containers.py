@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from rollout.errors import BrokenError
+from rollout.host.joining import ALONE
 from rollout.host.ports import InstanceFacts, InstanceSpec, Phase
 from rollout.host.processes import ProcessTable, alive, started
 from rollout.model.fleet import RestartPolicy
@@ -15,6 +16,7 @@ from rollout.runtimes.engines.container_api import AwayError, ContainerApi
 from rollout.runtimes.engines.container_records import Record, Records
 from rollout.runtimes.engines.dialect import Dialect, Seen
 from rollout.runtimes.engines.labels import Labels
+from rollout.runtimes.engines.sandboxes import Sandboxes
 
 CREATE_S, START_S, STOP_S, REMOVE_S = 60.0, 60.0, 20.0, 60.0
 AGAIN_S = 15.0
@@ -43,6 +45,7 @@ class ContainerEngine:
     records: Records
     labels: Labels
     ended_by_memory: Callable[[str], bool]
+    sandboxes: Sandboxes | None = None
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     _table: ProcessTable = field(default_factory=ProcessTable)
@@ -80,7 +83,11 @@ class ContainerEngine:
 
     def _create(self, spec: InstanceSpec, name: str) -> None:
         named = {"name": name}  # Docker reads it here, Podman in the body
-        body = {**named, **self.dialect.body(spec, self.labels.of(spec))}
+        body = {**self.dialect.body(spec, name, self.labels.of(spec))}
+        if text := self.dialect.resolver(spec):
+            body |= self.dialect.resolved_by(self.records.resolver(spec.id, text))
+        if self.sandboxes is not None and spec.network not in {"", ALONE}:
+            self.sandboxes.ready(spec)
         try:
             made = self.api.ask("POST", "/containers/create", params=named, body=body, also={CONFLICT}, timeout_s=CREATE_S)
         except BrokenError:
@@ -120,6 +127,7 @@ class ContainerEngine:
         if seen is not None and seen.live:
             name, engine = self.labels.name(instance), self.dialect.name
             raise BrokenError(f"{engine} could not end {name}", state="it runs", then=f"{engine} kill {name}")
+        self._without_sandbox(instance)
         code = seen.exit_code if seen is not None else record.exit_code
         self.records.note(record, stopped=True, exit_code=code, restarts=seen.restarts if seen else record.restarts)
 
@@ -238,14 +246,19 @@ class ContainerEngine:
             raise BrokenError(f"{instance} still runs", then="stop it first")
         if seen is not None:
             self.api.ask("DELETE", f"/containers/{self.labels.name(instance)}", params={"v": "true"}, timeout_s=REMOVE_S)
+        self._without_sandbox(instance)
         self.records.erase(instance)
         self._alive.pop(instance, None)
+
+    def _without_sandbox(self, instance: str) -> None:
+        if self.sandboxes is not None:
+            self.sandboxes.remove(instance)
 
     def known(self) -> Sequence[str]:
         """Every instance of this home that the engine has a container of, also those that nothing is remembered of."""
         wanted = {"all": "true", "filters": self.labels.filters()}
         listed = self.api.ask("GET", "/containers/json", params=wanted).data or []
-        return sorted(self.labels.instance(one.get("Labels") or {}) for one in listed)
+        return sorted({self.labels.instance(one.get("Labels") or {}) for one in listed})
 
     def take_back(self, instance: str) -> None:
         """A container of ours that nothing is remembered of is an instance again."""

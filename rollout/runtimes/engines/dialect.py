@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from rollout.host.ports import InstanceSpec
@@ -13,6 +14,9 @@ LOG_BYTES = 1_000_000
 """The size at which the log of a container is cut, as that of a process."""
 CPU_PERIOD_US = 100_000
 MIB = 1024**2
+NEEDLESS = ("AUDIT_WRITE", "MKNOD", "NET_RAW")
+"""Capabilities that Docker gives and Podman does not: with them dropped a copy may do the same on both."""
+IPV6_ON = {"net.ipv6.conf.all.disable_ipv6": "0"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +46,17 @@ class Dialect(Protocol):
     ended: tuple[str, str]
     """What the event is called when a container has ended, and its attribute that is the exit code."""
 
-    def body(self, spec: InstanceSpec, labels: Mapping[str, str]) -> Mapping[str, object]:
-        """What creates the container of this instance, with those labels, on the host's network. Its name is added."""
+    def body(self, spec: InstanceSpec, name: str, labels: Mapping[str, str]) -> Mapping[str, object]:
+        """What creates the container of this instance, with those labels, in the network that its spec names.
+
+        `name` is the container's own.
+        """
+
+    def resolver(self, spec: InstanceSpec) -> str:
+        """What its resolv.conf must say; empty where the engine writes it by itself."""
+
+    def resolved_by(self, file: Path) -> Mapping[str, object]:
+        """What is added to its body for that."""
 
     def seen(self, told: Mapping[str, Any]) -> Seen:
         """From the engine's own words on a container."""
@@ -56,6 +69,11 @@ class Dialect(Protocol):
 
     def fetch(self, image: str) -> str:
         """The command that brings an image to this engine."""
+
+
+def search(spec: InstanceSpec) -> list[str]:
+    """Where a name without a dot is looked for: among the services of its environment."""
+    return [spec.host_name.partition(".")[2]]
 
 
 def state(told: Mapping[str, Any], *, restarts: int, labels: Mapping[str, str] | None) -> Seen:

@@ -1,11 +1,14 @@
 """Docker, by its Engine API from 1.41 on."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from rollout.host.joining import ALONE
 from rollout.host.ports import InstanceSpec
 from rollout.model.fleet import EngineName, RestartPolicy
-from rollout.runtimes.engines.dialect import CPU_PERIOD_US, LOG_BYTES, MIB, Seen, state
+from rollout.runtimes.engines.dialect import CPU_PERIOD_US, IPV6_ON, LOG_BYTES, MIB, NEEDLESS, Seen, search, state
+from rollout.runtimes.engines.sandboxes import name_of
 
 API = "1.41"
 POLICIES = {RestartPolicy.ALWAYS: "always", RestartPolicy.ON_FAILURE: "on-failure", RestartPolicy.NEVER: "no"}
@@ -18,16 +21,17 @@ class Docker:
     ended = ("die", "exitCode")
     prefix = f"/v{API}"
 
-    def body(self, spec: InstanceSpec, labels: Mapping[str, str]) -> Mapping[str, object]:
+    def body(self, spec: InstanceSpec, name: str, labels: Mapping[str, str]) -> Mapping[str, object]:
         """Its command, where there is one, stands in the place of all that the image would run."""
         own = {"Entrypoint": list(spec.argv), "Cmd": []} if spec.argv else {}
         return {
+            "name": name,
             "Image": spec.image_id or spec.image,
             "Env": [f"{name}={value}" for name, value in spec.env.items()],
             "Labels": dict(labels),
             **own,
             **({"WorkingDir": spec.directory} if spec.directory else {}),
-            "HostConfig": self._host(spec),
+            "HostConfig": {**self._host(spec), **_network(spec, name)},
         }
 
     @staticmethod
@@ -37,7 +41,7 @@ class Docker:
         memory = {"Memory": spec.memory_mb * MIB, "MemorySwap": spec.memory_mb * MIB} if spec.memory_mb else {}
         cpus = {"CpuPeriod": CPU_PERIOD_US, "CpuQuota": int(spec.cpus * CPU_PERIOD_US)} if spec.cpus else {}
         return {
-            "NetworkMode": "host",
+            "CapDrop": list(NEEDLESS),
             "SecurityOpt": ["no-new-privileges"],
             "PidsLimit": spec.pids_max,
             "ReadonlyRootfs": spec.read_only,
@@ -46,6 +50,14 @@ class Docker:
             **memory,
             **cpus,
         }
+
+    def resolver(self, _spec: InstanceSpec) -> str:
+        """Docker writes it."""
+        return ""
+
+    def resolved_by(self, _file: Path) -> Mapping[str, object]:
+        """Nothing."""
+        return {}
 
     def seen(self, told: Mapping[str, Any]) -> Seen:
         """From `GET /containers/NAME/json`."""
@@ -62,3 +74,12 @@ class Docker:
     def fetch(self, image: str) -> str:
         """From a registry."""
         return f"docker pull {image}"
+
+
+def _network(spec: InstanceSpec, name: str) -> dict[str, object]:
+    """Docker takes no namespace by its path: one that was made before is shared with the sandbox that holds it."""
+    if not spec.network:
+        return {"NetworkMode": "host"}
+    if spec.network != ALONE:
+        return {"NetworkMode": f"container:{name_of(name)}"}
+    return {"NetworkMode": "none", "Sysctls": IPV6_ON, "Dns": list(spec.dns), "DnsSearch": search(spec)}

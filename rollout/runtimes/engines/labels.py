@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rollout.host.ports import InstanceSpec
 
-HOME, INSTANCE = "rollout.home", "rollout.instance"
+HOME, INSTANCE, SANDBOX = "rollout.home", "rollout.instance", "rollout.sandbox"
 DIGITS = 10
 
 
@@ -40,6 +40,10 @@ class Labels:
             "rollout.runtime": str(spec.runtime),
             "rollout.release": str(spec.release),
         }
+
+    def of_sandbox(self, spec: InstanceSpec) -> Mapping[str, str]:
+        """Those of what only holds the network of an instance."""
+        return {HOME: self.home, INSTANCE: spec.id, SANDBOX: "yes", "rollout.environment": spec.service.partition("/")[0]}
 
     def ours(self, labels: Mapping[str, str], instance: str) -> bool:
         """A container with these labels is that instance of this home."""

@@ -1,11 +1,13 @@
 """Podman, by its libpod API from 4.0 on."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from rollout.host.joining import ALONE
 from rollout.host.ports import InstanceSpec
 from rollout.model.fleet import EngineName, RestartPolicy
-from rollout.runtimes.engines.dialect import CPU_PERIOD_US, LOG_BYTES, MIB, Seen, state
+from rollout.runtimes.engines.dialect import CPU_PERIOD_US, LOG_BYTES, MIB, NEEDLESS, Seen, search, state
 
 API = "4.0.0"
 POLICIES = {RestartPolicy.ALWAYS: "always", RestartPolicy.ON_FAILURE: "on-failure", RestartPolicy.NEVER: "no"}
@@ -18,16 +20,18 @@ class Podman:
     ended = ("died", "containerExitCode")
     prefix = f"/v{API}/libpod"
 
-    def body(self, spec: InstanceSpec, labels: Mapping[str, str]) -> Mapping[str, object]:
+    def body(self, spec: InstanceSpec, name: str, labels: Mapping[str, str]) -> Mapping[str, object]:
         """Its command, where there is one, stands in the place of all that the image would run."""
         policy = RestartPolicy.NEVER if spec.restart is RestartPolicy.ON_FAILURE and not spec.restart_max else spec.restart
         return {
+            "name": name,
             "image": spec.image_id or spec.image,
             "env": dict(spec.env),
             "labels": dict(labels),
             **({"entrypoint": list(spec.argv), "command": []} if spec.argv else {}),
             **({"work_dir": spec.directory, "create_working_dir": True} if spec.directory else {}),
-            "netns": {"nsmode": "host"},
+            **_network(spec),
+            "cap_drop": list(NEEDLESS),
             "no_new_privileges": True,
             "read_only_filesystem": spec.read_only,
             "restart_policy": POLICIES[policy],
@@ -41,6 +45,15 @@ class Podman:
         memory = {"memory": {"limit": spec.memory_mb * MIB, "swap": spec.memory_mb * MIB}} if spec.memory_mb else {}
         cpu = {"cpu": {"period": CPU_PERIOD_US, "quota": int(spec.cpus * CPU_PERIOD_US)}} if spec.cpus else {}
         return {"pids": {"limit": spec.pids_max}, **memory, **cpu}
+
+    def resolver(self, spec: InstanceSpec) -> str:
+        """Podman makes no resolv.conf for one that has no network yet."""
+        names = "".join(f"nameserver {address}\n" for address in spec.dns)
+        return f"search {' '.join(search(spec))}\n{names}" if spec.network == ALONE else ""
+
+    def resolved_by(self, file: Path) -> Mapping[str, object]:
+        """The file is mounted in its place."""
+        return {"mounts": [{"type": "bind", "source": str(file), "destination": "/etc/resolv.conf", "options": ["ro"]}]}
 
     def seen(self, told: Mapping[str, Any]) -> Seen:
         """From `GET /containers/NAME/json`."""
@@ -57,3 +70,11 @@ class Podman:
     def fetch(self, image: str) -> str:
         """From a registry, or from the Docker beside it."""
         return f"podman pull {image}, or where Docker has it: docker save {image} | podman load"
+
+
+def _network(spec: InstanceSpec) -> dict[str, object]:
+    if not spec.network:
+        return {"netns": {"nsmode": "host"}}
+    if spec.network == ALONE:
+        return {"netns": {"nsmode": "none"}}
+    return {"netns": {"nsmode": "path", "value": spec.network}, "dns_server": list(spec.dns), "dns_search": search(spec)}
