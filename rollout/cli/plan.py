@@ -40,7 +40,7 @@ def plan(
         asked = Asked(tiers=tier or (), services=service or (), policy=policy, as_of=as_of)
         proposal, stored = _agreed(home, asked, yes=yes)
         if out and stored:
-            home.write(stored.plan.id, out)
+            home.write(stored.plan, out)
     shown = stored.plan if stored else proposal.plan
     told = summary(shown)
     if as_json:

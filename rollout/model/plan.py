@@ -132,7 +132,7 @@ def pace(wave: Wave, policy: Policy) -> Pace:
         watched=len(policy.steps) - 1,
         step_s=policy.step_s,
         bake_s=policy.bake_s,
-        longest_s=sum(move.expected_s for move in wave.moves) / max(1, len(wave.moves)),
+        longest_s=sum([move.expected_s for move in wave.moves]) / max(1, len(wave.moves)),
         approvals=next((tier.approvals for tier in policy.tiers if tier.tier is wave.tier), 0),
     )
 

@@ -1,13 +1,13 @@
 """Planning: propose, look, keep. Nothing here starts a move."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from rollout.errors import UsageError
 from rollout.model.fleet import Tier
-from rollout.model.plan import Exclusion, Plan, Reason, Strategy, Wave
+from rollout.model.plan import Candidate, Exclusion, Plan, Reason, Strategy, Wave
 from rollout.model.policy import Policy
 from rollout.planner.build import Moment, build
 from rollout.planner.eligibility import Question
@@ -96,13 +96,18 @@ def tiers(names: Iterable[str], policy: Policy) -> tuple[Tier, ...]:
 def propose(database: Database, policy: Policy, question: Question, *, as_of: AsOf, now: datetime) -> Proposal:
     """The plan for this fleet under this policy, made as of `as_of.now`. Changes nothing."""
     plans = Plans(database)
-    with database.reading() as session:
-        fleet = candidates.every(session, as_of)
     revision, first = plans.moment()
-    plan = build(fleet, policy, Moment(now=as_of.now, fleet_revision=revision, first_wave=first), question)
+    moment = Moment(now=as_of.now, fleet_revision=revision, first_wave=first)
+    plan = build(_fleet(database, as_of), policy, moment, question)
     unchanged = plans.same(plan, now) if plan.waves else None
     displaced = () if unchanged else tuple(plans.displaced(plan, now))
     return Proposal(plan=plan, unchanged=unchanged, displaced=displaced)
+
+
+def _fleet(database: Database, as_of: AsOf) -> Iterator[Candidate]:
+    """The whole fleet, once: who has read it can forget it."""
+    with database.reading() as session:
+        return iter(candidates.every(session, as_of))
 
 
 def keep(database: Database, proposal: Proposal, *, who: str, now: datetime) -> StoredPlan:
@@ -136,14 +141,15 @@ def _left_out(reason: Reason, found: Sequence[Exclusion], names: int) -> LeftOut
 
 
 def _sum(wave: Wave, at_once: int) -> WaveSum:
-    lasts = [move.expected_s for move in wave.moves]
+    moves = wave.moves
+    lasts = [move.expected_s for move in moves]
     return WaveSum(
         name=wave.name,
         tier=wave.tier,
         boarding=wave.boarding,
-        services=len(wave.moves),
-        customers=len({move.customer for move in wave.moves}),
-        recreate=sum([move.strategy is Strategy.RECREATE for move in wave.moves]),
-        downtime_s=max([move.downtime_s for move in wave.moves]),
+        services=len(moves),
+        customers=len({move.customer for move in moves}),
+        recreate=len([1 for move in moves if move.strategy is Strategy.RECREATE]),
+        downtime_s=max([move.downtime_s for move in moves]),
         expected_s=max(*lasts, sum(lasts) / max(1, at_once)),
     )

@@ -31,11 +31,7 @@ def build(candidates: Iterable[Candidate], policy: Policy, moment: Moment, quest
     Services whose owner asked for v2 ("priority boarding") have waves of their own, cut by the rules of their tier: at the
     head of the plan where the policy lets them go ahead, else at the head of their tier.
     """
-    eligible, excluded = _sorted_out(candidates, policy, question)
-    tiers = tuple(entry.tier for entry in policy.tiers if not question.tiers or entry.tier in question.tiers)
-    groups = _groups(eligible, policy, tiers)
-    ways = _Ways(policy)
-    waves = tuple(_wave(group, moment.first_wave + index, ways) for index, group in enumerate(groups))
+    waves, excluded = _waves(candidates, policy, question, first=moment.first_wave)
     return sealed(
         Plan(
             created=moment.now,
@@ -43,12 +39,26 @@ def build(candidates: Iterable[Candidate], policy: Policy, moment: Moment, quest
             fleet_revision=moment.fleet_revision,
             policy=policy,
             policy_hash=sha256(policy),
-            tiers=tiers,
+            tiers=_tiers(policy, question),
             waves=waves,
             excluded=tuple(excluded),
             facts={"asked_services": ",".join(sorted(question.services))} if question.services else {},
         )
     )
+
+
+def _waves(
+    candidates: Iterable[Candidate], policy: Policy, question: Question, *, first: int
+) -> tuple[tuple[Wave, ...], list[Exclusion]]:
+    """On return the fleet is forgotten: sealing takes as much room again."""
+    eligible, excluded = _sorted_out(candidates, policy, question)
+    groups = _groups(eligible, policy, _tiers(policy, question))
+    ways = _Ways(policy)
+    return tuple(_wave(group, first + index, ways) for index, group in enumerate(groups)), excluded
+
+
+def _tiers(policy: Policy, question: Question) -> tuple[Tier, ...]:
+    return tuple(entry.tier for entry in policy.tiers if not question.tiers or entry.tier in question.tiers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ def seals(few: Mapping[str, Any], excluded: Iterable[str], waves: Iterable[str])
             does.update(_unnumbered(wave).encode())
             yield wave
 
-    for text in pieces({key: value for key, value in few.items() if key not in SEALS}, excluded, told()):
+    for text in _pieces({key: value for key, value in few.items() if key not in SEALS}, excluded, told()):
         whole.update(text.encode())
     digest = whole.hexdigest()
     return {"id": f"plan-{digest[:8]}", "sha256": digest, "content": does.hexdigest()}
@@ -47,9 +47,14 @@ def numbered(plan: Plan, first: int) -> Plan:
     return sealed(replace(plan, waves=waves))
 
 
+def texts(plan: Plan) -> Iterator[str]:
+    """The canonical JSON of a sealed plan, piece by piece."""
+    return _pieces(_few(plan), exclusions_text(plan.excluded), map(wave_text, plan.waves))
+
+
 def encoded(plan: Plan) -> bytes:
     """The canonical JSON of a sealed plan."""
-    return "".join(pieces(_few(plan), exclusions_text(plan.excluded), map(wave_text, plan.waves))).encode()
+    return "".join(texts(plan)).encode()
 
 
 def genuine(body: Mapping[str, Any]) -> bool:
@@ -86,7 +91,7 @@ def _few(plan: Plan) -> dict[str, Any]:
     return few
 
 
-def pieces(few: Mapping[str, Any], excluded: Iterable[str], waves: Iterable[str]) -> Iterator[str]:
+def _pieces(few: Mapping[str, Any], excluded: Iterable[str], waves: Iterable[str]) -> Iterator[str]:
     """The canonical JSON of a plan, piece by piece: sorted keys, no blanks. Arguments as of `seals`."""
     long = {"excluded": excluded, "waves": waves}
     for place, key in enumerate(sorted(few)):

@@ -4,11 +4,15 @@ The customer that needs the most further waves is the one with the most services
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable
-from itertools import accumulate, groupby
+from itertools import accumulate
+from operator import attrgetter
 
 from rollout.model.plan import Candidate
-from rollout.planner.queue import BY_CUSTOMER
+
+BY_ID = attrgetter("id")
+CUSTOMER = attrgetter("customer")
 
 
 class Singles:
@@ -20,9 +24,9 @@ class Singles:
     """
 
     def __init__(self, services: Iterable[Candidate], limit: int | None) -> None:
-        self._ordered = sorted(services, key=BY_CUSTOMER)
+        self._ordered = sorted(sorted(services, key=BY_ID), key=CUSTOMER)
         self._limit = limit
-        counts = [len(list(group)) for _, group in groupby(self._ordered, key=lambda c: c.customer)]
+        counts = list(Counter(map(CUSTOMER, self._ordered)).values())
         self._customers = len(counts)
         self._next = [end - count for count, end in zip(counts, accumulate(counts), strict=True)]
         self._heap = [place - left * self._customers for place, left in enumerate(counts)]

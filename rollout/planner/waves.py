@@ -38,7 +38,9 @@ def cut(services: Iterable[Candidate], tier: TierPolicy, policy: Policy, *, tota
 def boarding(services: Sequence[Candidate], policy: Policy) -> tuple[list[Candidate], list[Candidate]]:
     """Those whose owner asked for v2, and the others. Where environments stay together, the neighbours board too."""
     asked = {c.id for c in services if c.asked_for_v2}
-    if asked and policy.environments is Grouping.TOGETHER:
+    if not asked:
+        return [], list(services)
+    if policy.environments is Grouping.TOGETHER:
         places = {c.environment for c in services if c.asked_for_v2}
         asked |= {c.id for c in services if c.environment in places}
     return [c for c in services if c.id in asked], [c for c in services if c.id not in asked]

@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from rollout.errors import StaleError
 from rollout.model.plan import Exclusion, Plan, Wave
-from rollout.planner.seal import SEALS, exclusions_text, pieces, seals, wave_text
+from rollout.planner.seal import SEALS, exclusions_text, seals, wave_text
 from rollout.planner.unseal import exclusion_of, plan_of, wave_of
 from rollout.store.bulk import insert_rows, tuples
 from rollout.store.tables import MAIN
@@ -64,12 +64,6 @@ def whole(session: Session, plan: str, body: str) -> Plan:
     if found is None:
         raise StaleError(f"{plan} is not what was planned: its hash does not match", then="rollout plan")
     return found
-
-
-def texts(session: Session, plan: str, body: str) -> Iterator[str]:
-    """The plan's canonical JSON, piece by piece."""
-    excluded = (text[1:-1] for text in _read(session, plan, PART.c.wave.is_(None)))
-    return pieces(json.loads(body), excluded, _read(session, plan, PART.c.wave.is_not(None)))
 
 
 def _read(session: Session, plan: str, which: ColumnElement[bool]) -> Iterator[str]:

@@ -4,19 +4,20 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
-from typing import IO
+from itertools import chain, count, repeat
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 from sqlmodel import Session, col
 
 from rollout.errors import StaleError, UsageError
 from rollout.model.plain import canonical, to_plain
-from rollout.model.plan import Plan, pace
+from rollout.model.plan import Plan, Wave, pace
 from rollout.planner.seal import numbered
 from rollout.store import audit, counters, displaced, plan_parts
 from rollout.store.bulk import insert_rows
 from rollout.store.database import Database
 from rollout.store.displaced import Displaced
+from rollout.store.encoded import Encoded, encode
 from rollout.store.tables import MAIN, CounterRow, PlannedRow, PlanRow, WaveRow
 
 WAVE, SEAT, CONTROL = (MAIN.tables[name] for name in ("wave", "planned", "control"))
@@ -103,12 +104,6 @@ class Plans:
                 raise _unknown(session, name)
             return _stored(session, row, plan_parts.whole(session, row.id, row.body))
 
-    def copy(self, plan: str, into: IO[bytes]) -> None:
-        """The file has the canonical JSON of the plan of this id."""
-        with self._database.reading() as session:
-            row = session.get_one(PlanRow, plan)
-            into.writelines(text.encode() for text in plan_parts.texts(session, plan, row.body))
-
     def wave(self, number: int) -> StoredPlan:
         """The plan of that wave, with this wave alone and without its exclusions. Errors as of `get`."""
         with self._database.reading() as session:
@@ -178,25 +173,19 @@ def _insert(session: Session, plan: Plan, *, who: str, now: datetime) -> None:
     )
     session.flush()
     state = PLANNED if now < plan.expires else EXPIRED
-    connection = session.connection()
-    waves = [
-        {
-            "number": wave.number,
-            "plan": plan.id,
-            "position": position,
-            "tier": wave.tier.value,
-            "size": len(wave.moves),
-            "state": state,
-            "detached": False,
-            "body": {"pace": to_plain(pace(wave, plan.policy)), **({"boarding": True} if wave.boarding else {})},
-        }
-        for position, wave in enumerate(plan.waves)
-    ]
-    connection.execute(insert(MAIN.tables["wave"]), waves)
+    waves = (
+        (each.number, plan.id, position, each.tier.value, len(each.moves), state, False, _body(each, plan))
+        for position, each in enumerate(plan.waves)
+    )
+    insert_rows(session, WAVE, ("number", "plan", "position", "tier", "size", "state", "detached", "body"), waves)
     plan_parts.put(session, plan)
-    seats = ((wave.number, place, move.service) for wave in plan.waves for place, move in enumerate(wave.moves))
-    insert_rows(session, SEAT, ("wave", "position", "service"), seats)
+    seats = (zip(repeat(each.number), count(), [move.service for move in each.moves]) for each in plan.waves)
+    insert_rows(session, SEAT, ("wave", "position", "service"), chain.from_iterable(seats))
     session.merge(CounterRow(name=counters.WAVE, value=plan.waves[-1].number))
+
+
+def _body(wave: Wave, plan: Plan) -> Encoded:
+    return encode({"pace": to_plain(pace(wave, plan.policy)), **({"boarding": True} if wave.boarding else {})})
 
 
 def _same(session: Session, key: str, now: datetime) -> StoredPlan | None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rollout.errors import BrokenError, UsageError
+from rollout.model.plan import Plan
 from rollout.model.ports import unexpected
 from rollout.operations import explain as explaining
 from rollout.operations import numbers as measuring
@@ -21,10 +22,11 @@ from rollout.operations.plan import Proposal
 from rollout.operations.policy import Known
 from rollout.operations.show import Shown
 from rollout.planner.eligibility import Question
+from rollout.planner.seal import texts
 from rollout.planner.unseal import decoded
 from rollout.store.candidates import AsOf
 from rollout.store.database import Database
-from rollout.store.plans import Plans, StoredPlan
+from rollout.store.plans import StoredPlan
 from rollout.store.policies import Policies
 from rollout.store.services import Services
 from rollout.wiring import actor
@@ -64,18 +66,18 @@ class Planning:
         """The proposal is stored."""
         return planning.keep(self.database, proposal, who=actor.user(), now=actor.now())
 
-    def write(self, plan: str, path: Path) -> None:
+    def write(self, plan: Plan, path: Path) -> None:
         """The file holds the bytes of the stored plan, all or nothing: it is written beside and renamed."""
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             with beside.open("wb") as file:
-                Plans(self.database).copy(plan, file)
+                file.writelines(text.encode() for text in texts(plan))
                 file.write(b"\n")
             beside.replace(path)
         except OSError as error:
             beside.unlink(missing_ok=True)
             state = "the plan is stored in the home"
-            raise BrokenError(f"cannot write {path}: {error.strerror}", state=state, then=f"rollout show {plan}") from error
+            raise BrokenError(f"cannot write {path}: {error.strerror}", state=state, then=f"rollout show {plan.id}") from error
 
     def show(self, name: str) -> Shown:
         """A stored plan or wave."""

@@ -1,7 +1,5 @@
 """Plans in parts: one wave is read without its plan, and what was changed by hand is found wherever it stands."""
 
-import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +10,6 @@ from rollout.errors import StaleError, UsageError
 from rollout.model.plan import Plan
 from rollout.model.policy import Amount, Policy, TierPolicy
 from rollout.planner.build import Moment, build
-from rollout.planner.seal import encoded
 from rollout.store.database import Database
 from rollout.store.plans import Plans
 from rollout.store.waves import Waves
@@ -38,13 +35,6 @@ def stored(database: Database) -> Plan:
 def changed(database: Database, statement: str) -> None:
     with database.writing() as session:
         session.connection().exec_driver_sql(statement)
-
-
-def test_the_file_has_the_bytes_of_the_plan(database: Database) -> None:
-    plan, file = stored(database), io.BytesIO()
-    Plans(database).copy(plan.id, file)
-    assert file.getvalue() == encoded(plan)
-    assert json.loads(file.getvalue())["id"] == plan.id
 
 
 def test_a_whole_plan_comes_back_from_its_parts(database: Database) -> None:
