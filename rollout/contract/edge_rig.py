@@ -1,5 +1,6 @@
 """What a suite of the edge needs: copies that answer as told, and a real Envoy that is ended by its pid."""
 
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -7,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 from threading import Event, Thread
 
 import httpx
@@ -55,7 +57,7 @@ class _Answers(BaseHTTPRequestHandler):
 
 
 class HttpCopy(ThreadingHTTPServer):
-    """A copy that answers its own name with `status` (0: closes without an answer), while `let_go` is set.
+    """A copy at `place` that answers its own name with `status` (0: closes without an answer), while `let_go` is set.
 
     `withheld`: so many bytes are missing from an answer when it closes. `seen`: method, path, headers, bytes of the body.
     """
@@ -63,8 +65,9 @@ class HttpCopy(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, name: str) -> None:
-        super().__init__(("127.0.0.1", 0), _Answers)
+    def __init__(self, name: str, place: tuple[str, int] = ("127.0.0.1", 0)) -> None:
+        self.address_family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
+        super().__init__(place, _Answers)
         self.name = name
         self.status = 200
         self.withheld = 0
@@ -81,7 +84,13 @@ class HttpCopy(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.server_port}"
+        host, port = self.server_address[:2]
+        return f"[{host!s}]:{port}" if self.address_family is socket.AF_INET6 else f"{host!s}:{port}"
+
+    def server_bind(self) -> None:
+        """Without the question to DNS for its own name that the class above asks."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that leaves is no error."""

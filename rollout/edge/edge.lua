@@ -1,9 +1,12 @@
 -- The edge's own code, run by Envoy for every request. It reads the service's route file, chooses a side by weight and a copy
 -- of that side, and on the answer counts the failures of v2's copies: a copy that breaks loses its traffic, without us.
 --
--- bootstrap.py replaces the words between @ signs. Route files are written by routes.py; see there for their one line.
+-- listeners.py replaces the words between @ signs. Route files are written by routes.py; see there for their one line.
 
 local ROUTES = @ROUTES@        -- folder: one file per service, named by its host name
+local ROOM = @ROOM@            -- the environment in whose room this listens: requests come by address; "" where they come by name
+local ADDRESSES = @ADDRESSES@  -- folder: one file per address of a service, holding its host name
+local TRIES = @TRIES@          -- header by which the route is told of a room's clusters
 local TRIPS = @TRIPS@          -- folder: one file per address that failed; one line per failure, in ms since 1970
 local WIDE_RETRY = @WIDE_RETRY@  -- when GET, HEAD and OPTIONS are tried again; "" where nothing is
 local RETRIES = WIDE_RETRY ~= ""
@@ -16,19 +19,36 @@ local READS = 3                -- looks at a route file that is not whole, befor
 local NOT_FROM_CLIENTS = {
   "x-envoy-retry-on", "x-envoy-retry-grpc-on", "x-envoy-max-retries", "x-envoy-retriable-status-codes",
   "x-envoy-retriable-header-names", "x-envoy-upstream-rq-timeout-ms", "x-envoy-upstream-rq-per-try-timeout-ms",
-  "x-envoy-hedge-on-per-try-timeout", "x-envoy-upstream-alt-stat-name", "x-envoy-expected-rq-timeout-ms",
+  "x-envoy-hedge-on-per-try-timeout", "x-envoy-upstream-alt-stat-name", "x-envoy-expected-rq-timeout-ms", TRIES,
 }
 local PLAIN = { GET = true, HEAD = true, OPTIONS = true }  -- methods that may be sent twice after any failure
+
+local UNKNOWN = "the edge knows no service of this " .. (ROOM == "" and "name" or "address")
 
 -- Failures that could not be written down (full disk): this worker remembers its own. address -> {count, last}
 local remembered = {}
 
 -- The host name without its port, in lower case. Anchored at both ends and without a slash: it names a file.
-local function service_of(authority)
+local function named(authority)
   return (authority or ""):lower():match("^([%w][%w%.%-]*):?%d*$")
 end
 
--- legacy list, v2 list, weight, spare ports of a service; nil where the file is missing; false where it is broken.
+-- The host name of the service that has this address: `[fd12::5:0:0:7]:80`. Its file is replaced, never written over.
+local function addressed(asked)
+  local address = asked:match("^%[([%x:]+)%]:%d+$")
+  local file = address and io.open(ADDRESSES .. address, "r")
+  if not file then return nil end
+  local line = file:read("*l") or ""
+  file:close()
+  return line:match("^[%w][%w%.%-]*$")
+end
+
+local function service_of(handle)
+  if ROOM == "" then return named(handle:headers():get(":authority")) end
+  return addressed(handle:streamInfo():downstreamLocalAddress())
+end
+
+-- legacy list, v2 list, weight, other words (room, spare ports) of a service; nil where the file is missing; false where it is broken.
 -- A file that was replaced while it was read says another name or no end mark: it is read again.
 local function route_of(service)
   for _ = 1, READS do
@@ -36,8 +56,8 @@ local function route_of(service)
     if not file then return nil end
     local line = file:read("*l") or ""
     file:close()
-    local name, legacy, v2, weight, spares = line:match("^(%S+) (%S+) (%S+) (%d+) ([^;]*);%s*$")
-    if name == service then return legacy, v2, tonumber(weight), spares end
+    local name, legacy, v2, weight, words = line:match("^(%S+) (%S+) (%S+) (%d+) ([^;]*);%s*$")
+    if name == service then return legacy, v2, tonumber(weight), words end
   end
   return false
 end
@@ -119,14 +139,26 @@ local function second_of(plan, own, others, may, now)
 end
 
 -- A copy that has just opened another port may leave its first one at any time: that port is asked next, before another copy.
-local function with_spare(plan, spares)
-  for address, spare in spares:gmatch("(%S+)>(%S+)") do
+local function with_spare(plan, words)
+  for address, spare in words:gmatch("(%S+)>(%S+)") do
     if address == plan.first then
       plan.third, plan.third_side = plan.second or spare, plan.second_side
       plan.second, plan.second_side, plan.spare = spare, plan.side, "yes"
     end
   end
   return plan
+end
+
+local function on_host(address)
+  return address:find("^127%.") ~= nil
+end
+
+-- All tries of a request begin in one place, where its first copy is: a second one elsewhere gives way to the first again.
+local function in_one_place(plan)
+  local host = on_host(plan.first)
+  if plan.second and on_host(plan.second) ~= host then plan.second, plan.second_side = plan.first, plan.side end
+  if plan.third and on_host(plan.third) ~= host then plan.third, plan.third_side = plan.second, plan.second_side end
+  return host
 end
 
 -- Where a request goes: the copies of the first and the second try, and their sides.
@@ -174,16 +206,19 @@ function envoy_on_request(handle)
   local headers = handle:headers()
   for _, name in ipairs(NOT_FROM_CLIENTS) do headers:remove(name) end
 
-  local service = service_of(headers:get(":authority"))
-  local legacy, v2, weight, spares
-  if service then legacy, v2, weight, spares = route_of(service) end
-  if legacy == nil then return refuse(handle, "404", "the edge knows no service of this name") end
+  local service = service_of(handle)
+  local legacy, v2, weight, words
+  if service then legacy, v2, weight, words = route_of(service) end
+  if legacy == nil then return refuse(handle, "404", UNKNOWN) end
   if legacy == false then return refuse(handle, "503", "the route of this service is broken") end
+  local environment = words:match("@([%w%-]+)=")
+  if ROOM ~= "" and environment ~= ROOM then return refuse(handle, "404", UNKNOWN) end
   if legacy == "-" and v2 == "-" then return refuse(handle, "503", "no copy of this service runs") end
 
   local notes = handle:streamInfo():dynamicMetadata()
   notes:set("rollout", "service", service)
-  local plan = with_spare(pick(legacy, v2, weight, handle:timestamp()), spares)
+  local plan = with_spare(pick(legacy, v2, weight, handle:timestamp()), words)
+  if environment and not in_one_place(plan) then headers:replace(TRIES, "tries@" .. environment) end
   for word, value in pairs(plan) do
     notes:set("rollout", word, value)  -- `first`, `second` and `third` are read by the clusters of those tries
   end

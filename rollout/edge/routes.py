@@ -5,7 +5,8 @@ The file is named by the host name of the service and holds one line:
     shop.prod.internal 127.0.0.1:4001,127.0.0.1:4002 127.0.0.1:4003 10 ;
 
 host name, legacy's addresses, v2's addresses (`-` for none), v2's weight in percent, end mark. Where copies have opened another
-port besides, `127.0.0.1:4003>127.0.0.1:5001` stands before the end mark, one word for each. The line is followed by spaces up
+port besides, `127.0.0.1:4003>127.0.0.1:5001` stands before the end mark, one word for each. Before them, for a service in a
+room, `@prod=fd12:3456:789a:1:5::7`: the environment and the service's own address there. The line is followed by spaces up
 to BLOCK bytes, so that a file can be written over in place when the disk is full. A file is replaced by rename: a reader sees
 the old line or the new one. Name and end mark are for the reader that is overtaken by two writes: it sees the mismatch and
 reads again.
@@ -13,6 +14,7 @@ reads again.
 
 import contextlib
 import errno
+import ipaddress
 import os
 import re
 import threading
@@ -25,6 +27,7 @@ from rollout.host.ports import Route
 BLOCK = 4096
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 ADDRESS = re.compile(r"(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:]+\]):\d{1,5}")
+LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 SPARE = ".spare"
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -107,7 +110,7 @@ def line_of(route: Route) -> str:
     if not 0 <= route.weight <= 100:
         raise UsageError(f"{route.host_name}: {route.weight} is not a weight", then="a weight is 0 to 100 percent")
     spares = "".join(f"{address}>{route.spares[address]} " for address in route.v2 if address in route.spares)
-    return f"{route.host_name} {_side(route.legacy)} {_side(route.v2)} {route.weight} {spares};\n"
+    return f"{route.host_name} {_side(route.legacy)} {_side(route.v2)} {route.weight} {_room(route)}{spares};\n"
 
 
 def route_of(host_name: str, text: str) -> Route:
@@ -121,7 +124,34 @@ def route_of(host_name: str, text: str) -> Route:
         )
     legacy, v2 = (tuple(a for a in words[i].split(",") if a != "-") for i in (1, 2))
     spares = dict(word.split(">", 1) for word in words[4:-1] if ">" in word)
-    return Route(host_name=host_name, legacy=legacy, v2=v2, weight=int(words[3]), spares=spares)
+    room = next((word for word in words[4:-1] if word.startswith("@")), "@")
+    environment, _, address = room[1:].partition("=")
+    return Route(
+        host_name=host_name,
+        legacy=legacy,
+        v2=v2,
+        weight=int(words[3]),
+        environment=environment,
+        address=address,
+        spares=spares,
+    )
+
+
+def _room(route: Route) -> str:
+    """Nothing for a service outside of all rooms, whatever its environment is called: the edge has no use for that."""
+    if not route.address:
+        return ""
+    if not LABEL.fullmatch(route.environment) or not _canonical(route.address):
+        wrong = f"{route.host_name}: {route.address!r} in {route.environment!r} is not an address in a room"
+        raise UsageError(wrong, then="it is IPv6 in its shortest form, in an environment's room")
+    return f"@{route.environment}={route.address} "
+
+
+def _canonical(address: str) -> bool:
+    try:
+        return ipaddress.IPv6Address(address).compressed == address
+    except ValueError:
+        return False
 
 
 def _side(addresses: Sequence[str]) -> str:

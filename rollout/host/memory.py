@@ -5,13 +5,15 @@ from collections.abc import Callable, Collection, Sequence
 
 from rollout.host.network import Member
 from rollout.host.ports import InstanceSpec, Route
+from rollout.host.rooms import Room
 
 
 class MemoryEdge:
-    """Fulfils EdgeWriter. `routes` by host name; `busy`: open requests by address, set by tests."""
+    """Fulfils EdgeWriter. `routes` by host name; `listening`: the rooms; `busy`: open requests by address, set by tests."""
 
     def __init__(self, address: str = "127.0.0.1:1") -> None:
         self.routes: dict[str, Route] = {}
+        self.listening: tuple[Room, ...] = ()
         self.busy: dict[str, int] = {}
         self._address = address
 
@@ -22,6 +24,10 @@ class MemoryEdge:
     def remove(self, host_name: str) -> None:
         """The name is unknown."""
         self.routes.pop(host_name, None)
+
+    def rooms(self, rooms: Sequence[Room]) -> None:
+        """These are kept."""
+        self.listening = tuple(rooms)
 
     def in_flight(self, addresses: Sequence[str]) -> int:
         """The sum of `busy` over these addresses."""

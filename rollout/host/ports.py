@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from rollout.host.rooms import Room
 from rollout.model.fleet import EngineName, RestartPolicy, RuntimeName
 
 PIDS_MAX = 4096
@@ -145,6 +146,14 @@ class EdgeWriter(Protocol):
 
     def remove(self, host_name: str) -> None:
         """The proxy does not know the name. Idempotent."""
+
+    def rooms(self, rooms: Sequence[Room]) -> None:
+        """From return on the proxy serves in these rooms, and in no other; a room whose namespace is gone is left out.
+
+        Idempotent and cheap when nothing has changed. Rooms come and go without a trace in the others. One caller at a time: a
+        list that is older than another one takes a room away. What is in a room is asked there, by clients of it and of the host.
+        TransientError while the proxy does not run: it follows when it does.
+        """
 
     def in_flight(self, addresses: Sequence[str]) -> int:
         """Requests and connections that are still open to these addresses."""

@@ -17,6 +17,8 @@ from rollout.errors import BrokenError
 Opened = TypeVar("Opened")
 
 OWN = "/proc/thread-self/ns/net"
+STATUS = "/proc/self/status"
+CAP_SYS_ADMIN = 21
 CLONE_NEWNET = 0x40000000
 POISONED = 70
 """Exit code of a process that could not come back."""
@@ -50,6 +52,15 @@ def open_inside(path: str, factory: Callable[[], Opened]) -> Opened:
     """What `factory` makes in the network namespace at `path`: a socket, say. Errors as of `inside` and of the factory."""
     with inside(path):
         return factory()
+
+
+def may_enter() -> bool:
+    """This process, and what it starts, may enter network namespaces."""
+    if sys.platform != "linux":
+        return False
+    with open(STATUS, encoding="ascii", errors="replace") as lines:
+        effective = next((line.split()[1] for line in lines if line.startswith("CapEff:")), "0")
+    return bool(int(effective, 16) >> CAP_SYS_ADMIN & 1)
 
 
 def _open_both(path: str) -> tuple[int, int]:

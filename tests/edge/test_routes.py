@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rollout.contract.edge_rig import HttpCopy, RunningEdge
-from rollout.edge.bootstrap import lua_string
+from rollout.edge.listeners import lua_string
 from rollout.edge.routes import BLOCK, Routes
 from rollout.edge.settings import EdgeSettings
 from rollout.errors import BrokenError, UsageError
