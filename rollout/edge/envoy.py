@@ -23,7 +23,8 @@ from rollout.edge.rooms import RoomFiles
 from rollout.edge.routes import Routes
 from rollout.edge.settings import EdgeSettings, settings_of
 from rollout.errors import BrokenError, TransientError
-from rollout.host.ports import Kept, Route
+from rollout.host.kept import Kept
+from rollout.host.ports import Route
 from rollout.host.rooms import Room
 from rollout.network.inside import may_enter
 

@@ -148,11 +148,9 @@ class EdgeWriter(Protocol):
         """The proxy does not know the name. Idempotent."""
 
     def rooms(self, rooms: Sequence[Room]) -> None:
-        """From return on the proxy serves in these rooms, and in no other; a room whose namespace is gone is left out.
+        """From return on the proxy serves in these rooms, and in no other; one whose namespace is gone is left out. Idempotent.
 
-        Idempotent and cheap when nothing has changed. Rooms come and go without a trace in the others. One caller at a time: a
-        list that is older than another one takes a room away. What is in a room is asked there, by clients of it and of the host.
-        TransientError while the proxy does not run: it follows when it does.
+        No other room notices. One caller at a time: an older list takes a newer room away. TransientError while no proxy runs.
         """
 
     def in_flight(self, addresses: Sequence[str]) -> int:
@@ -205,15 +203,6 @@ class Ports(Protocol):
 
     def holder(self, port: int) -> str:
         """Who listens on the port (`pid 4711 (nginx)`); empty when it is free."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """A process that the host part keeps for itself: the edge, the names, the scheduler."""
-
-    name: str
-    argv: tuple[str, ...]
-    env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

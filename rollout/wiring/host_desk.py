@@ -20,9 +20,10 @@ from rollout.errors import BrokenError, TransientError
 from rollout.host.daemon import Daemon
 from rollout.host.desk import Doers
 from rollout.host.keep import Keeper, Program
+from rollout.host.kept import Kept
 from rollout.host.ledger import Ledger
 from rollout.host.notes import Notes
-from rollout.host.ports import InstanceSpec, Kept, Listener, Phase
+from rollout.host.ports import InstanceSpec, Listener, Phase
 from rollout.host.processes import HostPorts
 from rollout.host.shim_state import locked
 from rollout.host.upkeep import KeepingDesk
