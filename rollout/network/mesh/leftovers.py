@@ -19,18 +19,18 @@ class Leftovers:
 
     def clear(self) -> Iterator[str]:
         """What was found, in words. Namespaces each time; tunnels, which are dear to look for, at the first time only."""
+        if not self._looked:
+            for name in self._tunnels.clear(self._mark.links, lambda name: name in self._links()):
+                yield f"a tunnel that nobody knew is gone: {name}"
+        self._looked = True
         for path in namespaces.strays(self._mark.namespaces):
             if path not in self._paths():
                 namespaces.drop(path)
                 yield f"a namespace that nobody knew is gone: {path}"
-        if not self._looked:
-            for name in self._tunnels.clear(self._mark.links, self._links()):
-                yield f"a tunnel that nobody knew is gone: {name}"
-        self._looked = True
 
     def clear_all(self) -> None:
         """Nothing with the mark is left, known or not."""
-        self._tunnels.clear(self._mark.links)
+        self._tunnels.clear(self._mark.links, lambda _: False)
         for path in namespaces.strays(self._mark.namespaces):
             namespaces.drop(path)
         links.remove(self._mark.links)

@@ -1,6 +1,6 @@
 """Tunnels as the mesh needs them. `userspace` and `kernel` fulfil the port; which of them is found by trying."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,5 +54,5 @@ class Tunnels(Protocol):
     def end(self, tunnel: Tunnel) -> None:
         """No link, process or socket of it is left. Idempotent."""
 
-    def clear(self, prefix: str, but: Collection[str] = ()) -> Sequence[str]:
-        """No tunnel is there whose name begins so, but these; which were ended."""
+    def clear(self, prefix: str, known: Callable[[str], bool]) -> Sequence[str]:
+        """No tunnel is there whose name begins so and that is not known (asked after it was found); which were ended."""

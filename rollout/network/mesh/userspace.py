@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rollout.errors import BrokenError
@@ -72,17 +72,19 @@ class UserspaceTunnels:
                 _kill(found)
         socket.unlink(missing_ok=True)
 
-    def clear(self, prefix: str, but: Collection[str] = ()) -> Sequence[str]:
+    def clear(self, prefix: str, known: Callable[[str], bool]) -> Sequence[str]:
         """As in the port: also of those that are just being started, by whom nobody knows any more."""
         gone = set()
-        while found := [(pid, name) for pid, name in _running() if name.startswith(prefix) and name not in but]:
+        while found := [(pid, name) for pid, name in _running() if name.startswith(prefix) and not known(name)]:
             for pid, name in found:
                 _kill(pid)
                 gone.add(name)
-        sockets = {path.name.removesuffix(".sock") for path in uapi.SOCKETS.glob(f"{prefix}*.sock")} - {*but}
-        for name in sockets:
-            uapi.path_of(name).unlink(missing_ok=True)
-        return sorted(gone | sockets)
+        for socket in uapi.SOCKETS.glob(f"{prefix}*.sock"):
+            name = socket.name.removesuffix(".sock")
+            if not known(name):
+                socket.unlink(missing_ok=True)
+                gone.add(name)
+        return sorted(gone)
 
 
 def _running() -> Iterator[tuple[int, str]]:

@@ -1,6 +1,7 @@
 """What tests of the private network share: a mesh that leaves nothing, processes with a network of their own, small talk."""
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -96,9 +97,12 @@ def until(true: Callable[[], object]) -> None:
 
 
 def kill(pid: int) -> None:
-    """Dead on return, also where nobody has taken note of it yet."""
+    """Dead on return, its sockets closed, also where nobody has taken note of it yet."""
+    handle, poll = os.pidfd_open(pid), select.poll()
+    poll.register(handle, select.POLLIN)
     os.kill(pid, signal.SIGKILL)
-    until(lambda: not Path(f"/proc/{pid}/cmdline").exists() or not Path(f"/proc/{pid}/cmdline").read_bytes())
+    assert poll.poll(LIMIT_S * 1000)
+    os.close(handle)
 
 
 @contextmanager

@@ -1,0 +1,83 @@
+"""A service's address: to the edge in the room, or of kind tcp straight to an instance."""
+
+from pathlib import Path
+
+from rollout.host.rooms import Rooms
+from rollout.network.mesh import namespaces
+from rollout.network.mesh.mesh import Mesh
+from rollout.network.mesh.rules import EDGE_PORT
+from tests.network.mesh.mesh_rigs import connect, echo, instance, kill, processes, says, talk, until
+
+
+def room_of(tmp_path: Path) -> str:
+    room = Rooms(tmp_path / "host/rooms").find("prod")
+    assert room is not None
+    return room.path
+
+
+def test_any_port_of_a_service_leads_to_the_edge(mesh: Mesh, tmp_path: Path) -> None:
+    one = mesh.prepare(instance("one"))
+    with echo(room_of(tmp_path), "::", EDGE_PORT) as callers:
+        for port in (80, 5432):
+            assert talk(one.namespace, mesh.address_of("prod/db"), port) == b"hello"
+        assert talk(room_of(tmp_path), mesh.address_of("prod/db"), 81) == b"hello"
+    assert callers[:2] == [one.address, one.address]
+
+
+def test_new_connections_go_to_the_new_copy_and_held_ones_stay(mesh: Mesh) -> None:
+    client, old, new = (mesh.prepare(instance(name)) for name in ("client", "old", "new"))
+    service = mesh.address_of("prod/db")
+    with echo(old.namespace, "::", 6379) as at_old, echo(new.namespace, "::", 6380) as at_new:
+        mesh.lead("prod/db", (old.address, 6379))
+        held = [connect(client.namespace, service, 1234) for _ in range(3)]
+        assert [says(line, b"one") for line in held] == [b"one"] * 3
+        mesh.lead("prod/db", (new.address, 6380))
+        assert talk(client.namespace, service, 1234) == b"hello"
+        assert [says(line, b"two") for line in held] == [b"two"] * 3
+        assert (at_old, at_new) == ([client.address] * 3, [client.address])
+        assert mesh.held("prod/db", old.address) == 3
+        for number, line in enumerate(held):
+            line.close()
+            until(lambda left=2 - number: mesh.held("prod/db", old.address) == left)
+    assert mesh.held("prod/db", new.address) == 0
+
+
+def test_clients_that_have_left_hold_nothing(mesh: Mesh) -> None:
+    client, copy = mesh.prepare(instance("client")), mesh.prepare(instance("copy"))
+    mesh.lead("prod/db", (copy.address, 6379))
+    with echo(copy.namespace, "::", 6379), connect(client.namespace, mesh.address_of("prod/db"), 6379) as line:
+        assert says(line, b"one") == b"one"
+        assert mesh.held("prod/db", copy.address) == 1
+        mesh.leave("client.0")
+        assert mesh.held("prod/db", copy.address) == 0
+
+
+def test_a_service_may_call_itself(mesh: Mesh) -> None:
+    copy = mesh.prepare(instance("copy"))
+    mesh.lead("prod/db", (copy.address, 6379))
+    with echo(copy.namespace, "::", 6379):
+        assert talk(copy.namespace, mesh.address_of("prod/db"), 6379) == b"hello"
+
+
+def test_what_leads_nowhere_any_more_is_the_edges_again(mesh: Mesh, tmp_path: Path) -> None:
+    copy, client = mesh.prepare(instance("copy")), mesh.prepare(instance("client"))
+    mesh.lead("prod/db", (copy.address, 6379))
+    mesh.lead("prod/db", None)
+    mesh.lead("prod/db", None)
+    with echo(room_of(tmp_path), "::", EDGE_PORT) as callers:
+        assert talk(client.namespace, mesh.address_of("prod/db"), 6379) == b"hello"
+    assert callers == [client.address]
+
+
+def test_leads_are_given_before_the_room_and_survive_it(mesh: Mesh, tmp_path: Path) -> None:
+    mesh.lead("prod/db", ("fd00::1", 6379))
+    copy, client = mesh.prepare(instance("copy")), mesh.prepare(instance("client"))
+    mesh.lead("prod/db", (copy.address, 6379))
+    namespaces.drop(room_of(tmp_path))
+    until(lambda: mesh.mark.hub_link(1) not in processes(mesh.mark))
+    mesh.keep({"copy.0", "client.0"})
+    with echo(copy.namespace, "::", 6379):
+        assert talk(client.namespace, mesh.address_of("prod/db"), 6379) == b"hello"
+        kill(processes(mesh.mark)[mesh.mark.hub_link(1)])
+        mesh.keep({"copy.0", "client.0"})
+        assert talk(client.namespace, mesh.address_of("prod/db"), 6379) == b"hello"
