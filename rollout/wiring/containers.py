@@ -51,16 +51,7 @@ class Containers:
         return self.podman_socket() if sockets.program(name, os.environ) else None
 
     def _connect(self, name: EngineName, socket: Path) -> ContainerEngine:
-        dialect = DIALECTS[name]
-        api = ContainerApi(name.value, socket, dialect.prefix, sleep=time.sleep)
-        return ContainerEngine(
-            dialect=dialect,
-            api=api,
-            records=self.records,
-            labels=self._labels,
-            ended_by_memory=ended_by_memory,
-            sandboxes=Sandboxes(api=api, labels=self._labels) if name is EngineName.DOCKER else None,
-        )
+        return connect(name, socket, self.records, self._labels)
 
     def podman_socket(self) -> Path:
         """The socket of a service of Podman's that the host part keeps, ready. BrokenError with its words where it cannot be."""
@@ -93,6 +84,20 @@ class Containers:
         """No socket of Podman's service of ours is left; it has been stopped. Idempotent."""
         self._address.remove()
         shutil.rmtree(self._address.folder, ignore_errors=True)
+
+
+def connect(name: EngineName, socket: Path, records: Records, labels: Labels) -> ContainerEngine:
+    """The engine behind this socket."""
+    dialect = DIALECTS[name]
+    api = ContainerApi(name.value, socket, dialect.prefix, sleep=time.sleep)
+    return ContainerEngine(
+        dialect=dialect,
+        api=api,
+        records=records,
+        labels=labels,
+        ended_by_memory=ended_by_memory,
+        sandboxes=Sandboxes(api=api, labels=labels) if name is EngineName.DOCKER else None,
+    )
 
 
 def running_containers(folder: Path) -> set[str]:
