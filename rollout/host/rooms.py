@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from rollout.errors import BrokenError
@@ -31,6 +32,11 @@ class Room:
     dns: str
     prefix4: str = "100.64.0.0/10"
     egress: bool = False
+
+
+@lru_cache(maxsize=4096)
+def _network(prefix: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    return ipaddress.ip_network(prefix)
 
 
 class Rooms:
@@ -68,10 +74,19 @@ class Rooms:
             return None
         return Room(environment=environment, path=path, prefix=prefix, dns=dns, prefix4=prefix4, egress=more == [OPEN])
 
-    def of(self, address: str) -> Room | None:
-        """The room in which this IPv6 address (without port) is; None for one outside of all."""
-        found = ipaddress.ip_address(address)
-        return next((room for room in self.all() if found in ipaddress.ip_network(room.prefix)), None)
+    def of(self, address: str, environment: str = "") -> Room | None:
+        """The room in which this address (without port) is; None for one outside of all, and for what is no address.
+
+        An IPv4 address is looked for in the room of `environment` alone: other rooms have the same ones.
+        """
+        rooms = self.all()
+        try:
+            found = ipaddress.ip_address(address) if rooms else None
+        except ValueError:
+            return None
+        if isinstance(found, ipaddress.IPv4Address):
+            return next((room for room in rooms if room.environment == environment and found in _network(room.prefix4)), None)
+        return next((room for room in rooms if found in _network(room.prefix)), None) if found else None
 
     def write(self, room: Room) -> None:
         """Readers find it from return on. BrokenError when the disk fails: the old one stands."""

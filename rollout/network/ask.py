@@ -1,13 +1,20 @@
-"""Asking an instance whether it is well: by HTTP or by a TCP connection, straight to its address and never through the edge."""
+"""Asking an instance whether it is well: by HTTP or by a TCP connection, straight to its address and never through the edge.
+
+An instance in the private network is asked from within the room of its environment: nothing else leads there.
+"""
 
 import contextlib
 import socket
 import threading
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+
+from rollout.host.rooms import Rooms
+from rollout.network.inside import inside
 
 READ_AT_MOST = 1 << 16
 """Bytes of an answer's body that are looked at."""
@@ -27,8 +34,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked: the path (None: a TCP connection), and what counts as good. `host_name` goes into the Host header.
+    """What is asked: the path (None: a TCP connection), and what counts as good.
 
+    `host_name` goes into the Host header; it also tells by its environment in which room an IPv4 address is looked for.
     `timeout_s` is for all of it: from the connection to the last byte of the answer that is looked at.
     """
 
@@ -38,30 +46,50 @@ class Question:
     status_max: int = 399
     body_contains: str | None = None
 
+    @property
+    def environment(self) -> str:
+        """That of `name.environment.internal`; empty for any other host name."""
+        _, _, after = self.host_name.removesuffix(".internal").partition(".")
+        return after if self.host_name.endswith(".internal") else ""
+
 
 class Asker:
-    """Asks, from any thread. No proxy, no redirect, no connection that is used twice: each answer stands for itself."""
+    """Asks, from any thread. No proxy, no redirect, no connection that is used twice: each answer stands for itself.
 
-    def __init__(self) -> None:
+    `rooms` of this host; where there are none every address is on the host's own network.
+    """
+
+    def __init__(self, rooms: Rooms | None = None) -> None:
+        self._rooms = rooms
         limits = httpx.Limits(max_keepalive_connections=0)
         self._client = httpx.Client(trust_env=False, verify=False, follow_redirects=False, limits=limits)
 
     def ask(self, address: str, question: Question) -> Answer:
-        """One question to `host:port`. An instance that answers badly or not at all is an Answer, never an error."""
+        """One question to `host:port`. An instance that answers badly or not at all is an Answer, never an error.
+
+        BrokenError where its room cannot be entered: that says nothing about the instance.
+        """
+        room = self._room(address, question)
         if question.path is None:
-            return _connect(address, question.timeout_s)
-        return self._get(address, question.path, question)
+            with room:
+                return _connect(address, question.timeout_s)
+        return self._get(address, question.path, question, room)
 
     def close(self) -> None:
         """All connections are closed."""
         self._client.close()
 
-    def _get(self, address: str, path: str, question: Question) -> Answer:
+    def _room(self, address: str, question: Question) -> AbstractContextManager[None]:
+        """Where the thread must be to reach the address: a connection stays in the network in which it was opened."""
+        room = self._rooms.of(address.rpartition(":")[0].strip("[]"), question.environment) if self._rooms else None
+        return inside(room.path) if room else contextlib.nullcontext()
+
+    def _get(self, address: str, path: str, question: Question, room: AbstractContextManager[None]) -> Answer:
         url = f"http://{address}/{path.removeprefix('/')}"
         headers = {"Host": question.host_name, "Connection": "close", "User-Agent": "rollout-health"}
         limit = _Limit(question.timeout_s)
         try:
-            with limit:
+            with limit, room:  # the limit first: its thread starts in our own network
                 answer = self._within(limit, url, headers, question)
         except httpx.TimeoutException:
             return _late(question)

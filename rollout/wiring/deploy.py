@@ -19,6 +19,7 @@ from rollout.wiring import actor
 from rollout.wiring.clock import SystemClock
 from rollout.wiring.home import Home, find
 from rollout.wiring.host import host_part
+from rollout.wiring.host_desk import asker
 from rollout.wiring.led_back import take_over_notes
 from rollout.wiring.live import default_engine, live, policy_in_force
 from rollout.wiring.world import Voice
@@ -54,7 +55,7 @@ def desk(doing: str, *, tell: Tell = lambda _s, _l: None, say: Callable[[str], N
         deploys=deploys,
         leases=actor.leases(database),
         holder=actor.holder(doing),
-        live=_once(lambda: live(host_part(home, say=say), clock, policy_in_force(database))),
+        live=_once(lambda: live(host_part(home, say=say), clock, policy_in_force(database), asker(home.path))),
         bring_back=lambda service, verb: _bring_back(home, deploys, service, verb, tell=tell, say=say),
         read_env_file=env_file.read,
         clock=clock,

@@ -25,6 +25,7 @@ from rollout.host.ledger import Ledger
 from rollout.host.notes import Notes
 from rollout.host.ports import InstanceSpec, Listener, Phase
 from rollout.host.processes import HostPorts
+from rollout.host.rooms import Rooms
 from rollout.host.shim_state import locked
 from rollout.host.upkeep import KeepingDesk
 from rollout.host.usage import ProcessMeter
@@ -72,6 +73,16 @@ def folder(home: Path) -> Path:
     return place
 
 
+def rooms(home: Path) -> Rooms:
+    """The rooms of the private networks on this host."""
+    return Rooms(home / "host" / "rooms")
+
+
+def asker(home: Path) -> Asker:
+    """Asks instances of this home, also those in a private network."""
+    return Asker(rooms(home))
+
+
 def keeper(home: Path) -> Keeper:
     """What keeps the host part itself, the edge, the names and the scheduler."""
     return Keeper(folder(home) / "kept")
@@ -98,7 +109,7 @@ class HostWorld:
         self.keeper = keeper(home)
         self._names = self.folder / "names"
         self._dns_port = _dns_port(self.folder)
-        self._asker = Asker()
+        self._asker = asker(home)
         self.containers = Containers(self.folder, self.keeper, own_env(home))
         self.engines = self.containers.beside(ProcessEngine(self.folder / "instances"))
         self._looked = self._tended = 0.0

@@ -28,12 +28,11 @@ def runtimes(host: HostPart, clock: Clock, asker: Asker) -> Mapping[RuntimeName,
     }
 
 
-def live(host: HostPart, clock: Clock, policy: Policy) -> Live:
+def live(host: HostPart, clock: Clock, policy: Policy, asker: Asker) -> Live:
     """The world of operations that put copies in each other's place.
 
     What is a good answer is the policy's; how long a copy is looked at is not: a deploy stays on its runtime.
     """
-    asker = Asker()
     rules = replace(HealthGate(), status_max=policy.health.status_max, body_contains=policy.health.body_contains)
     return Live(host=host, runtimes=runtimes(host, clock, asker), ask=asker.ask, rules=rules, clock=clock)
 

@@ -14,24 +14,23 @@ from rollout.gates.performance import Performance
 from rollout.gates.signed_rank import SignedRank
 from rollout.gates.traffic import Traffic
 from rollout.model.policy import Policy
-from rollout.network.ask import Asker
 from rollout.perf.collect import Collector
 from rollout.wiring.engines import Parts
 from rollout.wiring.home import Home
 from rollout.wiring.host import host_part
-from rollout.wiring.host_desk import folder
+from rollout.wiring.host_desk import asker, folder
 from rollout.wiring.live import runtimes
 
 
 def process_parts(home: Home, policy: Policy, clock: Clock, say: Callable[[str], None]) -> Parts:
     """The parts for services that run as processes. Starts the host part where there is none, and says so."""
     host = host_part(home, say=say)
-    asker = Asker()
-    sides = runtimes(host, clock, asker)
-    health = Health(sides, policy.health, asker.ask, host.look_at_ports)
+    ask = asker(home.path)
+    sides = runtimes(host, clock, ask)
+    health = Health(sides, policy.health, ask.ask, host.look_at_ports)
     gates: dict[str, Gate] = {health.name: health}
     samples = LogSamples(AccessLog(EnvoyEdge(folder(home.path) / "edge").places.log))
-    own = OwnRequests(sides, policy.health, asker.ask, time.perf_counter)
+    own = OwnRequests(sides, policy.health, ask.ask, time.perf_counter)
     if policy.traffic is not None:
         gates[Traffic.name] = Traffic(samples, policy.traffic, own)
     if policy.performance is not None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from rollout.errors import RolloutError
+from rollout.errors import BrokenError, RolloutError
 from rollout.host.client import Client
 from rollout.host.ports import Attached, Phase
 from rollout.model.fleet import EngineName, Release, Service
@@ -22,6 +22,7 @@ from rollout.wiring import actor
 from rollout.wiring.clock import SystemClock
 from rollout.wiring.engines import engine_of
 from rollout.wiring.home import Home
+from rollout.wiring.host_desk import asker
 from rollout.wiring.live import default_engine, runtimes
 
 ANSWER_S = 10.0
@@ -49,6 +50,7 @@ def bring_back(home: Home, client: Client, *, store: bool = True) -> Back:
     With `store=False`, or while the store cannot be used, by the records alone.
     """
     problems: list[str] = []
+    asking = asker(home.path)
     before = {one.id for one in client.instances() if one.facts.phase is Phase.RUNNING}
     started: set[str] = set()
     try:
@@ -61,7 +63,7 @@ def bring_back(home: Home, client: Client, *, store: bool = True) -> Back:
         if store and (home.path / FILE).exists():
             with home.opened() as database:
                 placed = _placed(database)
-                restored = _restore(database, client, placed)
+                restored = _restore(database, client, placed, asking)
     except RolloutError as error:
         problems.append(error.what)
     started.update(one.id for one in client.instances() if one.facts.phase in COMING and one.id not in before)
@@ -69,7 +71,7 @@ def bring_back(home: Home, client: Client, *, store: bool = True) -> Back:
         started=sorted(started),
         ended=restored.ended,
         unknown=restored.unknown,
-        silent=_silent(client, started, {service: one.release.spec for service, one in placed.items()}),
+        silent=_silent(client, asking, started, {service: one.release.spec for service, one in placed.items()}),
         problems=[*problems, *restored.problems],
     )
 
@@ -93,7 +95,7 @@ def _on_this_host(known: Mapping[tuple[str, int], Release], service: str, number
     return release is not None and engine_of(release, usual) is not EngineName.MEMORY
 
 
-def _restore(database: Database, client: Client, placed: Mapping[str, Placed]) -> Restored:
+def _restore(database: Database, client: Client, placed: Mapping[str, Placed], asking: Asker) -> Restored:
     leases = [one for one in StoreLeases(database, actor.now, actor.alive).held() if actor.alive(one.holder)]
     others = {one.subject for one in leases if one.holder.pid != actor.holder("").pid}
     fence = _fence(database, leases)
@@ -108,7 +110,7 @@ def _restore(database: Database, client: Client, placed: Mapping[str, Placed]) -
     ]
     moving = {move.service for move in Progress(database).begun()}
     strange = unknown(placed, chain(*held.values()), lambda service: subject(service) in others or service in moving)
-    return replace(make(todo, client, runtimes(client, SystemClock(), Asker())), unknown=strange)
+    return replace(make(todo, client, runtimes(client, SystemClock(), asking)), unknown=strange)
 
 
 def _in_other_hands(service: str, placed: Placed, others: set[str]) -> bool:
@@ -123,18 +125,25 @@ def _fence(database: Database, leases: Sequence[Lease]) -> int:
     return min((one.number for one in leases if not is_scheduler(one.subject)), default=last)
 
 
-def _silent(client: Client, started: set[str], specs: Mapping[str, Service]) -> list[str]:
+def _silent(client: Client, asking: Asker, started: set[str], specs: Mapping[str, Service]) -> list[str]:
     """Services of started instances that do not answer within 10 s: a gate would take that for a failure of their own."""
-    asker, limit = Asker(), time.monotonic() + ANSWER_S
+    limit = time.monotonic() + ANSWER_S
     while started:
         waited = [one for one in client.instances() if one.id in started and one.address and one.facts.phase in COMING]
-        mute = [one for one in waited if not asker.ask(one.address, _question(one, specs)).good]
+        mute = [one for one in waited if not _answers(asking, one, specs)]
         started = {one.id for one in mute}
         if time.monotonic() > limit:
             return sorted({one.service for one in mute})
         if mute:
             time.sleep(LOOK_S)
     return []
+
+
+def _answers(asking: Asker, one: Attached, specs: Mapping[str, Service]) -> bool:
+    try:
+        return asking.ask(one.address, _question(one, specs)).good
+    except BrokenError:  # its room is being made
+        return False
 
 
 def _question(one: Attached, specs: Mapping[str, Service]) -> Question:

@@ -27,6 +27,9 @@ def test_what_is_written_is_found_by_name_and_by_address(tmp_path: Path) -> None
     assert Rooms(rooms.folder).all() == [ONE, TWO]
     assert rooms.of("fd00:a:b:2:0:1::3") == TWO
     assert rooms.of("fd00:a:b:3::1") is None
+    assert rooms.of("localhost") is None
+    assert (rooms.of("100.64.3.4", "stage"), rooms.of("100.127.3.4", "prod")) == (TWO, ONE)
+    assert (rooms.of("100.64.3.4"), rooms.of("100.128.3.4", "stage"), rooms.of("127.0.0.1", "stage")) == (None, None, None)
     rooms.remove("prod")
     rooms.remove("prod")
     assert rooms.all() == [TWO]

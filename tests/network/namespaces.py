@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -32,14 +33,31 @@ def namespace(*addresses: str) -> Iterator[str]:
 
 
 def give(path: str, address: str) -> None:
-    """Its loopback has this IPv6 address too."""
+    """Its loopback has this address too; of IPv4 addresses one alone."""
+    if ":" not in address:
+        name = struct.pack("=16sH2x4s8x", b"lo:1", socket.AF_INET, socket.inet_aton(address))
+        with inside(path), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as kernel:
+            fcntl.ioctl(kernel, SIOCSIFADDR, name)
+        return
     with inside(path), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as kernel:
         fcntl.ioctl(kernel, SIOCSIFADDR, struct.pack("=16sIi", socket.inet_pton(socket.AF_INET6, address), 128, LOOPBACK_INDEX))
+    limit = time.monotonic() + 10
+    while not _can_be_bound(path, address) and time.monotonic() < limit:  # the kernel looks at it in a thread of its own first
+        time.sleep(0.001)
 
 
 def inode(path: str) -> int:
     """What tells one namespace from another."""
     return os.stat(path).st_ino
+
+
+def _can_be_bound(path: str, address: str) -> bool:
+    with inside(path), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 def _made() -> int:
