@@ -154,11 +154,14 @@ class Case:
         return self.row.held_s + present
 
 
+_PASS = frozenset({Outcome.PASS})
+_GRAVE = (Outcome.FAIL, Outcome.ERROR, Outcome.INCONCLUSIVE)
+
+
 def worst(verdicts: tuple[Verdict, ...]) -> Outcome:
     """The gravest of the verdicts; pass where there is none."""
     outcomes = {v.outcome for v in verdicts}
-    order = (Outcome.FAIL, Outcome.ERROR, Outcome.INCONCLUSIVE)
-    return next((o for o in order if o in outcomes), Outcome.PASS)
+    return next((grave for grave in _GRAVE if grave in outcomes), Outcome.PASS) if outcomes - _PASS else Outcome.PASS
 
 
 def told(verdicts: tuple[Verdict, ...], outcome: Outcome) -> str:
@@ -181,4 +184,4 @@ def evidence(seen: Seen | None) -> dict[str, object]:
 
 
 def _plain(verdict: Verdict) -> dict[str, object]:
-    return {"gate": verdict.gate, "outcome": verdict.outcome.value, "reason": verdict.reason, **verdict.evidence}
+    return {"gate": verdict.gate, "outcome": str(verdict.outcome), "reason": verdict.reason, **verdict.evidence}

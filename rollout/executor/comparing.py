@@ -8,8 +8,9 @@ NEVER_BOTH = "legacy and v2 never serve at the same time"
 
 def compares(row: Move) -> bool:
     """The move stands in its last traffic step below 100 %, and its weight is that of the step."""
-    last = _last_shared(row)
-    return row.state is State.SHIFTING and last is not None and row.step == last and row.weight == row.steps[last]
+    if row.state is not State.SHIFTING or row.weight != row.steps[row.step]:
+        return False
+    return row.step == _last_shared(row)
 
 
 def never_compares(row: Move) -> str:

@@ -71,13 +71,14 @@ class Driver:
         if self._around or self._flights:
             self._rest()
         self._now = self._world.clock.now()
+        self._asked_to_stop = self._world.stop_requested()
         self._beat()
         around = self._around = self._time_to_look_around()
         if around:
             self._orders = self._read()
             self._obey()
         self._take_in()
-        if around and not self._world.stop_requested():
+        if around and not self._asked_to_stop:
             self._claim()
             self._begin()
         for start in self._ledger.commit(self._lease):
@@ -171,8 +172,7 @@ class Driver:
         self._flights.recall(after, fully=after.state is not row.state)
 
     def _target_is_healthy(self, row: Move) -> bool:
-        patience_s = min(self._world.gate_s, self._lease.beats_s)
-        return target_is_healthy(self._world, row, self._known.release(row), patience_s)
+        return target_is_healthy(self._world, row, self._known.release(row), min(self._world.gate_s, self._lease.beats_s))
 
     # taking in, claiming, beginning
 
@@ -243,7 +243,7 @@ class Driver:
 
     def _advance(self, row: Move, seen: Seen | None) -> None:
         """Decide until the move waits, has ended, or an effect is to run."""
-        while row.live and not self._world.stop_requested():
+        while row.live and not self._asked_to_stop:
             now = self._now
             action = decide(self._orders.rules, row, seen, now)
             if isinstance(action, Fire):

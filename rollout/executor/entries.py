@@ -17,6 +17,8 @@ from rollout.model.state import FINAL, Event, Path, State
 TOLD = frozenset({State.FALLING_BACK, State.STUCK}) | FINAL - {State.FINISHED}
 """States whose reason the row keeps."""
 WAITS_FOR_NOTHING: Mapping[str, object] = {"waits_for": "", "waits_until": None, "then": ""}
+ENTERED_WITH = (("held_s", 0.0), ("held_since", None), *WAITS_FOR_NOTHING.items(), ("doing", None))
+"""What a row has when it has just entered a state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,14 +157,13 @@ class Scribe:
 
     def _entered(self, row: Move, state: State, now: datetime) -> dict[str, object]:
         seconds = state_limit(self.policy, state)
-        fresh = {"held_s": 0.0, "held_since": None, **WAITS_FOR_NOTHING, "doing": None, "step": _next_step(row, state)}
-        return {
-            "state": state.value,
-            "since": iso(now),
-            "mark": iso(now),
-            "deadline": None if seconds is None else iso(now + timedelta(seconds=seconds)),
-            **{name: value for name, value in fresh.items() if getattr(row, name) != value},
-        }
+        at, step = iso(now), _next_step(row, state)
+        end = None if seconds is None else iso(now + timedelta(seconds=seconds))
+        changes: dict[str, object] = {"state": str(state), "since": at, "mark": at, "deadline": end}
+        if row.step != step:
+            changes["step"] = step
+        changes.update({name: value for name, value in ENTERED_WITH if getattr(row, name) != value})
+        return changes
 
     def _setting(self, row: Move, state: State) -> tuple[Setting, str] | None:
         """The setting that entering `state` writes, and what is to be put back if the move is brought back."""

@@ -21,7 +21,7 @@ _CODES: Mapping[str, Callable[[Any], Any]] = {
 }
 _FIELDS = {**dict.fromkeys(f.name for f in fields(Move) if f.name != "due"), **_CODES}
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-_USUAL = {f.name: f.default for f in fields(Move) if f.name != "state"}
+_usual = {f.name: f.default for f in fields(Move) if f.name != "state"}.get
 _BLANK = object.__new__(Move).but(
     {
         "id": "",
@@ -44,7 +44,9 @@ def to_body(row: Move) -> dict[str, Any]:
 
 def told(row: Move) -> dict[str, Any]:
     """As `to_body`, with values as the row has them: what encodes them next knows times, enums and tuples."""
-    return {name: value for name, value in row.__dict__.items() if value is not _USUAL.get(name, MISSING) and name != "due"}
+    found = {name: value for name, value in row.__dict__.items() if value is not _usual(name, MISSING)}
+    found.pop("due", None)
+    return found
 
 
 def from_body(body: Mapping[str, Any], due: datetime | None = None) -> Move:
@@ -53,15 +55,13 @@ def from_body(body: Mapping[str, Any], due: datetime | None = None) -> Move:
 
 
 def _decoded(changes: Mapping[str, Any]) -> dict[str, Any]:
-    decoded = dict(changes)
     try:
-        for name, value in changes.items():
-            decode = _FIELDS[name]
-            if decode is not None and value is not None:
-                decoded[name] = decode(value)
+        return {
+            name: value if (decode := _FIELDS[name]) is None or value is None else decode(value)
+            for name, value in changes.items()
+        }
     except KeyError as error:
         raise BrokenError(f"the journal has a field or a value that this program does not know: {error}") from error
-    return decoded
 
 
 def following(row: Move, event: Event) -> State:
@@ -86,7 +86,7 @@ def apply(row: Move | None, entry: Entry) -> Move:
     if row is None:
         raise BrokenError(f"the journal of {entry.move} has no beginning")
     changes = _decoded(entry.changes)
-    if entry.event is None and CHANGED_BY_EVENTS & changes.keys():
+    if entry.event is None and not CHANGED_BY_EVENTS.isdisjoint(changes):
         raise BrokenError(f"{entry.move}: entry {row.seq + 1} changes the state without an event")
     if entry.event is not None:
         changes |= _through_table(row, entry, entry.event)

@@ -61,7 +61,7 @@ def cut_short(before: Move, write: Write, policy: Policy) -> bool:
     What v2 was not proven for has nothing to be held against.
     """
     entry = write.entry
-    if write.row.state is before.state or entry.event in {None, Event.OK} or write.effects.snapshots:
+    if entry.event is None or entry.event is Event.OK or write.row.state is before.state or write.effects.snapshots:
         return False
     unproven = before.state is State.PROVING and entry.event in {Event.FAILED, Event.BOTH_LOST}
     return not unproven and running(before, policy) is not None

@@ -54,7 +54,8 @@ def observe(
             probe=probe,
         )
         asking = asking or Asking(world.clock)
-        return replace(_look(world, shown, asking), owed=_owed(world, shown, ended, asking) if ended else ())
+        seen = _look(world, shown, asking)
+        return replace(seen, owed=_owed(world, shown, ended, asking)) if ended else seen
     except FencedError:
         raise
     except RolloutError as error:

@@ -11,7 +11,8 @@ from rollout.model.move import Move
 from rollout.model.plan import Wave
 from rollout.model.state import State
 
-PAGE = 500
+FIRST_PAGE, PAGE = 50, 500
+"""Few begin at one turn; many are read only where limits of customers and environments keep the first ones back."""
 
 
 def fitting(
@@ -24,17 +25,17 @@ def fitting(
     back = wave.number < 0
     if ledger.tally.states[State.PLANNED] == 0 or (orders.rules.forbids_beginning() and not back):
         return
-    after = -1
+    after, size = -1, FIRST_PAGE
     beside = None if back else world.journal.beside(wave.number)
     while ledger.tally.in_flight() + (beside or NOBODY).total < orders.limits.total:
-        page = world.journal.moves(wave.number, {State.PLANNED}, after=after, limit=PAGE)
+        page = world.journal.moves(wave.number, {State.PLANNED}, after=after, limit=size)
         rows = [row for row in page if _may_begin(world, ledger, orders, row, now)]
         while group := ledger.tally.fitting(rows, orders.limits, beside or NOBODY):
             yield group, beside
             rows = [row for row in rows if not ledger.touched(row.id)]
-        if len(page) < PAGE:
+        if len(page) < size:
             return
-        after = page[-1].position
+        after, size = page[-1].position, PAGE
 
 
 def _may_begin(world: World, ledger: Ledger, orders: Orders, row: Move, now: datetime) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from rollout.executor.ports import NONE, Effects, Order
 from rollout.executor.world import World
@@ -112,6 +113,7 @@ STEPS: Mapping[str, Step | LastStep] = {
 }
 
 
+@lru_cache(maxsize=256)
 def split(stored: str) -> tuple[str, bool]:
     """The key of a stored name (`launch`, `shift:10`, `undo:shift:10`), and whether its undo is meant."""
     undo = stored.startswith("undo:")

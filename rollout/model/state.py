@@ -74,12 +74,12 @@ class Path(StrEnum):
     @property
     def back(self) -> bool:
         """A finished service is brought back."""
-        return self in {Path.BACK_OVERLAP, Path.BACK_RECREATE}
+        return self is Path.BACK_OVERLAP or self is Path.BACK_RECREATE
 
     @property
     def gap(self) -> bool:
         """The copies cannot overlap: one closed gap."""
-        return self in {Path.RECREATE, Path.BACK_RECREATE}
+        return self is Path.RECREATE or self is Path.BACK_RECREATE
 
 
 def _path(*middle: State) -> tuple[State, ...]:

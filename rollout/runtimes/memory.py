@@ -184,13 +184,13 @@ class MemoryRuntime:
             raise HostGoneError("the host part does not answer")
 
     def _facts(self, copy: Running) -> Copy:
-        dead = self._host.is_dead(copy)
+        order, dead = copy.order, self._host.is_dead(copy)
         return Copy(
-            service=copy.order.service,
-            runtime=copy.order.runtime,
-            token=copy.order.token,
-            running=0 if dead else copy.order.replicas,
-            wanted=copy.order.replicas,
+            service=order.service,
+            runtime=order.runtime,
+            token=order.token,
+            running=0 if dead else order.replicas,
+            wanted=order.replicas,
             restarts=self._host.restarts(copy),
             exit_code=1 if dead else None,
         )

@@ -13,7 +13,7 @@ from sqlmodel import Session, col
 from rollout.errors import BrokenError
 from rollout.model.values import field, value
 from rollout.store.bulk import find, insert_rows
-from rollout.store.encoded import NOTHING, encode
+from rollout.store.encoded import encode, plain_text
 from rollout.store.tables import MAIN, AuditRow
 
 TABLE = MAIN.tables["audit"]
@@ -78,7 +78,7 @@ def _chained(lines: Iterable[Line], previous: str, at: str) -> Iterator[tuple[st
 
 
 def _text(value: Mapping[str, object]) -> str:
-    return encode(value) if value else NOTHING
+    return plain_text(value) if value else "{}"
 
 
 def _hash(hashed: Iterable[str]) -> str:

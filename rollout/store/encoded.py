@@ -22,6 +22,11 @@ def encode(value: object) -> Encoded:
     return Encoded(encoded(value).decode())
 
 
+def plain_text(value: object) -> str:
+    """As `encode`, for what goes to the driver as it is (`bulk`): sqlite3 takes a plain string three times as fast."""
+    return encoded(value).decode()
+
+
 def encoded(value: object) -> bytes:
     """As `encode`, in UTF-8."""
     try:

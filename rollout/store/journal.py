@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from rollout.errors import ClashError, CrowdedError, TakenError
 from rollout.executor.crowd import Crowd
-from rollout.executor.ports import Batch, Control, Write
+from rollout.executor.ports import NONE, Batch, Control, Write
 from rollout.model.fleet import Footing, Origin, Placement, Release, RuntimeName, Setting
 from rollout.model.lease import Lease
 from rollout.model.move import Move
@@ -156,7 +156,7 @@ class StoreJournal:
 
 def _do(session: Session, writes: Sequence[Write]) -> None:
     """The effects of all writes, each kind in bulk: within one commit a service is placed, weighed or unplaced, not all."""
-    all_effects = [write.effects for write in writes]
+    all_effects = [write.effects for write in writes if write.effects is not NONE]
     placements.put(session, [place for effects in all_effects for place in effects.place])
     placements.weigh(session, [weight for effects in all_effects for weight in effects.weigh])
     placements.remove(session, *(place for effects in all_effects for place in effects.unplace))
@@ -178,5 +178,5 @@ def _choice(session: Session, write: Write, service: str, chosen: Setting) -> se
 
 def _line(write: Write) -> audit.Line:
     entry, row = write.entry, write.row
-    after = {"move": row.id, "state": row.state.value, "weight": row.weight}
+    after = {"move": row.id, "state": str(row.state), "weight": row.weight}
     return audit.Line(who=entry.actor, what=f"move {entry.event}", subject=row.service, why=entry.reason, after=after)

@@ -18,7 +18,7 @@ from rollout.executor.ports import Write
 from rollout.model.move import Entry, Move
 from rollout.model.state import IN_FLIGHT
 from rollout.store import bulk
-from rollout.store.encoded import NOTHING, encode
+from rollout.store.encoded import plain_text
 from rollout.store.tables import BUSY, MAIN
 
 TABLE = MAIN.tables["move"]
@@ -49,13 +49,13 @@ def append(session: Session, entries: Sequence[Entry]) -> int:
             first + place,
             entry.move,
             text(entry.at),
-            entry.kind.value,
+            str(entry.kind),
             entry.step,
-            None if entry.event is None else entry.event.value,
+            None if entry.event is None else str(entry.event),
             entry.actor,
             entry.reason,
-            encode(entry.evidence) if entry.evidence else NOTHING,
-            encode(entry.changes) if entry.changes else NOTHING,
+            plain_text(entry.evidence) if entry.evidence else "{}",
+            plain_text(entry.changes) if entry.changes else "{}",
             entry.lease,
         )
         for place, entry in enumerate(entries)
@@ -117,23 +117,22 @@ def text(at: datetime) -> str:
 
 def _columns(write: Write, seq: int) -> dict[str, Any]:
     row = write.row
-    return {"id": row.id, "service": row.service, "wave": row.wave, "position": row.position, **_state(row, seq, write.entry.at)}
+    state = {name.removeprefix("new_"): value for name, value in _change(write, seq, 0).items() if name.startswith("new_")}
+    return {"id": row.id, "service": row.service, "wave": row.wave, "position": row.position, **state}
 
 
 def _change(write: Write, seq: int, known: int) -> dict[str, Any]:
-    new = {f"new_{name}": value for name, value in _state(write.row, seq, write.entry.at).items()}
-    return {"key": write.row.id, "known": known, **new}
-
-
-def _state(row: Move, seq: int, at: datetime) -> dict[str, Any]:
-    due = first_due(row, at)
+    row = write.row
+    due = first_due(row, write.entry.at)
     return {
-        "state": row.state.value,
-        "live": int(row.live),
-        "due": text(due) if due else None,
-        "seq": seq,
-        "entries": row.seq,
-        "body": encode(told(row)),
+        "key": row.id,
+        "known": known,
+        "new_state": str(row.state),
+        "new_live": int(row.live),
+        "new_due": text(due) if due else None,
+        "new_seq": seq,
+        "new_entries": row.seq,
+        "new_body": plain_text(told(row)),
     }
 
 

@@ -64,7 +64,7 @@ def put(session: Session, placements: Sequence[Placement]) -> None:
 
 def weigh(session: Session, weights: Sequence[tuple[str, RuntimeName, int]]) -> None:
     """These placements have these shares of traffic (percent); nothing where there is none."""
-    bulk.run(session, _WEIGH, [{"of": service, "on": runtime.value, "share": weight} for service, runtime, weight in weights])
+    bulk.run(session, _WEIGH, [{"of": service, "on": str(runtime), "share": weight} for service, runtime, weight in weights])
 
 
 def remove(session: Session, *places: tuple[str, RuntimeName]) -> None:
