@@ -43,9 +43,9 @@ def mesh_of(home: Path, host: int = 1) -> Mesh:
 
 
 @contextmanager
-def closing(home: Path) -> Iterator[Mesh]:
+def closing(home: Path, host: int = 1) -> Iterator[Mesh]:
     """A mesh of which nothing is left afterwards, whatever the test did."""
-    mesh = mesh_of(home)
+    mesh = mesh_of(home, host)
     try:
         yield mesh
     finally:
