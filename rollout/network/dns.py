@@ -1,4 +1,4 @@
-"""The DNS server of the private network, on loopback: A, AAAA and SRV for the names that the host part publishes."""
+"""The DNS server of this host: A, AAAA and SRV for the names that the host part publishes, on loopback and in every room."""
 
 import signal
 import struct
@@ -7,20 +7,21 @@ import threading
 from collections.abc import Sequence
 from types import FrameType
 
-from dnslib import AAAA, NS, QTYPE, RCODE, RR, SOA, SRV, A, DNSRecord
+from dnslib import DNSRecord
 from dnslib.server import BaseResolver, DNSHandler, DNSLogger, DNSServer
 
-from rollout.network.names import Place, find
+from rollout.host.rooms import Rooms
+from rollout.network.answers import on_the_host
+from rollout.network.dns_rooms import LOOK_S, RoomNames
 
 LOOPBACK = "127.0.0.1"
-TTL_S = 2
-ZONE = "internal"
 BAD_PACKET = (ValueError, IndexError, KeyError, TypeError, AttributeError, struct.error)
 
 
-def argv(folder: str, port: int) -> tuple[str, ...]:
-    """The command that serves the names in `folder` on this port, for the host part to keep."""
-    return (sys.executable, "-m", "rollout", "dns", "--names", folder, "--port", str(port))
+def argv(folder: str, port: int, rooms: str = "") -> tuple[str, ...]:
+    """The command that serves the names in `folder` on this port and in the rooms in the folder `rooms`, to be kept."""
+    more = ("--rooms", rooms) if rooms else ()
+    return (sys.executable, "-m", "rollout", "dns", "--names", folder, "--port", str(port), *more)
 
 
 class Names(BaseResolver):  # type: ignore[misc]  # dnslib has no types
@@ -30,25 +31,8 @@ class Names(BaseResolver):  # type: ignore[misc]  # dnslib has no types
         self.folder = folder
 
     def resolve(self, request: DNSRecord, _handler: DNSHandler) -> DNSRecord:
-        """NXDOMAIN for an unknown name of the zone, REFUSED for any other, SERVFAIL when the file cannot be read."""
-        reply = request.reply(ra=0)
-        name = str(request.q.qname).rstrip(".").lower()
-        try:
-            place = find(self.folder, _owner(name))
-        except (OSError, ValueError):
-            reply.header.rcode = RCODE.SERVFAIL
-            return reply
-        if place is not None:
-            _answer(reply, request, place, _owner(name))
-        elif name == ZONE:
-            _apex(reply, request)
-        elif name.endswith(f".{ZONE}"):
-            reply.header.rcode = RCODE.NXDOMAIN
-            reply.add_auth(_authority())
-        else:
-            reply.header.aa = 0
-            reply.header.rcode = RCODE.REFUSED
-        return reply
+        """See `on_the_host`."""
+        return on_the_host(self.folder, request)
 
 
 class Handler(DNSHandler):  # type: ignore[misc]  # dnslib has no types
@@ -64,8 +48,11 @@ class Handler(DNSHandler):  # type: ignore[misc]  # dnslib has no types
             return
 
 
-def serve(folder: str, port: int) -> None:
-    """Answer on loopback, UDP and TCP, until SIGTERM or SIGINT. OSError where the port is taken."""
+def serve(folder: str, port: int, rooms: Rooms | None = None) -> None:
+    """Answer on loopback and in all rooms, UDP and TCP, until SIGTERM or SIGINT. OSError where the port on loopback is taken.
+
+    Rooms are followed: one that is made, or made again, is answered in within a second.
+    """
     ended = threading.Event()
 
     def end(_signal: int, _frame: FrameType | None) -> None:
@@ -74,7 +61,11 @@ def serve(folder: str, port: int) -> None:
     signal.signal(signal.SIGTERM, end)  # before the first answer: whoever was answered may ask for the end
     signal.signal(signal.SIGINT, end)
     servers = start(folder, port)
-    ended.wait()
+    inside = RoomNames(folder, rooms) if rooms else None
+    while not ended.wait(LOOK_S) and (inside is None or inside.well()):  # whoever keeps us starts us again
+        pass
+    if inside:
+        inside.close()
     stop(servers)
 
 
@@ -99,41 +90,3 @@ def stop(servers: Sequence[DNSServer]) -> None:
     for server in servers:
         server.stop()
         server.server.server_close()
-
-
-def _owner(name: str) -> str:
-    """The published name behind `name`: an SRV question may put `_http._tcp.` before it."""
-    labels = name.split(".")
-    return ".".join(labels[2:]) if len(labels) > 2 and labels[0][:1] == labels[1][:1] == "_" else name
-
-
-def _answer(reply: DNSRecord, request: DNSRecord, place: Place, owner: str) -> None:
-    kind, data = ("AAAA", AAAA(place.address)) if ":" in place.address else ("A", A(place.address))
-    asked = QTYPE.get(request.q.qtype)
-    address = RR(owner, getattr(QTYPE, kind), rdata=data, ttl=TTL_S)
-    found = []
-    if asked in {kind, "ANY"} and owner == str(request.q.qname).rstrip(".").lower():
-        found.append(address)
-    if asked in {"SRV", "ANY"}:
-        found.append(RR(request.q.qname, QTYPE.SRV, rdata=SRV(0, 0, place.port, owner), ttl=TTL_S))
-        if asked == "SRV":
-            reply.add_ar(address)
-    reply.add_answer(*found)
-    if not found:
-        reply.add_auth(_authority())
-
-
-def _apex(reply: DNSRecord, request: DNSRecord) -> None:
-    asked = QTYPE.get(request.q.qtype)
-    if asked in {"SOA", "ANY"}:
-        reply.add_answer(_authority())
-    elif asked == "NS":
-        reply.add_answer(RR(ZONE, QTYPE.NS, rdata=NS(f"dns.{ZONE}"), ttl=TTL_S))
-    else:
-        reply.add_auth(_authority())
-
-
-def _authority() -> RR:
-    """Who answers for the zone; its last number is how long a client may remember that a name is unknown."""
-    times = (1, 60, 60, 60, TTL_S)
-    return RR(ZONE, QTYPE.SOA, rdata=SOA(f"dns.{ZONE}", f"nobody.{ZONE}", times), ttl=TTL_S)

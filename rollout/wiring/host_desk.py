@@ -133,7 +133,7 @@ class HostWorld:
 
     def kept(self) -> Sequence[Kept]:
         """Edge and names. `prepare` has been called."""
-        return [self.edge.kept(), Kept(name="dns", argv=dns.argv(str(self._names), self._dns_port))]
+        return [self.edge.kept(), Kept(name="dns", argv=dns.argv(str(self._names), self._dns_port, str(rooms(self.home).folder)))]
 
     def prepare(self) -> None:
         """Edge and names run and answer; an edge with another configuration than now has been started again.

@@ -13,7 +13,8 @@ import pytest
 from dnslib import QTYPE, RCODE, DNSRecord
 
 from rollout.errors import BrokenError
-from rollout.network.dns import TTL_S, argv, start, stop
+from rollout.network.answers import TTL_S
+from rollout.network.dns import argv, start, stop
 from rollout.network.names import NamesFolder, Place, find
 
 
