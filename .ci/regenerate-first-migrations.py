@@ -13,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from rollout.store import schedule_tables, snapshot_table  # noqa: F401 (their tables are in MAIN when they are loaded)
+from rollout.store.migrations.elsewhere import complete
 from rollout.store.setting import SETTING
 from rollout.store.tables import MAIN
 
@@ -42,7 +43,7 @@ TABLES = {tables}
 def main() -> None:
     for name, revision, down, metadata, chosen in REVISIONS:
         with create_engine("sqlite://").connect() as connection:
-            script = produce_migrations(MigrationContext.configure(connection), metadata)
+            script = produce_migrations(MigrationContext.configure(connection), complete(metadata))
         groups: dict[str, list] = {}
         for item in script.upgrade_ops.ops:
             groups.setdefault(item.table_name, []).append(item)

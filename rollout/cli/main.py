@@ -1,5 +1,6 @@
 """The command line's root: one table from command to module, each loaded when it is called."""
 
+import gc
 import importlib
 import os
 import sys
@@ -98,12 +99,24 @@ class LazyGroup(TyperGroup):
 
 def _loaded(name: str) -> Any:
     module, _, attribute = COMMANDS[name][0].partition(":")
-    command = get_command(getattr(importlib.import_module(module), attribute or "app"))
+    command = get_command(getattr(_imported(module), attribute or "app"))
     command.name = name
     command.epilog = examples.block(name)
     for sub, one in getattr(command, "commands", {}).items():
         one.epilog = examples.block(f"{name} {sub}")
     return command
+
+
+def _imported(module: str) -> Any:
+    """The module. What loading it makes is there to stay, so nobody looks through it for garbage, now or later."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return importlib.import_module(module)
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()
 
 
 app = typer.Typer(
@@ -138,7 +151,10 @@ def main(args: list[str] | None = None) -> None:
     if complete.asked():
         complete.answer(lambda: app(args=[], prog_name="rollout", standalone_mode=False))
     words = sys.argv[1:] if args is None else args
-    sys.exit(report(lambda: app(args=_readable(words), prog_name="rollout", standalone_mode=False)))
+    code = report(lambda: app(args=_readable(words), prog_name="rollout", standalone_mode=False))
+    gc.freeze()  # the process ends: to look through all that it made for garbage takes longer than many a command
+    sys.exit(code)
+
 
 
 def _open_what_is_closed() -> None:

@@ -12,11 +12,10 @@ from pathlib import Path
 from rollout.errors import LockedError
 from rollout.host import protocol
 from rollout.host.address import Address
+from rollout.host.lock import LOCK
 
 LOOK_S = 0.2
 LONGEST_LINE = 16 << 20
-LOCK = "daemon.lock"
-"""The file in the host part's folder that it holds locked while it lives, and that stays when it ends."""
 
 
 class _Asked(socketserver.StreamRequestHandler):

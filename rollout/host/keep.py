@@ -17,6 +17,7 @@ from pathlib import Path
 import rollout
 from rollout.errors import BrokenError
 from rollout.host import processes, shim_state
+from rollout.host.lock import locked
 from rollout.host.ports import InstanceFacts, Phase
 from rollout.host.shim.background import HELD
 from rollout.host.shim_state import ShimState
@@ -122,7 +123,7 @@ class Keeper:
     def _wait_for_shim(place: Path) -> None:
         """Its last word is written; it ends within milliseconds."""
         limit = time.monotonic() + PATIENCE_S
-        while shim_state.locked(place) and time.monotonic() < limit:
+        while locked(place) and time.monotonic() < limit:
             time.sleep(LOOK_S)
 
     def _ask_to_stop(self, name: str, grace_s: float) -> ShimState:

@@ -4,13 +4,12 @@ The lock tells the truth: while it is held, the state is the shim's own word; fr
 shim died, and then nothing of the program is believed alive.
 """
 
-import fcntl
 import json
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from rollout.host.lock import locked
 from rollout.host.ports import Phase
 
 FINAL = frozenset({Phase.EXITED, Phase.FAILED, Phase.GONE, Phase.LOST})
@@ -50,21 +49,6 @@ def write_gone(place: Path, state: ShimState) -> None:
     draft = place / "state.gone"
     draft.write_text(json.dumps(said), encoding="ascii")
     draft.replace(place / "state")
-
-
-def locked(place: Path) -> bool:
-    """A shim or its guard lives."""
-    try:
-        descriptor = os.open(place / "lock", os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _written(place: Path) -> ShimState | None:

@@ -14,7 +14,6 @@ from sqlmodel import Session
 from rollout.errors import BrokenError, RolloutError, TransientError
 from rollout.store import names
 from rollout.store.encoded import serialize
-from rollout.store.holders import holders, told
 
 FILE = names.FILE
 BUSY_S = 30.0
@@ -108,6 +107,9 @@ def _operational(text: str, where: str) -> RolloutError:
 
 def _busy(where: str) -> RolloutError:
     """Who keeps the store busy, as far as the system tells."""
+    # Loaded here because a store is hardly ever busy for so long, and what looks for processes takes a while to load.
+    from rollout.store.holders import holders, told  # noqa: PLC0415
+
     found = holders(where)
     if not found:
         return TransientError(f"the store {where} is busy", then="rollout status tells who drives; run the same command again")

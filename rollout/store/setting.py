@@ -36,6 +36,7 @@ class SettingRow(SQLModel, table=True):
 
     __tablename__ = "setting"
     metadata = SETTING
+    model_config = {"defer_build": True}
     service: str = Field(primary_key=True)
     runtime: str
     origin: str

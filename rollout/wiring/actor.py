@@ -5,8 +5,6 @@ import os
 import socket
 from datetime import UTC, datetime
 
-import psutil
-
 from rollout.errors import UsageError
 from rollout.executor.ports import LEASE_S
 from rollout.model.lease import Holder
@@ -44,6 +42,8 @@ def now() -> datetime:
 
 def holder(doing: str, who: str = "") -> Holder:
     """This process, as a lease names it; `who` in place of the person."""
+    import psutil  # noqa: PLC0415 (commands that only read hardly ever need it)
+
     started = psutil.Process().create_time()
     return Holder(user=who or user(), host=socket.gethostname(), pid=os.getpid(), started=started, doing=doing)
 
@@ -70,6 +70,8 @@ def alive(holder: Holder) -> bool:
     """False when that very process is known to be gone. A process on another host counts as alive until its lease expires."""
     if holder.host != socket.gethostname():
         return True
+    import psutil  # noqa: PLC0415 (as above)
+
     try:
         process = psutil.Process(holder.pid)
         same = abs(process.create_time() - holder.started) < SAME_START_S

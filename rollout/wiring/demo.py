@@ -31,8 +31,8 @@ from rollout.wiring.execute import Names
 from rollout.wiring.finalize import Finalizing
 from rollout.wiring.fleet import rules
 from rollout.wiring.home import FOLDER, Home
-from rollout.wiring.host_desk import folder as host_folder
 from rollout.wiring.plan import Asked, opened
+from rollout.wiring.seen import folder as host_folder
 from rollout.wiring.world import Voice, means
 
 POLICY = "demo"

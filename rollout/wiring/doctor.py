@@ -6,14 +6,15 @@ from pathlib import Path
 
 from rollout.errors import RolloutError
 from rollout.host.client import Client
-from rollout.host.shim_state import locked
+from rollout.host.lock import locked
 from rollout.operations.doctor import Finding, bad, good, missing
 from rollout.store import checkup
 from rollout.store.database import FILE
 from rollout.wiring import host, machine
 from rollout.wiring.actor import now
 from rollout.wiring.home import Home, find
-from rollout.wiring.host_desk import SCHEDULER, folder, keeper, own_version
+from rollout.wiring.host_desk import SCHEDULER, keeper, own_version
+from rollout.wiring.seen import folder
 
 ELSEWHERE_S = 60.0
 PATIENCE_S = 3.0

@@ -9,23 +9,24 @@ from pathlib import Path
 from rollout.errors import BrokenError, HostGoneError, PartialError
 from rollout.host.address import Address
 from rollout.host.client import Client
-from rollout.host.daemon import LOCK
 from rollout.host.ledger import Ledger
-from rollout.host.shim_state import locked, read
+from rollout.host.lock import locked
+from rollout.host.shim_state import read
 from rollout.operations.updown import Down, Up, refuse_while_driven
 from rollout.store.database import FILE
 from rollout.store.progress import Progress
+from rollout.wiring import seen
 from rollout.wiring.actor import alive, now
 from rollout.wiring.containers import running_containers
 from rollout.wiring.home import Home
-from rollout.wiring.host_desk import SCHEDULER, HostWorld, check_edge, folder, keeper, own, own_version
+from rollout.wiring.host_desk import SCHEDULER, HostWorld, check_edge, keeper, own, own_version
 from rollout.wiring.restore import bring_back
+from rollout.wiring.seen import HOST_PART, folder
 
 START_S = 20.0
 LOOK_S = 0.02
 TRIES = 2
 GRACE_S = 10.0
-HOST_PART = "host-part"
 UNWANTED = "no-scheduler"
 """The file in the host part's folder that holds the wish of `up --no-scheduler`, until the next `up`."""
 Say = Callable[[str], None]
@@ -33,12 +34,7 @@ Say = Callable[[str], None]
 
 def running(home: Home) -> bool:
     """The host part is kept (it may just be starting)."""
-    return locked(keeper(home.path).folder / HOST_PART)
-
-
-def is_down(home: Home) -> bool:
-    """A host part has been here and none is kept now: nothing that it kept runs."""
-    return (home.path / "host" / LOCK).exists() and not running(home)
+    return seen.running(home.path)
 
 
 def client(home: Home) -> Client:

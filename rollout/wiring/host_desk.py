@@ -22,11 +22,11 @@ from rollout.host.desk import Doers
 from rollout.host.keep import Keeper, Program
 from rollout.host.kept import Kept
 from rollout.host.ledger import Ledger
+from rollout.host.lock import locked
 from rollout.host.notes import Notes
 from rollout.host.ports import InstanceSpec, Listener, Phase
 from rollout.host.processes import HostPorts
 from rollout.host.rooms import Rooms
-from rollout.host.shim_state import locked
 from rollout.host.upkeep import KeepingDesk
 from rollout.host.usage import ProcessMeter
 from rollout.host.views import at, ipv4, place
@@ -38,6 +38,7 @@ from rollout.network.names import NamesFolder
 from rollout.runtimes.engines.process import ProcessEngine
 from rollout.runtimes.engines.sockets import PASSED_ON
 from rollout.wiring.containers import Containers
+from rollout.wiring.seen import KEPT, folder
 
 LOST_S, TEND_S = 2.0, 5.0
 READY_S, TRIES = 15.0, 3
@@ -63,16 +64,6 @@ def boot() -> str:
     return f"{psutil.boot_time():.0f}"
 
 
-def folder(home: Path) -> Path:
-    """Where the host part has its files (0700)."""
-    place = home / "host"
-    try:
-        place.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise BrokenError(f"cannot make {place}: {error.strerror}", then="look at the permissions of the home") from error
-    return place
-
-
 def rooms(home: Path) -> Rooms:
     """The rooms of the private networks on this host."""
     return Rooms(home / "host" / "rooms")
@@ -85,7 +76,7 @@ def asker(home: Path) -> Asker:
 
 def keeper(home: Path) -> Keeper:
     """What keeps the host part itself, the edge, the names and the scheduler."""
-    return Keeper(folder(home) / "kept")
+    return Keeper(folder(home) / KEPT)
 
 
 def own_env(home: Path) -> dict[str, str]:

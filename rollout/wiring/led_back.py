@@ -2,12 +2,11 @@
 
 import contextlib
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from rollout.errors import RolloutError, UsageError
 from rollout.executor.ports import ControlKind
 from rollout.host.known import Note
-from rollout.host.notes import Notes
 from rollout.host.ports import HostPart
 from rollout.model.state import State
 from rollout.store import blocks
@@ -17,9 +16,9 @@ from rollout.store.progress import Progress
 from rollout.wiring.actor import now, user
 from rollout.wiring.home import Home
 from rollout.wiring.host import client, host_part, running
+from rollout.wiring.noted import pending
 
 Say = Callable[[str], None]
-NOTES = "notes"
 
 
 def revert_without_store(home: Home, name: str, say: Say = lambda _: None) -> Note:
@@ -43,12 +42,6 @@ def _named(part: HostPart, name: str) -> str:
         what = f"the host part runs no service {name}; did you mean {near[0]}?"
         raise UsageError(what, then=f"rollout revert {near[0]} --without-store")
     raise UsageError(f"the host part runs no service {name}", then=f"it runs: {', '.join(known) or 'nothing'}")
-
-
-def pending(home: Home) -> Sequence[Note]:
-    """What was led back without the store and is not in the store yet; also while no host part runs."""
-    path = home.path / "host" / NOTES
-    return Notes(path).all() if path.is_file() else []
 
 
 def take_over_notes(home: Home, *, start: bool = False, say: Say = lambda _: None) -> list[str]:

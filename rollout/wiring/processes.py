@@ -18,8 +18,9 @@ from rollout.perf.collect import Collector
 from rollout.wiring.engines import Parts
 from rollout.wiring.home import Home
 from rollout.wiring.host import host_part
-from rollout.wiring.host_desk import asker, folder
+from rollout.wiring.host_desk import asker
 from rollout.wiring.live import runtimes
+from rollout.wiring.seen import folder
 
 
 def process_parts(home: Home, policy: Policy, clock: Clock, say: Callable[[str], None]) -> Parts:

@@ -20,8 +20,8 @@ from rollout.store.watched import Act, Watched
 from rollout.store.waves import unknown
 from rollout.wiring import actor
 from rollout.wiring.home import Home, find
-from rollout.wiring.host import is_down
-from rollout.wiring.led_back import pending, take_over_notes
+from rollout.wiring.noted import pending, take_over_notes
+from rollout.wiring.seen import is_down
 
 LOG_LIMIT = 10_000
 UNDER_WAY = frozenset({RUNNING, STOPPED})
@@ -71,7 +71,7 @@ class Board:
             led_back=pending(self.home),
             next_run=next(upcoming(self.database, now, wave=number), None),
             missed=missed(self.database, now, wave=number),
-            down=is_down(self.home),
+            down=is_down(self.home.path),
         )
         facts, acts = {wave.number: wave for wave in sight.waves}, Watched(self.database).acts(since=now - FRESH)
         paces = self._paces([facts[n] for n in sorted({move.wave for move in sight.moves} & facts.keys())])

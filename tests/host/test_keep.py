@@ -16,6 +16,7 @@ import pytest
 from rollout.errors import BrokenError
 from rollout.host import processes, shim_state
 from rollout.host.keep import MARK, Keeper, Program
+from rollout.host.lock import locked
 from rollout.host.ports import Phase
 from rollout.model.fleet import RestartPolicy
 
@@ -40,7 +41,7 @@ def keeper(tmp_path: Path) -> Iterator[Keeper]:
     for name in keeper.names():
         keeper.stop(name, 0.1)
         assert live(keeper, name) == []
-        assert not shim_state.locked(keeper.folder / name)
+        assert not locked(keeper.folder / name)
 
 
 def shell(text: str, **more: object) -> Program:

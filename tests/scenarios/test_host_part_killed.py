@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rollout.host.shim_state import read
-from rollout.wiring.host import HOST_PART
 from rollout.wiring.host_desk import keeper
+from rollout.wiring.seen import HOST_PART
 from tests.scenarios.driver import until
 from tests.scenarios.test_without_store import Stage
 

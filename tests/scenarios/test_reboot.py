@@ -12,7 +12,7 @@ import pytest
 from rollout.host.ports import Phase
 from rollout.wiring.home import Home
 from rollout.wiring.host import down, host_part, running
-from rollout.wiring.host_desk import folder
+from rollout.wiring.seen import folder
 from tests.scenarios.driver import Driver, until
 from tests.scenarios.transcript import HERE, run
 from tests.wiring.test_host import ours

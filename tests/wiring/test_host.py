@@ -27,7 +27,8 @@ from rollout.model.fleet import RestartPolicy
 from rollout.store.tables import LeaseRow
 from rollout.wiring import actor, host, led_back
 from rollout.wiring.home import Home
-from rollout.wiring.host_desk import folder, keeper
+from rollout.wiring.host_desk import keeper
+from rollout.wiring.seen import folder
 from tests.host.host_rigs import spec
 
 

@@ -11,10 +11,11 @@ import pytest
 from rollout.cli.main import main
 from rollout.contract.engine import until
 from rollout.edge.envoy import EnvoyEdge
-from rollout.host.shim_state import locked
+from rollout.host.lock import locked
 from rollout.wiring import host
 from rollout.wiring.home import Home
-from rollout.wiring.host_desk import folder, keeper
+from rollout.wiring.host_desk import keeper
+from rollout.wiring.seen import folder
 from tests.wiring.test_host import ours, state
 
 
