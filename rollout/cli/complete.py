@@ -148,5 +148,5 @@ def stand_in(name: str, help_: str, load: Callable[[], Any], subs: Sequence[str]
 
     if not subs:
         return Quick(name, help_, real)
-    commands = [Quick(f"{name} {sub}", "", partial(lambda known: real().commands[known], sub)) for sub in subs]
+    commands = [Quick(f"{name} {sub}", "", partial(lambda known: real().get_command(None, known), sub)) for sub in subs]
     return TyperGroup(name=name, help=help_, commands=commands)

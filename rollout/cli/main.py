@@ -1,7 +1,6 @@
 """The command line's root: one table from command to module, each loaded when it is called."""
 
 import gc
-import importlib
 import os
 import sys
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from typer.main import get_command
 
 from rollout.cli import complete, examples
 from rollout.cli.console import report
+from rollout.cli.loading import load
 from rollout.errors import UsageError
 
 MAIN = "Main job"
@@ -99,7 +99,7 @@ class LazyGroup(TyperGroup):
 
 def _loaded(name: str) -> Any:
     module, _, attribute = COMMANDS[name][0].partition(":")
-    command = get_command(getattr(_imported(module), attribute or "app"))
+    command = get_command(getattr(load(module), attribute or "app"))
     command.name = name
     command.epilog = examples.block(name)
     for sub, one in getattr(command, "commands", {}).items():
@@ -107,17 +107,8 @@ def _loaded(name: str) -> Any:
     return command
 
 
-def _imported(module: str) -> Any:
-    """The module. What loading it makes is there to stay, so nobody looks through it for garbage, now or later."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        return importlib.import_module(module)
-    finally:
-        gc.freeze()
-        if collects:
-            gc.enable()
-
+NO_PLUGINS = ("PYDANTIC_DISABLE_PLUGINS", "__all__")
+"""Pydantic, which typer and the store build on, reads the metadata of everything installed for its plugins. We have none."""
 
 app = typer.Typer(
     cls=LazyGroup,
@@ -148,13 +139,13 @@ def _root(
 def main(args: list[str] | None = None) -> None:
     """Run one command and end the process with its exit code; errors come in three parts, never as a trace."""
     _open_what_is_closed()
+    os.environ.setdefault(*NO_PLUGINS)
     if complete.asked():
         complete.answer(lambda: app(args=[], prog_name="rollout", standalone_mode=False))
     words = sys.argv[1:] if args is None else args
     code = report(lambda: app(args=_readable(words), prog_name="rollout", standalone_mode=False))
     gc.freeze()  # the process ends: to look through all that it made for garbage takes longer than many a command
     sys.exit(code)
-
 
 
 def _open_what_is_closed() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from rollout.cli.screen import can_be_drawn_on
+from rollout.cli.drawable import can_be_drawn_on
 
 AFTER_S = 1.0
 Step = Callable[[], None]

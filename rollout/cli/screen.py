@@ -1,18 +1,17 @@
 """A live view that has the terminal to itself: drawn twice a second in the size that the window has, gone without a trace."""
 
-import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from rollout.cli.drawable import can_be_drawn_on
 from rollout.cli.glyphs import glyphs
 from rollout.cli.live_columns import Window
 from rollout.cli.live_view import drawn
@@ -28,11 +27,6 @@ Said = Callable[[], Sequence[str]]
 def nothing() -> Sequence[str]:
     """Nothing to say."""
     return ()
-
-
-def can_be_drawn_on(stream: TextIO) -> bool:
-    """The stream is a terminal that can move its cursor."""
-    return stream.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown", ""}
 
 
 def is_live() -> bool:

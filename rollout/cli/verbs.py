@@ -18,7 +18,6 @@ from rollout.operations.subject import is_wave
 from rollout.operations.verbs import Said, worst
 from rollout.wiring.execute import Names
 from rollout.wiring.home import find
-from rollout.wiring.led_back import revert_without_store
 from rollout.wiring.world import Voice, means
 
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why, for the audit and for everybody who looks.")]
@@ -118,6 +117,8 @@ def run(act: Callable[[Means, Names], Sequence[Said]], *, as_json: bool) -> None
 
 
 def _without_store(subjects: Sequence[str], *, as_json: bool) -> None:
+    from rollout.wiring.led_back import revert_without_store  # noqa: PLC0415 (it takes all that a host part takes)
+
     said = []
     for subject in subjects:
         note = revert_without_store(find(), subject, say)

@@ -20,8 +20,9 @@ from rollout.wiring.clock import SystemClock
 from rollout.wiring.home import Home, find
 from rollout.wiring.host import host_part
 from rollout.wiring.host_desk import asker
-from rollout.wiring.led_back import take_over_notes
-from rollout.wiring.live import default_engine, live, policy_in_force
+from rollout.wiring.in_force import default_engine, policy_in_force
+from rollout.wiring.live import live
+from rollout.wiring.noted import take_over_notes
 from rollout.wiring.world import Voice
 from rollout.wiring.world import means as driving_means
 

@@ -10,11 +10,12 @@ from rollout.host.lock import locked
 from rollout.operations.doctor import Finding, bad, good, missing
 from rollout.store import checkup
 from rollout.store.database import FILE
-from rollout.wiring import host, machine
+from rollout.wiring import machine
 from rollout.wiring.actor import now
 from rollout.wiring.home import Home, find
-from rollout.wiring.host_desk import SCHEDULER, keeper, own_version
-from rollout.wiring.seen import folder
+from rollout.wiring.host_desk import SCHEDULER, keeper
+from rollout.wiring.part import running
+from rollout.wiring.seen import folder, own_version
 
 ELSEWHERE_S = 60.0
 PATIENCE_S = 3.0
@@ -72,7 +73,7 @@ def _clock(home: Home) -> Finding:
 
 
 def _host_part(home: Home) -> Finding:
-    if not host.running(home):
+    if not running(home):
         return missing("host part", "does not run; the first command that needs it starts it", "rollout up")
     try:
         place = Client(folder(home.path), own_version(), patience_s=PATIENCE_S).hello()

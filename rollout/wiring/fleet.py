@@ -18,7 +18,6 @@ from rollout.store.services import Services
 from rollout.wiring import actor
 from rollout.wiring.collection import uncollected
 from rollout.wiring.home import Home, find, find_or_create
-from rollout.wiring.host import host_part
 
 
 @contextmanager
@@ -46,7 +45,9 @@ def shown(services: Services, name: str) -> View:
     found = operations.view(services, name)
     if not found.runs_on:
         return found
-    part = host_part(find(), start=False)
+    from rollout.wiring.part import client  # noqa: PLC0415 (loaded where something may run)
+
+    part = client(find())
     copies = listening(part, found.service.id)
     return replace(found, copies=copies, edge=edge(part) if copies and found.service.kind is Kind.HTTP else "")
 

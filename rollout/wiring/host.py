@@ -15,13 +15,13 @@ from rollout.host.shim_state import read
 from rollout.operations.updown import Down, Up, refuse_while_driven
 from rollout.store.database import FILE
 from rollout.store.progress import Progress
-from rollout.wiring import seen
 from rollout.wiring.actor import alive, now
 from rollout.wiring.containers import running_containers
 from rollout.wiring.home import Home
-from rollout.wiring.host_desk import SCHEDULER, HostWorld, check_edge, keeper, own, own_version
+from rollout.wiring.host_desk import SCHEDULER, HostWorld, check_edge, keeper, own
+from rollout.wiring.part import client, running
 from rollout.wiring.restore import bring_back
-from rollout.wiring.seen import HOST_PART, folder
+from rollout.wiring.seen import HOST_PART, folder, own_version
 
 START_S = 20.0
 LOOK_S = 0.02
@@ -30,16 +30,6 @@ GRACE_S = 10.0
 UNWANTED = "no-scheduler"
 """The file in the host part's folder that holds the wish of `up --no-scheduler`, until the next `up`."""
 Say = Callable[[str], None]
-
-
-def running(home: Home) -> bool:
-    """The host part is kept (it may just be starting)."""
-    return seen.running(home.path)
-
-
-def client(home: Home) -> Client:
-    """Asks the host part that runs; nothing is started. Every call is a HostGoneError where there is none."""
-    return Client(folder(home.path), own_version(), lives=lambda: running(home))
 
 
 def host_part(home: Home, *, start: bool = True, store: bool = True, say: Say = lambda _: None) -> Client:

@@ -8,7 +8,6 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
@@ -38,7 +37,7 @@ from rollout.network.names import NamesFolder
 from rollout.runtimes.engines.process import ProcessEngine
 from rollout.runtimes.engines.sockets import PASSED_ON
 from rollout.wiring.containers import Containers
-from rollout.wiring.seen import KEPT, folder
+from rollout.wiring.seen import KEPT, folder, own_version
 
 LOST_S, TEND_S = 2.0, 5.0
 READY_S, TRIES = 15.0, 3
@@ -47,14 +46,6 @@ SCHEDULER = "scheduler"
 SOON_S = 0.3
 """One of several ports is followed when it answers so soon: others that moved do not wait for it."""
 LOOPBACK = "127.0.0.1"
-
-
-def own_version() -> str:
-    """The version of this program."""
-    try:
-        return version("rollout")
-    except PackageNotFoundError:
-        return "0"
 
 
 def boot() -> str:

@@ -15,8 +15,9 @@ from rollout.store.database import Database
 from rollout.store.progress import Progress
 from rollout.wiring.actor import now, user
 from rollout.wiring.home import Home
-from rollout.wiring.host import client, host_part, running
+from rollout.wiring.host import host_part
 from rollout.wiring.noted import pending
+from rollout.wiring.part import client, running
 
 Say = Callable[[str], None]
 

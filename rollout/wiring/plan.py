@@ -32,7 +32,6 @@ from rollout.store.services import Services
 from rollout.wiring import actor
 from rollout.wiring.collection import uncollected
 from rollout.wiring.home import Home, find
-from rollout.wiring.host import host_part
 
 LAST_YEAR = 9000
 
@@ -88,7 +87,11 @@ class Planning:
         [found] = self._ids([service])
         policy = choosing.active(self.policies).policy
         explanation = explaining.explain(self.database, found, policy, as_of=self._present())
-        copies = listening(host_part(self.home, start=False), found) if explanation.runs_on else ()
+        if not explanation.runs_on:
+            return explanation
+        from rollout.wiring.part import client  # noqa: PLC0415 (loaded where something may run)
+
+        copies = listening(client(self.home), found)
         return replace(explanation, ports=tuple(one for one in copies if unexpected(one.note)))
 
     def numbers(self, service: str) -> Numbers | None:

@@ -23,7 +23,8 @@ from rollout.wiring.clock import SystemClock
 from rollout.wiring.engines import engine_of
 from rollout.wiring.home import Home
 from rollout.wiring.host_desk import asker
-from rollout.wiring.live import default_engine, runtimes
+from rollout.wiring.in_force import default_engine
+from rollout.wiring.live import runtimes
 
 ANSWER_S = 10.0
 LOOK_S = 0.05

@@ -14,7 +14,7 @@ from rollout.schedule.loop import Loop
 from rollout.wiring import actor
 from rollout.wiring.execute import Names
 from rollout.wiring.home import find
-from rollout.wiring.led_back import take_over_notes
+from rollout.wiring.noted import take_over_notes
 from rollout.wiring.world import Voice, means
 
 Say = Callable[[str], None]

@@ -31,3 +31,13 @@ def running(home: Path) -> bool:
 def is_down(home: Path) -> bool:
     """A host part has been here and none is kept now: nothing that it kept runs."""
     return (home / "host" / LOCK).exists() and not running(home)
+
+
+def own_version() -> str:
+    """The version of this program."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 (who only looks needs no version)
+
+    try:
+        return version("rollout")
+    except PackageNotFoundError:
+        return "0"

@@ -59,7 +59,7 @@ def test_the_runtime_option_leaves_the_help_with_the_setting(
 def test_the_line_of_a_group_names_all_that_it_has() -> None:
     assert isinstance(ROOT, TyperGroup)
     loaded = {name: ROOT.get_command(None, name) for name in COMMANDS}
-    groups = {name: tuple(group.commands) for name, group in loaded.items() if isinstance(group, TyperGroup)}
+    groups = {name: tuple(group.list_commands(None)) for name, group in loaded.items() if isinstance(group, TyperGroup)}
     assert {name: sorted(has) for name, has in groups.items()} == {name: sorted(has) for name, has in GROUP.items()}
     for name, has in groups.items():
         assert loaded[name].help == help_line(name)

@@ -222,7 +222,7 @@ def test_a_host_part_of_another_version_is_replaced_by_up_and_instances_stay(at:
 
     def newer(where: Path, name: str) -> object:
         made = program(where, name)
-        script = "import rollout.wiring.host_desk as d; d.own_version = lambda: '9'; from rollout.cli.main import main; main()"
+        script = "import rollout.wiring.seen as d; d.own_version = lambda: '9'; from rollout.cli.main import main; main()"
         return replace(made, argv=(made.argv[0], "-c", script, name))
 
     monkeypatch.setattr(host, "own", newer)
