@@ -29,6 +29,8 @@ from rollout.wiring.names import (
 )
 
 ASKED = "_ROLLOUT_COMPLETE"
+TYPED = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
+"""Where bash, and the other shells, hand over what has been typed."""
 Kinds = tuple[str, ...]
 
 NAMED: dict[str, tuple[Kinds, dict[str, Kinds]]] = {
@@ -87,6 +89,16 @@ def answer(ask: Callable[[], object]) -> NoReturn:
     with contextlib.suppress(Exception):
         ask()
     sys.exit(0)
+
+
+class QuickGroup(TyperGroup):
+    """A group that, while a shell asks and no word is an option, has none: what reads their values takes long to load."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its options."""
+        typed = (os.environ.get(name, "").split() for name in TYPED)
+        quick = asked() and not any(word.startswith("-") for words in typed for word in words)
+        return [] if quick else super().get_params(ctx)
 
 
 class Quick(TyperCommand):
@@ -149,4 +161,4 @@ def stand_in(name: str, help_: str, load: Callable[[], Any], subs: Sequence[str]
     if not subs:
         return Quick(name, help_, real)
     commands = [Quick(f"{name} {sub}", "", partial(lambda known: real().get_command(None, known), sub)) for sub in subs]
-    return TyperGroup(name=name, help=help_, commands=commands)
+    return QuickGroup(name=name, help=help_, commands=commands)

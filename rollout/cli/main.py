@@ -6,7 +6,7 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 from typer.main import get_command
 
 from rollout.cli import complete, examples
@@ -68,7 +68,7 @@ def help_line(name: str) -> str:
     return f"{line}: {', '.join(GROUP[name])}." if name in GROUP else line
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(complete.QuickGroup):
     """Knows every command from the table; loads the module of the one that is called, and none for `--help`."""
 
     listing = False

@@ -117,7 +117,8 @@ def _commands() -> Iterator[tuple[str, list[str]]]:
     context = Context(root)
     for name, (_, panel, _) in COMMANDS.items():
         command = root.get_command(context, name) if panel else None
-        subs = getattr(command, "commands", {"": command})
+        group = isinstance(command, TyperGroup)
+        subs = {sub: command.get_command(context, sub) for sub in command.list_commands(context)} if group else {"": command}
         for sub, one in subs.items() if command else ():
             yield f"{name} {sub}".strip(), [str(param.name) for param in one.params if param.name in NAMES]
 
