@@ -25,7 +25,7 @@ from rollout.host.ports import Attached, Phase
 from rollout.host.shim_state import ShimState, read
 from rollout.model.fleet import RestartPolicy
 from rollout.store.tables import LeaseRow
-from rollout.wiring import actor, host, led_back
+from rollout.wiring import actor, host, led_back, part
 from rollout.wiring.home import Home
 from rollout.wiring.host_desk import keeper
 from rollout.wiring.seen import folder
@@ -226,7 +226,8 @@ def test_a_host_part_of_another_version_is_replaced_by_up_and_instances_stay(at:
         return replace(made, argv=(made.argv[0], "-c", script, name))
 
     monkeypatch.setattr(host, "own", newer)
-    monkeypatch.setattr(host, "own_version", lambda: "9")
+    for asks in (host, part):
+        monkeypatch.setattr(asks, "own_version", lambda: "9")
     with pytest.raises(BrokenError, match=f"of version {old}, this command of 9"):
         host.host_part(at)
     done = host.up(at, scheduler=False)

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from rollout.cli.main import main
@@ -28,7 +29,14 @@ def at(home: Path) -> Iterator[Home]:
 
 
 def schedulers(at: Home) -> list[int]:
-    return [process.pid for process in ours(at) if process.cmdline()[-1:] == ["scheduler"]]
+    return [process.pid for process in ours(at) if _words(process)[-1:] == ["scheduler"]]
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:  # it ended between two looks
+        return []
 
 
 def test_a_scheduler_whose_shim_is_killed_comes_back_once_and_one_that_was_ended_does_not(at: Home) -> None:
