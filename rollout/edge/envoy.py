@@ -140,8 +140,11 @@ class EnvoyEdge:
         self._forget_failures(_copies(known))
 
     def rooms(self, rooms: Sequence[Room]) -> None:
-        """See EdgeWriter. BrokenError when the disk fails or Envoy refuses, TransientError when it does not answer."""
-        self._rooms.follow(rooms)
+        """See EdgeWriter. BrokenError when the disk fails, Envoy refuses or we may not enter rooms; TransientError: no answer."""
+        if may_enter():
+            self._rooms.follow(rooms)
+        elif rooms:
+            raise BrokenError("the edge may not enter network namespaces", then="run rollout up as root")
 
     def in_flight(self, addresses: Sequence[str]) -> int:
         """See EdgeWriter. 0 is said only when it was seen twice. TransientError when Envoy does not answer."""

@@ -161,6 +161,13 @@ def test_copies_on_the_host_and_in_the_room_share_one_service(edge: RunningEdge,
         assert set(answers(private, 40)) == set(answers(public, 40)) == {"host", "room"}
 
 
+def test_no_client_says_which_room_is_asked(edge: RunningEdge, shop: RealRoom, copies: MakeCopy) -> None:
+    edge.edge.rooms([shop.room])
+    edge.edge.write(Route(host_name="api.shop.internal", legacy=(copies("host").address,), v2=(), weight=0, environment="shop"))
+    with edge.client("api.shop.internal") as public:
+        assert public.get("/", headers={"x-rollout-tries": "tries@shop"}).text == "host"
+
+
 def test_a_broken_copy_in_a_room_loses_its_traffic(strict: RunningEdge, shop: RealRoom) -> None:
     legacy, v2 = shop.copy("legacy"), shop.copy("v2")
     strict.edge.rooms([shop.room])

@@ -6,12 +6,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from rollout.errors import BrokenError
 from rollout.network import inside as module
-from rollout.network.inside import OWN, POISONED, inside, open_inside
+from rollout.network.inside import OWN, POISONED, inside, may_enter, open_inside
 from tests.network.namespaces import inode, namespace
 
 
@@ -142,3 +143,13 @@ thread.start()
 thread.join()
 print("goes on", flush=True)
 """
+
+
+def test_who_may_enter(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert may_enter()
+    with inside(path):
+        assert may_enter()
+    status = tmp_path / "status"
+    status.write_text("CapPrm:\t000001ffffffffff\nCapEff:\t000001ffffdfffff\nSeccomp:\t0\n")
+    monkeypatch.setattr(module, "STATUS", str(status))
+    assert not may_enter()
