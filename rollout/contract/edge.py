@@ -21,6 +21,7 @@ import pytest
 from rollout.errors import UsageError
 from rollout.gates.ports import Samples
 from rollout.host.ports import EdgeWriter, Route
+from rollout.host.rooms import Room
 from rollout.model.fleet import RuntimeName
 from rollout.model.sample import Sample
 
@@ -125,6 +126,13 @@ class EdgeContract:
         with pytest.raises(UsageError):
             world.edge.write(Route(host_name=_host(service), legacy=(address,), v2=(), weight=weight))
         assert world.get(_host(service)).status == 404
+
+    def test_rooms_change_nothing_for_those_outside(self, world: EdgeWorld, service: str) -> None:
+        legacy, _ = _both(world, service, 0)
+        gone = Room(environment="gone", path="/nowhere/at/all", prefix="fd00:0:0:1::/64", dns="fd00:0:0:1::53")
+        for rooms in ([], [gone], [gone], []):
+            world.edge.rooms(rooms)
+            assert _get(world, service, 5) == {(200, "legacy", legacy.address): 5}
 
     def test_its_address_never_changes(self, world: EdgeWorld) -> None:
         host, _, port = world.edge.address().rpartition(":")

@@ -1,10 +1,12 @@
 """A room as the private network makes it, without its tunnels: a namespace with the services' addresses and the redirect to the
 edge, and one instance in a namespace of its own, whose only way out leads into the room."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory
 
 import httpx
 
@@ -69,7 +71,9 @@ def room(number: int, environment: str) -> Iterator[RealRoom]:
     """A fresh one, and nothing of it afterwards."""
     prefix = f"fd12:3456:789a:{number:x}::"
     with ExitStack() as stack:
-        path, instance = stack.enter_context(namespace()), stack.enter_context(namespace())
+        held, instance = stack.enter_context(namespace()), stack.enter_context(namespace())
+        path = f"{stack.enter_context(TemporaryDirectory(prefix='rollout-room-'))}/{environment}"
+        os.symlink(held, path)  # never the path of another room, as a descriptor's number is
         services = f"{prefix.removesuffix(':')}5::/80"
         _run(path, "ip", "link", "add", "hub", "type", "veth", "peer", "name", "mesh0", "netns", instance)
         _up(path, "hub", f"{prefix}1:0:1", f"100.64.{number}.1")

@@ -15,6 +15,8 @@ from rollout.edge.access_log import AccessLog
 from rollout.edge.envoy import EnvoyEdge
 from rollout.edge.memory import AnsweringEdge
 from rollout.edge.samples import LogSamples
+from rollout.host.ports import Route
+from rollout.host.rooms import Room
 
 
 class EnvoyWorld:
@@ -119,3 +121,14 @@ def test_in_memory_the_faults_are_those_that_were_set() -> None:
     world.edge.read_fault = OSError(5, "Input/output error")
     with pytest.raises(OSError, match="Input/output"):
         world.edge.read("shop/api", world.now())
+
+
+def test_in_memory_a_service_is_found_by_its_address_while_its_room_is_there() -> None:
+    world = MemoryWorld()
+    here = {"environment": "shop", "address": "fd00::5:0:0:7"}
+    world.edge.write(Route(host_name="api.shop.internal", legacy=(world.copy().address,), v2=(), weight=0, **here))
+    assert world.edge.ask("fd00::5:0:0:7").status == 404
+    world.edge.rooms([Room(environment="shop", path="/run/netns/x", prefix="fd00::/64", dns="fd00::53")])
+    assert (world.edge.ask("fd00::5:0:0:7").status, world.edge.ask("fd00::5:0:0:8").status) == (200, 404)
+    world.edge.rooms([])
+    assert world.edge.ask("fd00::5:0:0:7").status == 404

@@ -137,11 +137,11 @@ def test_a_service_that_got_another_address_has_only_that_one(edge: RunningEdge,
     edge.edge.rooms([shop.room])
     edge.edge.write(route(shop, legacy=[], v2=[copy], weight=0, number=7))
     edge.edge.write(route(shop, legacy=[], v2=[copy], weight=0, number=8))
-    edge.edge.write(route(shop, legacy=[], v2=[shop.copy("other")], weight=0, number=7, name="other"))
-    edge.edge.write(route(shop, legacy=[], v2=[copy], weight=0, number=8))
-    for number, text in ((7, "other"), (8, "v2")):
-        with shop.client(shop.service(number)) as client:
-            assert client.get("/").text == text
+    with shop.client(shop.service(7)) as old, shop.client(shop.service(8)) as new:
+        assert (old.get("/").status_code, new.get("/").text) == (404, "v2")
+        edge.edge.write(route(shop, legacy=[], v2=[shop.copy("other")], weight=0, number=8, name="other"))
+        edge.edge.remove("api.shop.internal")
+        assert new.get("/").text == "other", "it is not taken from the one that has it by now"
 
 
 def test_a_copy_that_only_has_ipv4_is_asked_by_its_ipv4_address(edge: RunningEdge, shop: RealRoom) -> None:
@@ -154,11 +154,18 @@ def test_a_copy_that_only_has_ipv4_is_asked_by_its_ipv4_address(edge: RunningEdg
 
 
 def test_copies_on_the_host_and_in_the_room_share_one_service(edge: RunningEdge, shop: RealRoom, copies: MakeCopy) -> None:
-    """While a service moves from the host's own network into the room."""
+    """While a service moves from the host's own network into the room. A second try stays where the first was."""
     edge.edge.rooms([shop.room])
     edge.edge.write(route(shop, legacy=[copies("host")], v2=[shop.copy("room")], weight=50))
     with shop.client(shop.service(7)) as private, edge.client("api.shop.internal") as public:
         assert set(answers(private, 40)) == set(answers(public, 40)) == {"host", "room"}
+        gone = shop.copy("gone")
+        gone.end()
+        edge.edge.write(route(shop, legacy=[copies("host")], v2=[gone], weight=100))
+        assert (private.get("/").status_code, public.get("/").status_code) == (503, 503)
+    assert edge.edge.failing() == {gone.address: 2}
+    log = AccessLog(edge.edge.places.log)
+    wait_for(lambda: [(line.upstream, line.attempts) for line in log.lines()][80:] == [(gone.address, 2)] * 2, "that is logged")
 
 
 def test_no_client_says_which_room_is_asked(edge: RunningEdge, shop: RealRoom, copies: MakeCopy) -> None:

@@ -105,7 +105,7 @@ def test_others_come_go_and_are_made_again_without_a_failed_request(edge: Runnin
     assert edge.process is not None
     with one_connection(bank) as held, load(held) as kept, load(new_connections) as fresh:
         paths = set()
-        for number in range(6):
+        for number in range(4):
             with room(1, "shop") as shop:
                 paths.add(shop.room.path)
                 serve(edge, shop, f"shop {number}")

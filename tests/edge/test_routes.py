@@ -5,13 +5,14 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rollout.contract.edge_rig import HttpCopy, RunningEdge
 from rollout.edge.listeners import lua_string
-from rollout.edge.routes import BLOCK, Routes
+from rollout.edge.routes import BLOCK, Routes, line_of
 from rollout.edge.settings import EdgeSettings
 from rollout.errors import BrokenError, UsageError
 from rollout.host.ports import Route
@@ -39,6 +40,8 @@ def routes(tmp_path: Path) -> Routes:
         route(50, legacy=(), v2=()),
         route(1, legacy=("127.0.0.1:1", "127.0.0.1:3"), v2=("[fd00:a::1:0:1]:8080", "10.0.0.1:65535")),
         route(1, legacy=tuple(f"127.0.0.1:{port}" for port in range(10_000, 10_500))),
+        replace(route(), environment="shop", address="fd12:3456:789a:1:5::7"),
+        replace(route(), environment="a-b", address="fd00::5", spares={"127.0.0.1:2": "[fd00::1]:80"}),
     ],
 )
 def test_what_is_written_is_read(routes: Routes, written: Route) -> None:
@@ -62,6 +65,12 @@ def test_what_is_written_is_read(routes: Routes, written: Route) -> None:
         route(legacy=("localhost:80",)),
         route(legacy=("127.0.0.1:1,127.0.0.1:2",)),
         route(v2=("127.0.0.1:2 100 ;\n",)),
+        replace(route(), environment="shop", address="fd00:0::5"),
+        replace(route(), environment="shop", address="FD00::5"),
+        replace(route(), environment="shop", address="10.0.0.5"),
+        replace(route(), environment="shop", address="../x"),
+        replace(route(), environment="shop ;", address="fd00::5"),
+        replace(route(), environment="", address="fd00::5"),
     ],
 )
 def test_a_route_that_the_edge_could_misread_is_refused(routes: Routes, bad: Route) -> None:
@@ -75,6 +84,10 @@ def test_a_file_that_holds_no_route_is_named(routes: Routes, text: str) -> None:
     (routes.folder / NAME).write_text(text)
     with pytest.raises(BrokenError, match=NAME):
         routes.read(NAME)
+
+
+def test_outside_of_rooms_the_line_is_the_same_whatever_its_environment() -> None:
+    assert line_of(replace(route(), environment="shop")) == line_of(route()) == f"{NAME} 127.0.0.1:1 127.0.0.1:2 10 ;\n"
 
 
 def test_two_writes_of_one_route_leave_the_same_bytes(routes: Routes) -> None:
