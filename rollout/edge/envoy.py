@@ -19,7 +19,7 @@ from rollout.edge.addresses import Addresses
 from rollout.edge.admin import Admin, own_folder, socket_path
 from rollout.edge.bootstrap import arguments, bootstrap
 from rollout.edge.listeners import Places
-from rollout.edge.rooms import RoomFiles
+from rollout.edge.rooms import RoomFiles, standing
 from rollout.edge.routes import Routes
 from rollout.edge.settings import EdgeSettings, settings_of
 from rollout.errors import BrokenError, TransientError
@@ -141,9 +141,10 @@ class EnvoyEdge:
 
     def rooms(self, rooms: Sequence[Room]) -> None:
         """See EdgeWriter. BrokenError when the disk fails, Envoy refuses or we may not enter rooms; TransientError: no answer."""
+        here = standing(rooms)
         if may_enter():
-            self._rooms.follow(rooms)
-        elif rooms:
+            self._rooms.follow(here)
+        elif here:
             raise BrokenError("the edge may not enter network namespaces", then="run rollout up as root")
 
     def in_flight(self, addresses: Sequence[str]) -> int:

@@ -39,6 +39,11 @@ _CLUSTERS = _Kind(file=CLUSTERS, type="config.cluster.v3.Cluster", figures="clus
 _LISTENERS = _Kind(file=LISTENERS, type="config.listener.v3.Listener", figures="listener_manager.lds.")
 
 
+def standing(rooms: Sequence[Room]) -> Sequence[Room]:
+    """Without those whose namespace is gone: nobody could ask there."""
+    return [room for room in rooms if _stands(room.path)]
+
+
 class RoomFiles:
     """The files in `places.rooms`. One process writes them (the host part); threads may call at once."""
 
@@ -59,13 +64,12 @@ class RoomFiles:
                 self._replace(kind, _text(kind, []))
 
     def follow(self, rooms: Sequence[Room]) -> None:
-        """Envoy listens in these rooms and no other. One whose namespace is gone is left out: nobody could ask there.
+        """Envoy listens in these rooms, which stand, and in no other.
 
         BrokenError when the disk fails or Envoy refuses; TransientError when Envoy does not answer: it follows when it runs.
         """
-        standing = [room for room in rooms if _stands(room.path)]
-        ways = [one for room in standing for one in clusters(self._settings, room)]
-        doors = [private(room, self._places, self._settings) for room in standing]
+        ways = [one for room in rooms for one in clusters(self._settings, room)]
+        doors = [private(room, self._places, self._settings) for room in rooms]
         with self._lock:
             self._put(_CLUSTERS, ways)
             self._put(_LISTENERS, doors)
