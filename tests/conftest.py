@@ -19,7 +19,7 @@ settings.register_profile("house", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("house")
 
 HERE = Path(__file__).parent
-ENGINES = ("dockerd", "containerd", "podman", "runc", "/bin/busybox")
+ENGINES = ("dockerd", "containerd", "podman", "runc", "/bin/busybox", "skopeo", "docker-registry", "umoci")
 """What tests of containers start."""
 MESH = ("wireguard-go", "nft")
 """What the private network is made of."""

@@ -11,19 +11,22 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 from rollout.errors import HostGoneError
 from rollout.host import protocol
 from rollout.host.address import Address
+from rollout.host.images import ImageOrder, Stocked
 from rollout.host.known import Known, Note
 from rollout.host.ports import Attached, InstanceSpec, Listener
 from rollout.host.usage import Used
-from rollout.model.fleet import RuntimeName
+from rollout.model.fleet import EngineName, RuntimeName
+from rollout.model.image import ImageDigest
 
 ANSWER_S = 60.0
 LONG_S = 900.0
 
 
 class Client:
-    """Fulfils HostPart, Upkeep and Metered. Every call is idempotent: one that got no answer is made again for `patience_s`.
+    """Fulfils HostPart, Upkeep, Metered and ImageShelf.
 
-    After that it is a HostGoneError. `lives` tells whether there is a host part at all: without one nothing is waited for.
+    Every call is idempotent: one that got no answer is made again for `patience_s`. After that it is a HostGoneError. `lives`
+    tells whether there is a host part at all: without one nothing is waited for.
     """
 
     def __init__(
@@ -132,6 +135,22 @@ class Client:
     def forget_note(self, service: str) -> None:
         """See Upkeep."""
         self._ask("forget_note", service=service)
+
+    def resolve_image(self, order: ImageOrder) -> ImageDigest:
+        """See ImageShelf."""
+        return cast("ImageDigest", self._ask("resolve_image", answer_s=LONG_S, order=order))
+
+    def publish_image(self, order: ImageOrder) -> str:
+        """See ImageShelf."""
+        return str(self._ask("publish_image", answer_s=LONG_S, order=order))
+
+    def stocked_images(self) -> Sequence[Stocked]:
+        """See ImageShelf."""
+        return cast("Sequence[Stocked]", self._ask("stocked_images"))
+
+    def drop_image(self, engine: EngineName, name: str) -> str:
+        """See ImageShelf."""
+        return str(self._ask("drop_image", engine=engine, name=name))
 
     def _ask(self, method: str, *, answer_s: float = ANSWER_S, **arguments: object) -> Any:
         line = protocol.request(method, self._version, arguments)

@@ -20,7 +20,8 @@ class InstanceSpec:
     (kind tcp, until the edge speaks it).
 
     `image` makes it a container; `argv` may be empty then: the image says what runs, and where. `image_id` names the image's
-    content for ever, `engine` what runs the instance: both are empty or open until `images.Images` has filled them in.
+    content for ever, `engine` what runs the instance: both are empty or open until `images.Images` has filled them in. With
+    `image_digest` it is what was published under that digest, else what the name stands for now.
     Of `memory_mb` (MiB) and `cpus` None is no limit. `read_only`: nothing can be written to the container's root.
 
     `network`: empty for the host's own; `none` for a namespace of its own into which the private network is patched later; else
@@ -48,6 +49,7 @@ class InstanceSpec:
     engine: EngineName = EngineName.PROCESS
     image: str = ""
     image_id: str = ""
+    image_digest: str = ""
     memory_mb: int | None = None
     cpus: float | None = None
     pids_max: int = PIDS_MAX

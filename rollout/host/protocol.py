@@ -13,6 +13,7 @@ from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from rollout import errors
 from rollout.errors import RolloutError
+from rollout.host.images import ImageShelf
 from rollout.host.ports import HostPart
 from rollout.host.upkeep_port import Upkeep
 from rollout.host.usage import Metered
@@ -23,7 +24,7 @@ KINDS: dict[str, type[RolloutError]] = {
 }
 METHODS = {
     name: method
-    for port in (HostPart, Upkeep, Metered)
+    for port in (HostPart, Upkeep, Metered, ImageShelf)
     for name, method in vars(port).items()
     if inspect.isfunction(method) and not name.startswith("_")
 }

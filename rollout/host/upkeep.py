@@ -12,6 +12,7 @@ from rollout.errors import BrokenError, PartialError, RolloutError
 from rollout.host import views
 from rollout.host.desk import Desk, Doers
 from rollout.host.following import Following
+from rollout.host.images import ImageDesk
 from rollout.host.known import Known, Note
 from rollout.host.ledger import Held, Ledger, Record
 from rollout.host.notes import Notes
@@ -25,8 +26,8 @@ DOWN = {Phase.GONE, Phase.LOST}
 ENDED = DOWN | {Phase.EXITED, Phase.FAILED}
 
 
-class KeepingDesk(Desk):
-    """The desk of a host part that lives: fulfils HostPart and Upkeep.
+class KeepingDesk(Desk, ImageDesk):
+    """The desk of a host part that lives: fulfils HostPart, Upkeep and ImageShelf.
 
     `follow_ports` is called several times a second, `replace_lost` about once.
 
@@ -46,6 +47,7 @@ class KeepingDesk(Desk):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(ledger, doers, notes=notes, version=version, boot=boot)
+        self.images = doers.images
         self._written = notes
         self._probe = probe
         self._following = Following(doers.engine, doers.watch, choose, clock)

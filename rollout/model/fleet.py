@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from rollout.model.image import ImageDigest
 from rollout.model.values import value
 
 
@@ -126,13 +127,17 @@ class Service:
 
 @value(frozen=True, slots=True, kw_only=True)
 class Release:
-    """What a service runs: made by a deploy, numbered from 1 within its service, never changed afterwards."""
+    """What a service runs: made by a deploy, numbered from 1 within its service, never changed afterwards.
+
+    `image`: what the name of its image stood for then, for ever; None for a command, and where nothing real runs.
+    """
 
     service: str
     number: int
     created: datetime
     created_by: str
     spec: Service
+    image: ImageDigest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,19 @@
 """`service deploy | stop | restart`: making a release, and what runs of a service."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rollout.errors import BrokenError, RolloutError, UsageError, WaitingError
 from rollout.executor.ports import Clock, Leases, Order
-from rollout.model.fleet import EngineName, Kind, Placement, Release, Service
+from rollout.model.fleet import EngineName, Placement, Release, Service
 from rollout.model.lease import Holder, Lease
 from rollout.model.masking import mask
 from rollout.model.state import State
 from rollout.operations import fleet as fleet_of
+from rollout.operations.deployable import nothing_to_deploy, refuse_what_cannot_run, with_image
 from rollout.operations.driving import driving
 from rollout.operations.replace import Change, Live, order_for, put_in_place
 from rollout.store.deploys import Deployed, Deploys, Standing
@@ -65,7 +67,7 @@ def deploy(means: Means, service: Service, *, number: int | None = None) -> Resu
     With `number` that old release; the setting stays as it is. BrokenError when it is not fit: what ran before runs on.
     """
     release = _old(means, service, number) if number is not None else _new(means, service)
-    _refuse_what_cannot_run(release.spec)
+    refuse_what_cannot_run(release.spec)
     means.bring_back(service.id, "deploy")
     if release.spec.engine is EngineName.MEMORY:
         return _note(means, [service], number)[0]
@@ -105,9 +107,9 @@ def stop(means: Means, service: str) -> Sequence[Placement]:
 
 def deploy_every(means: Means, services: Sequence[Service], *, at_once: int = 8) -> Sequence[Result]:
     """Like `deploy_many`, but passes over what has nothing to run or is run by the clock: it says so and is no error."""
-    able = [one for one in services if not _nothing_to_deploy(one)]
+    able = [one for one in services if not nothing_to_deploy(one)]
     by_id = {result.service: result for result in deploy_many(means, able, at_once=at_once)}
-    return [by_id.get(one.id) or Result(service=one.id, left_out=_nothing_to_deploy(one)) for one in services]
+    return [by_id.get(one.id) or Result(service=one.id, left_out=nothing_to_deploy(one)) for one in services]
 
 
 def remove(means: Means, fleet: Services, service: Service, *, why: str = "") -> None:
@@ -119,7 +121,7 @@ def remove(means: Means, fleet: Services, service: Service, *, why: str = "") ->
 
 def deploy_many(means: Means, services: Sequence[Service], *, at_once: int = 8) -> Sequence[Result]:
     """Each service is deployed, `at_once` of them at a time; what fails is in its result and keeps no other from going on."""
-    able = [one for one in services if not _nothing_to_deploy(one)]
+    able = [one for one in services if not nothing_to_deploy(one)]
     plain = [one for one in able if _engine(means, one) is EngineName.MEMORY]
     moving = means.deploys.moving(one.id for one in plain)
     noted = _note(means, [one for one in plain if one.id not in moving], None)
@@ -160,6 +162,9 @@ def _run(means: Means, task: _Task) -> Result:
     placement = standing.placement
     old = _order_of(means, placement, fence) if placement else None
     side = placement.runtime if placement else standing.setting.runtime
+    if task.new:
+        with _noting(means, task):
+            task = replace(task, release=with_image(live, task.release, side))
     token = f"{task.what}-{fence}.{task.release.spec.name}.{task.release.spec.environment}"
     results: list[Result] = []
 
@@ -176,12 +181,20 @@ def _run(means: Means, task: _Task) -> Result:
         results.append(Result(service=service, deployed=done, unblocked=service in freed))
 
     new = order_for(task.release, side, token, fence=fence)
-    try:
+    with _noting(means, task):
         put_in_place(live, Change(new=new, old=old, record=record, say=lambda line: means.tell(service, line)))
-    except BrokenError as error:
-        means.deploys.failed(service, task.what, who=means.who, why=mask(error.what, task.release.spec.env.values()))
-        raise
     return results[-1]
+
+
+@contextmanager
+def _noting(means: Means, task: _Task) -> Iterator[None]:
+    """What fails within is in the log."""
+    try:
+        yield
+    except BrokenError as error:
+        why = mask(error.what, task.release.spec.env.values())
+        means.deploys.failed(task.release.service, task.what, who=means.who, why=why)
+        raise
 
 
 def _tried(means: Means, service: Service) -> Result:
@@ -271,24 +284,3 @@ def _order_of(means: Means, placement: Placement, fence: int) -> Order:
 
 def _engine(means: Means, service: Service) -> EngineName:
     return service.engine_of(means.engine)
-
-
-def _nothing_to_deploy(service: Service) -> str:
-    """Why it cannot be deployed on any engine; empty where it can."""
-    if service.kind is Kind.CRON:
-        return "runs by the clock; that is not here yet"
-    return "" if service.command or service.image else "neither a command nor an image"
-
-
-def _refuse_what_cannot_run(spec: Service) -> None:
-    """UsageError for what no engine runs, or not the one it is for. In memory nothing runs, so that no port is in the way."""
-    if why := _nothing_to_deploy(spec):
-        change = "--kind worker --unset cron" if spec.kind is Kind.CRON else "--command …"
-        raise UsageError(f"{spec.id}: {why}", then=f"rollout service set {spec.id} {change}")
-    if spec.engine is EngineName.MEMORY:
-        return
-    if spec.port is not None and spec.replicas > 1:
-        raise UsageError(
-            f"{spec.id}: {spec.replicas} replicas cannot share the fixed port {spec.port} on one host",
-            then=f"rollout service set {spec.id} --port env, or --replicas 1",
-        )

@@ -4,11 +4,12 @@ A service that cannot run twice on one host is stopped first, and that is said.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rollout.errors import BrokenError
 from rollout.executor.ports import Clock, Order, Runtime
 from rollout.gates.probe import Ask
+from rollout.host.images import ImageShelf, NoImages
 from rollout.host.ports import HostPart
 from rollout.model.fleet import Kind, Placement, Release, RuntimeName, Service
 from rollout.model.policy import HealthGate
@@ -28,6 +29,7 @@ class Live:
     ask: Ask
     rules: HealthGate
     clock: Clock
+    images: ImageShelf = field(default_factory=NoImages)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from rollout.errors import BrokenError, HostGoneError, TransientError
 from rollout.executor.ports import Clock, Copy, Order
+from rollout.host.images import ImageOrder, ImageShelf
 from rollout.host.ports import Attached, HostPart, InstanceFacts, InstanceSpec, Phase
 from rollout.model.fleet import Service
 from rollout.model.masking import mask
@@ -25,9 +26,10 @@ ENDED = frozenset({Phase.EXITED, Phase.FAILED, Phase.GONE})
 class Keeping(ABC):
     """Fulfils `executor.ports.Runtime` on the process engine, but for the order in which a copy and its world come up."""
 
-    def __init__(self, host: HostPart, clock: Clock) -> None:
+    def __init__(self, host: HostPart, clock: Clock, images: ImageShelf | None = None) -> None:
         self.host = host
         self.clock = clock
+        self._images = images
 
     @abstractmethod
     def bring_up(self, order: Order, pace: Pace) -> None:
@@ -40,17 +42,26 @@ class Keeping(ABC):
         """What the release needs is on the host, and its fixed port: nobody else has that.
 
         That is its working directory and its program, or its engine and its image. A container is pinned: the instances of this
-        order run what the name of the image stands for now, also when they are started again later.
+        order run the image of the release by its digest, also when they are started again later.
         """
         spec = order.release.spec
         if in_containers(spec):
             check_image(spec)
+            self._publish_image(order)
             for one in instances(order):
                 self.host.reserve(one, order.fence)
             self._check_port(spec)
         else:
             self._check_program(order, spec)
             self._check_port(spec)
+
+    def _publish_image(self, order: Order) -> None:
+        """The engine has the very image that the release was made of."""
+        spec, image = order.release.spec, order.release.image
+        if self._images is None or image is None or not spec.image or spec.engine is None:
+            return
+        asked = ImageOrder(service=spec.id, reference=spec.image, engine=spec.engine, runtime=order.runtime, image=image)
+        self._images.publish_image(asked)
 
     @staticmethod
     def _check_program(order: Order, spec: Service) -> None:

@@ -46,6 +46,7 @@ def instances(order: Order) -> list[InstanceSpec]:
             grace_s=spec.draining_s,
             engine=spec.engine_of(EngineName.PROCESS) if in_containers(spec) else EngineName.PROCESS,
             image=(spec.image or "") if in_containers(spec) else "",
+            image_digest=order.release.image.digest if in_containers(spec) and order.release.image else "",
         )
         for replica in range(order.replicas)
     ]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from rollout.executor.ports import Clock, Order
+from rollout.host.images import ImageShelf
 from rollout.host.ports import Attached, HostPart, InstanceSpec, Listener
 from rollout.host.views import at, ipv4, place
 from rollout.network.ask import Asker, Question
@@ -22,8 +23,8 @@ Ask = Callable[[str, Question], bool]
 class V2(Keeping):
     """A program has its name and its network before its first instruction, and may listen where it likes."""
 
-    def __init__(self, host: HostPart, clock: Clock, ask: Ask | None = None) -> None:
-        super().__init__(host, clock)
+    def __init__(self, host: HostPart, clock: Clock, ask: Ask | None = None, images: ImageShelf | None = None) -> None:
+        super().__init__(host, clock, images)
         self._ask = ask or _asking(Asker())
 
     def bring_up(self, order: Order, pace: Pace) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Row, Select, func, insert, select
 from sqlmodel import Session, col
 
 from rollout.model.fleet import Release
+from rollout.model.image import ImageDigest, told
 from rollout.store import bulk
 from rollout.store.spec import from_spec, to_spec
 from rollout.store.tables import MAIN, ReleaseRow
@@ -74,6 +75,8 @@ def add_many(session: Session, releases: Sequence[Release]) -> None:
             "created_by": release.created_by,
             "spec": to_spec(release.spec),
             "env": dict(release.spec.env),
+            "image": told(release.spec.image, release.image, whole=True),
+            "image_config": release.image.config if release.image else "",
         }
         for release in releases
     ]
@@ -93,4 +96,9 @@ def _release(row: Row[Any], spec: Mapping[str, Any], env: Mapping[str, str]) -> 
         created=datetime.fromisoformat(row.created),
         created_by=row.created_by,
         spec=from_spec(spec, env),
+        image=_image(row.image, row.image_config),
     )
+
+
+def _image(pinned: str, config: str) -> ImageDigest | None:
+    return ImageDigest(digest=pinned.rpartition("@")[2], config=config) if pinned else None

@@ -67,15 +67,18 @@ class ManifestRow(MainTable, table=True):
 
 
 class ReleaseRow(MainTable, table=True):
-    """A release; `spec` and `env` as in the service at the time of the deploy."""
+    """A release; `spec` and `env` as in the service at the deploy; `image` is NAME@DIGEST, empty where it has none."""
 
     __tablename__ = "release"
+    __table_args__ = (Index("release_with_image", "service", "number", "image", sqlite_where=text("image <> ''")),)
     service: str = _service_key(primary=True)
     number: int = Field(primary_key=True)
     created: str
     created_by: str
     spec: dict[str, Any] = _json()
     env: dict[str, str] = _json()
+    image: str = ""
+    image_config: str = ""
 
 
 class PlacementRow(MainTable, table=True):

@@ -36,6 +36,7 @@ from rollout.network.detect import watch
 from rollout.network.names import NamesFolder
 from rollout.runtimes.engines.process import ProcessEngine
 from rollout.runtimes.engines.sockets import PASSED_ON
+from rollout.runtimes.publishing.publisher import Publisher
 from rollout.wiring.containers import Containers
 from rollout.wiring.seen import KEPT, folder, own_version
 
@@ -94,12 +95,13 @@ class HostWorld:
         self._asker = asker(home)
         self.containers = Containers(self.folder, self.keeper, own_env(home))
         self.engines = self.containers.beside(ProcessEngine(self.folder / "instances"))
+        self.publisher = Publisher(engines=self.engines, scratch=self.folder / "publishing")
         self._looked = self._tended = 0.0
         self.desk = KeepingDesk(
             Ledger(self.folder / "services"),
             Doers(
                 engine=self.engines,
-                images=self.engines,
+                images=self.publisher,
                 edge=self.edge,
                 names=NamesFolder(self._names, f"{LOOPBACK}:{self._dns_port}"),
                 watch=watch(),
@@ -122,6 +124,7 @@ class HostWorld:
 
         BrokenError when the edge does not answer: who has its port, or else the last lines of its log.
         """
+        self.publisher.tidy()
         if self.edge.prepare():
             self.keeper.stop(EDGE, EDGE_GRACE_S)
         check_edge(self.home)

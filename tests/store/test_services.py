@@ -153,7 +153,7 @@ def test_removing_takes_all_that_hangs_on_it(services: Services, database: Datab
 def test_secrets_are_those_of_the_service_and_of_its_releases(services: Services, database: Database) -> None:
     services.put([FULL], who="ann")
     with database.writing() as session:
-        statement = "INSERT INTO release VALUES ('shop/api', 1, '', '', '{}', '{\"TOKEN\": \"older\"}')"
+        statement = "INSERT INTO release VALUES ('shop/api', 1, '', '', '{}', '{\"TOKEN\": \"older\"}', '', '')"
         session.execute(text(statement))
     assert services.secrets(["shop/api"]) == {"s3cret", "older"}
 

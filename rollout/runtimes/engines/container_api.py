@@ -80,6 +80,7 @@ class ContainerApi:
         content: bytes | None = None,
         also: Collection[int] = (),
         timeout_s: float = 0.0,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """The answer to what the engine could do, to a name that it does not know, and to a status of `also`.
 
@@ -90,6 +91,7 @@ class ContainerApi:
             for attempt in self._again:
                 with attempt:
                     sent = {"json": body} if content is None else {"content": content, "headers": TAR}
+                    sent = {**sent, "headers": headers} if headers else sent
                     said = self._request(method, self._prefix + path, params=params, sent=sent, timeout_s=timeout_s)
         except httpx.TimeoutException as error:
             raise self._away(f"did not answer within {timeout_s or self._usual_s:g} s") from error

@@ -274,7 +274,8 @@ class ContainerEngine:
 
     def pinned(self, spec: InstanceSpec) -> InstanceSpec:
         """Run by this engine, from what the name of its image stands for now. BrokenError where there is no such image."""
-        found = self.api.ask("GET", f"/images/{spec.image}/json", also={BAD_REQUEST})
+        name = self.labels.image(spec.image, spec.image_digest) if spec.image_digest else spec.image
+        found = self.api.ask("GET", f"/images/{name}/json", also={BAD_REQUEST})
         if found.unknown or found.status == BAD_REQUEST:
             raise BrokenError(
                 f"{spec.service}: the image {spec.image} is not on {self.dialect.name}",

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rollout.host.ports import InstanceSpec
+from rollout.model.image import Reference
 
 HOME, INSTANCE, SANDBOX = "rollout.home", "rollout.instance", "rollout.sandbox"
 DIGITS = 10
+SHORT = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,15 @@ class Labels:
     def name(self, instance: str) -> str:
         """The container's name: the same for the same instance, and no other home's."""
         return f"rollout-{self.home}-{instance}"
+
+    @property
+    def shelf(self) -> str:
+        """What the names of all images that this home has published begin with."""
+        return f"localhost/rollout/{self.home}/"
+
+    def image(self, reference: str, digest: str) -> str:
+        """The name under which this image is published: the same for the same image, and no other home's."""
+        return f"{self.shelf}{Reference.parse(reference).word}:{digest.partition(':')[2][:SHORT]}"
 
     def of(self, spec: InstanceSpec) -> Mapping[str, str]:
         """All labels of an instance; none of them is a secret."""

@@ -31,7 +31,7 @@ class Sockets:
 
 @dataclass(slots=True)
 class Engines:
-    """Fulfils Engine and Images. An instance belongs to the engine that started it, for as long as anything is known of it."""
+    """Fulfils Engine. An instance belongs to the engine that started it, for as long as anything is known of it."""
 
     processes: Engine
     records: Records
@@ -46,18 +46,27 @@ class Engines:
                 engine.api.close()
 
     def pinned(self, spec: InstanceSpec) -> InstanceSpec:
-        """See Images."""
+        """See host.images.Images."""
         if spec.engine is EngineName.PROCESS or spec.image_id:
             return spec
         return self._choice(spec).pinned(spec)
 
     def _choice(self, spec: InstanceSpec) -> ContainerEngine:
-        wanted = FIRST[spec.runtime] if spec.engine is EngineName.CONTAINERS else (spec.engine,)
+        return self.choice(spec.engine, spec.runtime, spec.service)
+
+    def reached(self, name: EngineName) -> ContainerEngine | None:
+        """Docker or Podman, where it is on this host."""
+        socket = self.sockets.find(name)
+        return None if socket is None else self._at(name, socket)
+
+    def choice(self, engine: EngineName, runtime: RuntimeName, service: str) -> ContainerEngine:
+        """What runs a copy of this service on that side. BrokenError where it is not on this host."""
+        wanted = FIRST[runtime] if engine is EngineName.CONTAINERS else (engine,)
         for name in wanted:
-            if (socket := self.sockets.find(name)) is not None:
-                return self._at(name, socket)
+            if (found := self.reached(name)) is not None:
+                return found
         raise BrokenError(
-            f"{spec.service}: {' and '.join(wanted)} {'are' if len(wanted) > 1 else 'is'} not on this host",
+            f"{service}: {' and '.join(wanted)} {'are' if len(wanted) > 1 else 'is'} not on this host",
             then=f"{' or '.join(INSTALL[name] for name in wanted)}; rollout doctor tells what is there",
         )
 

@@ -11,7 +11,10 @@ from rollout.errors import BrokenError
 from rollout.model.fleet import EngineName
 
 VARIABLE = {EngineName.DOCKER: "DOCKER_HOST", EngineName.PODMAN: "CONTAINER_HOST"}
-PASSED_ON = (*VARIABLE.values(), "XDG_RUNTIME_DIR", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF", "CONTAINERS_REGISTRIES_CONF")
+PASSED_ON = (
+    *(*VARIABLE.values(), "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "REGISTRY_AUTH_FILE", "DOCKER_CONFIG"),
+    *("CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF", "CONTAINERS_REGISTRIES_CONF"),
+)
 """What the host part is told of the environment of the command that starts it, so that both find the same engines."""
 INSTALL = {
     EngineName.DOCKER: "apt-get install docker.io, and start it",

@@ -18,11 +18,16 @@ _NAMED = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which image is meant. `show`: the command that looks at it, without these."""
+    """Which image is meant: by its digest, where there is one, else by tag and platform. `show`: the command that looks at it.
+
+    With `whole` False its layers are not read: what is asked is what it is called, not whether it is good.
+    """
 
     tag: str | None
     platform: Platform
     show: str
+    digest: str | None = None
+    whole: bool = True
 
 
 @dataclass(slots=True)

@@ -35,7 +35,7 @@ def config(doc: Doc, of: str) -> Config:
     return Config(of=of, doc=doc, platform=found, diff_ids=tuple(map(digest, root.texts("diff_ids"))))
 
 
-def image(found: Config, *, reference: str, manifest: str | None, layers: tuple[Layer, ...]) -> Image:
+def image(found: Config, *, reference: str, manifest: str | None, layers: tuple[Layer, ...], media_type: str = "") -> Image:
     """The image of this config, all that it runs as checked: no text that a process cannot be given, no port that is none."""
     runs = found.doc.inner("config")
     folder = runs.text("WorkingDir")
@@ -50,6 +50,7 @@ def image(found: Config, *, reference: str, manifest: str | None, layers: tuple[
         config_digest=found.of,
         platform=found.platform,
         layers=layers,
+        media_type=media_type,
         entrypoint=runs.texts("Entrypoint"),
         command=runs.texts("Cmd"),
         env=dict(map(_pair, runs.texts("Env"))),

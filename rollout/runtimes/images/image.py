@@ -62,6 +62,7 @@ class Image:
 
     `manifest_digest` is what a plan pins; None for what `docker save` wrote in its old form, which has no manifest: there the
     `config_digest` names it, as Docker's image id does. `ports` as `8080/tcp`. `env` may hold secrets.
+    `media_type`: of the manifest. `layers` is empty where they were not asked for.
     """
 
     reference: str
@@ -69,6 +70,7 @@ class Image:
     config_digest: str
     platform: Platform
     layers: tuple[Layer, ...]
+    media_type: str = ""
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict, repr=False)

@@ -4,7 +4,17 @@ import json
 
 from rollout.runtimes.images.choose import Offers, Wanted, listed, of_platform, tagged
 from rollout.runtimes.images.config import Config, config, image
-from rollout.runtimes.images.descriptor import CONFIGS, LAYERS, Descriptor, descriptor, document, expect, same_kind, there
+from rollout.runtimes.images.descriptor import (
+    CONFIGS,
+    LAYERS,
+    MANIFESTS,
+    Descriptor,
+    descriptor,
+    document,
+    expect,
+    same_kind,
+    there,
+)
 from rollout.runtimes.images.digests import blob
 from rollout.runtimes.images.documents import Doc, parsed
 from rollout.runtimes.images.image import Image, Layer
@@ -17,6 +27,7 @@ MARK = "oci-layout"
 _INDEX = "index.json"
 _VERSION = "1.0.0"
 _INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
+_MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 
 
 def read_layout(source: Source, reference: str, wanted: Wanted, limits: Limits) -> Image:
@@ -24,16 +35,33 @@ def read_layout(source: Source, reference: str, wanted: Wanted, limits: Limits) 
     said = Doc(parsed(whole(source, MARK, limits.document_bytes), MARK), MARK).text("imageLayoutVersion")
     if said != _VERSION:
         raise Refused(Reason.MALFORMED, f"is a layout of version {json.dumps(said)}, not {_VERSION}")
+    if wanted.digest:
+        return _of_manifest(source, _direct(source, wanted.digest, limits), reference, wanted, limits)
     index = Doc(parsed(whole(source, _INDEX, limits.document_bytes), _INDEX), _INDEX)
     offers = Offers(source, limits)
     top = listed(index, Descriptor(media_type=index.text("mediaType") or _INDEX_TYPE, digest="", size=0))
     offers.gather(tagged(top, wanted))
     chosen = of_platform(offers.found, wanted)
+    return _of_manifest(source, chosen, reference, wanted, limits)
+
+
+def _direct(source: Source, digest: str, limits: Limits) -> Descriptor:
+    """The manifest of this digest, whether the index still leads to it or not."""
+    with about("manifest", digest):
+        if (size := source.size(blob(digest))) is None:
+            raise Refused(Reason.MISSING, "is missing")
+        said = Doc(parsed(whole(source, blob(digest), limits.document_bytes))).text("mediaType")
+        found = Descriptor(media_type=said or _MANIFEST_TYPE, digest=digest, size=size)
+    expect(found, MANIFESTS, "a manifest")
+    return found
+
+
+def _of_manifest(source: Source, chosen: Descriptor, reference: str, wanted: Wanted, limits: Limits) -> Image:
     with about("manifest", chosen.digest):
-        return _of_manifest(source, chosen, reference, limits)
+        return _checked(source, chosen, reference, wanted, limits)
 
 
-def _of_manifest(source: Source, chosen: Descriptor, reference: str, limits: Limits) -> Image:
+def _checked(source: Source, chosen: Descriptor, reference: str, wanted: Wanted, limits: Limits) -> Image:
     manifest = document(source, chosen, "manifest", limits)
     same_kind(manifest, chosen, index=False)
     of = descriptor(manifest.inner("config"))
@@ -44,9 +72,9 @@ def _of_manifest(source: Source, chosen: Descriptor, reference: str, limits: Lim
             told = f"is said to be for {chosen.platform}, and its config says {found.platform}"
             raise Refused(Reason.PLATFORM_LIES, told)
     stored = [descriptor(one) for one in manifest.many("layers")]
-    layers = _layers(source, stored, found, limits)
+    layers = _layers(source, stored, found, limits) if wanted.whole else ()
     with about("config", of.digest):
-        return image(found, reference=reference, manifest=chosen.digest, layers=layers)
+        return image(found, reference=reference, manifest=chosen.digest, layers=layers, media_type=chosen.media_type)
 
 
 def _layers(source: Source, stored: list[Descriptor], found: Config, limits: Limits) -> tuple[Layer, ...]:

@@ -14,15 +14,26 @@ from rollout.runtimes.images.source import Source, source
 _DEFAULT = Limits()
 
 
-def read_image(path: Path, *, tag: str | None = None, platform: Platform | None = None, limits: Limits = _DEFAULT) -> Image:
+def read_image(
+    path: Path,
+    *,
+    tag: str | None = None,
+    digest: str | None = None,
+    platform: Platform | None = None,
+    limits: Limits = _DEFAULT,
+    whole: bool = True,
+) -> Image:
     """The image in the layout or archive at this path, for this platform (None: this machine's), everything of it verified.
+
+    With `digest` it is the manifest of that digest in a layout, wherever tags point to. With `whole` False its documents are
+    verified, and its layers are not looked at.
 
     It is read and never unpacked: nothing anywhere changes. Its files are not guarded afterwards: who publishes it verifies the
     digests again while copying. ImageRefusedError for whatever is wrong with it.
     """
     show = f"rollout image show {shlex.quote(str(path))}"
-    wanted = Wanted(tag=tag, platform=platform or here(), show=show)
-    reference = f"{path}:{tag}" if tag else str(path)
+    wanted = Wanted(tag=tag, platform=platform or here(), show=show, digest=digest, whole=whole)
+    reference = f"{path}@{digest}" if digest else f"{path}:{tag}" if tag else str(path)
     try:
         return _read(path, reference, wanted, limits)
     except Refused as refused:

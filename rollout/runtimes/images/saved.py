@@ -30,7 +30,7 @@ def read_saved(source: Source, reference: str, wanted: Wanted, limits: Limits) -
     with about("config", found.of):
         names = [_name(name) for name in entry.texts("Layers")]
         count(len(names), found, limits)
-        layers = _layers(source, names, found, limits)
+        layers = _layers(source, names, found, limits) if wanted.whole else ()
         return image(found, reference=reference, manifest=None, layers=layers)
 
 

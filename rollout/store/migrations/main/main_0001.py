@@ -127,8 +127,18 @@ def _release() -> None:
         sa.Column("created_by", sa.String(), nullable=False),
         sa.Column("spec", sa.JSON(), nullable=False),
         sa.Column("env", sa.JSON(), nullable=False),
+        sa.Column("image", sa.String(), nullable=False),
+        sa.Column("image_config", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["service"], ["service.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("service", "number"),
+    )
+    op.create_index(
+        "release_with_image",
+        "release",
+        ["service", "number", "image"],
+        unique=False,
+        sqlite_where=sa.text("image <> ''"),
+        postgresql_where=sa.text("image <> ''"),
     )
 
 

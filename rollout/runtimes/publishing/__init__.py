@@ -1,0 +1,1 @@
+"""Publishing: an image comes to the engine that will run it, by its digest and under a name of ours."""
