@@ -6,7 +6,7 @@ Its UDP socket stays in the network namespace where the link was made, ours; it 
 import errno
 import os
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -72,11 +72,12 @@ class KernelTunnels:
             with _in(place):
                 links.remove(_name(tunnel, place))
 
-    def clear(self, prefix: str, known: Callable[[str], bool]) -> Sequence[str]:
+    def clear(self, prefix: str, known: Callable[[], Collection[str]]) -> Sequence[str]:
         """As in the port. Those that were moved go with their namespaces."""
         with IPRoute() as kernel:
             names = [str(link.get_attr("IFLA_IFNAME")) for link in kernel.get_links()]
-        gone = [name for name in names if name.startswith(prefix) and not known(name)]
+        told = known()
+        gone = [name for name in names if name.startswith(prefix) and name not in told]
         for name in gone:
             links.remove(name)
         return gone

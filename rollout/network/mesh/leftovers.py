@@ -20,17 +20,17 @@ class Leftovers:
     def clear(self) -> Iterator[str]:
         """What was found, in words. Namespaces each time; tunnels, which are dear to look for, at the first time only."""
         if not self._looked:
-            for name in self._tunnels.clear(self._mark.links, lambda name: name in self._links()):
+            for name in self._tunnels.clear(self._mark.links, self._links):
                 yield f"a tunnel that nobody knew is gone: {name}"
         self._looked = True
-        for path in namespaces.strays(self._mark.namespaces):
-            if path not in self._paths():
-                namespaces.drop(path)
-                yield f"a namespace that nobody knew is gone: {path}"
+        found = set(namespaces.strays(self._mark.namespaces))
+        for path in sorted(found - self._paths()):
+            namespaces.drop(path)
+            yield f"a namespace that nobody knew is gone: {path}"
 
     def clear_all(self) -> None:
         """Nothing with the mark is left, known or not."""
-        self._tunnels.clear(self._mark.links, lambda _: False)
+        self._tunnels.clear(self._mark.links, set)
         for path in namespaces.strays(self._mark.namespaces):
             namespaces.drop(path)
         links.remove(self._mark.links)

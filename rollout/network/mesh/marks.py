@@ -35,11 +35,11 @@ class Mark:
 
     def member_path(self, number: int) -> str:
         """Network namespace of an instance."""
-        return str(NAMESPACES / f"{self.namespaces}{number}")
+        return f"{NAMESPACES}/{self.namespaces}{number}"
 
     def room_path(self, environment: int, generation: int) -> str:
         """Network namespace of an environment's room; another one for each generation."""
-        return str(NAMESPACES / f"{self.namespaces}room{environment}.{generation}")
+        return f"{NAMESPACES}/{self.namespaces}room{environment}.{generation}"
 
 
 def mark_of(folder: Path) -> Mark:

@@ -80,7 +80,8 @@ class Joining:
         block = self._numbers.block(record.environment)
         return links.Dress(
             addresses=(f"{block.member(record.number)}/128", f"{block.member4(record.number)}/32"),
-            networks=(hub.prefix, addresses.ALL4),
+            near=(block.here, block.here4, block.services),
+            far=(hub.prefix, addresses.ALL4),
             settings=links.IPV6_ON,
         )
 

@@ -152,7 +152,7 @@ class Hubs:
         )
 
     def _tunnel(self, record: EnvironmentRecord) -> Tunnel:
-        return Tunnel(self._mark.hub_link(record.number), self._path(record))
+        return Tunnel(self._mark.hub_link(record.number), self._path(record), crowded=True)
 
     def _path(self, record: EnvironmentRecord) -> str:
         return self._mark.room_path(record.number, record.generation)
@@ -175,7 +175,8 @@ def _neighbours(record: EnvironmentRecord) -> tuple[Peer, ...]:
 def _dress(block: Block) -> links.Dress:
     return links.Dress(
         addresses=(f"{block.member(addresses.HUB)}/128", f"{block.member4(addresses.HUB)}/32"),
-        networks=(block.prefix, addresses.ALL4),
+        near=(block.here, block.here4),
+        far=(block.prefix, addresses.ALL4),
         own=(block.services, f"{block.dns}/128"),
         settings=(*links.IPV6_ON, *FORWARDING),
     )

@@ -1,6 +1,6 @@
 """Tunnels as the mesh needs them. `userspace` and `kernel` fulfil the port; which of them is found by trying."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,10 +30,13 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """A tunnel by the name that it was made with, and the path of the network namespace into which its link is moved."""
+    """A tunnel by the name that it was made with, and the path of the network namespace into which its link is moved.
+
+    `crowded`: many peers are at its other end, and it may take the memory that they need."""
 
     name: str
     namespace: str
+    crowded: bool = False
 
 
 class Tunnels(Protocol):
@@ -54,5 +57,5 @@ class Tunnels(Protocol):
     def end(self, tunnel: Tunnel) -> None:
         """No link, process or socket of it is left. Idempotent."""
 
-    def clear(self, prefix: str, known: Callable[[str], bool]) -> Sequence[str]:
-        """No tunnel is there whose name begins so and that is not known (asked after it was found); which were ended."""
+    def clear(self, prefix: str, known: Callable[[], Collection[str]]) -> Sequence[str]:
+        """No tunnel is there whose name begins so and that is not known (asked after they were found); which were ended."""

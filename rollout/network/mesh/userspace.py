@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from rollout.errors import BrokenError
@@ -19,6 +19,8 @@ from rollout.network.mesh.tunnels import Settings, Tunnel
 PROGRAM = "wireguard-go"
 START = '"$@" >/dev/null 2>&1 </dev/null & echo $!'
 """Its parent ends at once and leaves it to the machine's first process: no zombie ever stays with us."""
+MEMORY = "14MiB"
+"""The Go runtime's limit for a tunnel with one peer: 8 MB resident after load instead of 11 to 23, for 17 % of throughput."""
 START_S, END_S, LOOK_S = 5.0, 5.0, 0.001
 PLACES = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INOTIFY = "fs.inotify.max_user_instances"
@@ -32,6 +34,9 @@ def program() -> str | None:
 class UserspaceTunnels:
     """Fulfils Tunnels."""
 
+    def __init__(self) -> None:
+        self._pids: dict[str, int] = {}
+
     def start(self, tunnel: Tunnel) -> None:
         """As in the port."""
         self.end(tunnel)
@@ -39,6 +44,8 @@ class UserspaceTunnels:
         if found is None:
             raise BrokenError(f"{PROGRAM} is not installed", then="apt-get install wireguard-go")
         env = {"PATH": PLACES, "WG_PROCESS_FOREGROUND": "1", "LOG_LEVEL": "silent"}
+        if not tunnel.crowded:
+            env["GOMEMLIMIT"] = MEMORY
         command = ["/bin/sh", "-c", START, "sh", found, "-f", tunnel.name]
         started = subprocess.run(command, env=env, cwd="/", start_new_session=True, stdout=subprocess.PIPE, check=True)
         self._await(tunnel, int(started.stdout), [found, "-f", tunnel.name])
@@ -60,8 +67,14 @@ class UserspaceTunnels:
         return uapi.handshakes(tunnel.name).get(public_key, 0) > 0
 
     def standing(self, tunnel: Tunnel) -> str:
-        """Its pid; looked at together with the network namespace, which lives no longer than one start of the machine."""
-        return str(uapi.owner(tunnel.name) or "")
+        """Its pid; looked at together with the network namespace, which lives no longer than one start of the machine.
+
+        One that was asked before is not woken again: the kernel tells what its pid runs.
+        """
+        pid = self._pids.get(tunnel.name, 0)
+        if not pid or _tunnel_of(pid) != tunnel.name:
+            pid = self._pids[tunnel.name] = uapi.owner(tunnel.name)
+        return str(pid or "")
 
     def end(self, tunnel: Tunnel) -> None:
         """As in the port. By KILL: the kernel takes the link away with the process, stopped or stuck as it may be."""
@@ -71,33 +84,44 @@ class UserspaceTunnels:
             for found in [pid] if pid else [pid for pid, name in _running() if name == tunnel.name]:
                 _kill(found)
         socket.unlink(missing_ok=True)
+        self._pids.pop(tunnel.name, None)
 
-    def clear(self, prefix: str, known: Callable[[str], bool]) -> Sequence[str]:
+    def clear(self, prefix: str, known: Callable[[], Collection[str]]) -> Sequence[str]:
         """As in the port: also of those that are just being started, by whom nobody knows any more."""
         gone = set()
-        while found := [(pid, name) for pid, name in _running() if name.startswith(prefix) and not known(name)]:
+        while found := _unknown(list(_running()), prefix, known):
             for pid, name in found:
                 _kill(pid)
                 gone.add(name)
-        for socket in uapi.SOCKETS.glob(f"{prefix}*.sock"):
-            name = socket.name.removesuffix(".sock")
-            if not known(name):
-                socket.unlink(missing_ok=True)
-                gone.add(name)
+        sockets = [(0, path.name.removesuffix(".sock")) for path in uapi.SOCKETS.glob("*.sock")]
+        for _, name in _unknown(sockets, prefix, known):
+            uapi.path_of(name).unlink(missing_ok=True)
+            gone.add(name)
         return sorted(gone)
+
+
+def _unknown(found: Sequence[tuple[int, str]], prefix: str, known: Callable[[], Collection[str]]) -> list[tuple[int, str]]:
+    ours = [(pid, name) for pid, name in found if name.startswith(prefix)]
+    told = known() if ours else ()
+    return [(pid, name) for pid, name in ours if name not in told]
 
 
 def _running() -> Iterator[tuple[int, str]]:
     """Pid and tunnel of each process that is one, or is just about to start one."""
     for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            argv = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")[:-1]
-        except OSError:
-            continue
-        if len(argv) > 2 and argv[-2] == b"-f" and argv[-3].endswith(PROGRAM.encode()):
-            yield int(entry), os.fsdecode(argv[-1])
+        if entry.isdigit() and (name := _tunnel_of(int(entry))):
+            yield int(entry), name
+
+
+def _tunnel_of(pid: int) -> str:
+    """The tunnel that the process is, or is about to start; empty for any other, or for one that is ending."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            argv = file.read().split(b"\0")[:-1]
+    except OSError:
+        return ""
+    is_one = len(argv) > 2 and argv[-2] == b"-f" and argv[-3].endswith(PROGRAM.encode())
+    return os.fsdecode(argv[-1]) if is_one else ""
 
 
 def _kill(pid: int) -> None:

@@ -110,7 +110,7 @@ def shakes(mesh: Mesh, key: str, address: str, environment: str, limit_s: float)
         peer = Peer(public_key=hub.public_key, endpoint=f"127.0.0.1:{hub.port}", allowed=("::/0",))
         tunnels.write(tunnel, Settings(private_key=key, peers=(peer,)))
         links.move(tunnel.name, path)
-        links.dress(path, links.Dress(addresses=(f"{address}/128",), networks=("fd00::/8",), settings=links.IPV6_ON))
+        links.dress(path, links.Dress(addresses=(f"{address}/128",), near=("fd00::/8",), far=(), settings=links.IPV6_ON))
         with suppress(OSError):
             connect(path, hub.here.partition("/")[0], limit_s=limit_s).close()
         return tunnels.shaken(tunnel, hub.public_key)
