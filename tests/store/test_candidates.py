@@ -46,6 +46,13 @@ def test_a_plain_service(database: Database) -> None:
     assert (found.pinned, found.blocked, found.moving, found.no_engine) == (None, None, None, None)
 
 
+def test_the_fleet_comes_in_the_order_of_ids_however_it_was_put(database: Database) -> None:
+    run(database, [service(name) for name in ("b", "c", "a")])
+    with database.reading() as session:
+        assert [c.id for c in candidates.every(session, AS_OF)] == ["shop/a", "shop/b", "shop/c"]
+        assert list(candidates.of(session, {"shop/c", "shop/b", "shop/a"}, AS_OF)) == ["shop/a", "shop/b", "shop/c"]
+
+
 def test_what_hinders_a_service_is_told_in_words(database: Database) -> None:
     run(database, [service(name) for name in ("pinned", "forever", "expired", "blocked", "moving", "waiting", "asked")])
     day = timedelta(days=1)
