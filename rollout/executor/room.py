@@ -11,8 +11,8 @@ from rollout.model.move import Move
 from rollout.model.plan import Wave
 from rollout.model.state import State
 
-FIRST_PAGE, PAGE = 50, 500
-"""Few begin at one turn; many are read only where limits of customers and environments keep the first ones back."""
+FEW, PAGE = 50, 500
+"""At first as many are read as there is room for; more only where limits of customers and environments keep those back."""
 
 
 def fitting(
@@ -25,7 +25,7 @@ def fitting(
     back = wave.number < 0
     if ledger.tally.states[State.PLANNED] == 0 or (orders.rules.forbids_beginning() and not back):
         return
-    after, size = -1, FIRST_PAGE
+    after, size = -1, min(PAGE, max(FEW, orders.limits.total - ledger.tally.in_flight()))
     beside = None if back else world.journal.beside(wave.number)
     while ledger.tally.in_flight() + (beside or NOBODY).total < orders.limits.total:
         page = world.journal.moves(wave.number, {State.PLANNED}, after=after, limit=size)
