@@ -7,7 +7,7 @@ can be done again, so that a host part that was killed in between loses nothing.
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -20,6 +20,7 @@ from rollout.host.ledger import Held, Ledger, Record
 from rollout.host.network import Network, NoNetwork
 from rollout.host.notes import Notes
 from rollout.host.ports import Attached, EdgeWriter, Engine, InstanceSpec, Listener, Names, Phase, Ports, Watch
+from rollout.host.rooms import Room
 from rollout.host.usage import MemoryMeter, Meter, Used, by_launch
 from rollout.model.fleet import RuntimeName
 
@@ -36,6 +37,7 @@ class Doers:
     meter: Meter = field(default_factory=MemoryMeter)
     images: Images = field(default_factory=NoImages)
     network: Network = field(default_factory=NoNetwork)
+    rooms: Callable[[], Sequence[Room]] = tuple
 
 
 class Desk:
@@ -44,7 +46,7 @@ class Desk:
     def __init__(self, ledger: Ledger, doers: Doers, *, notes: Notes | None = None, version: str = "", boot: str = "") -> None:
         self.ledger = ledger
         self.doers = doers
-        self.joining = Joining(network=doers.network)
+        self.joining = Joining(network=doers.network, edge=doers.edge, rooms=doers.rooms)
         self._notes = notes
         self._identity = {"version": version, "boot": boot}
         self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)

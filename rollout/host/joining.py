@@ -4,11 +4,16 @@ One that joins before its start gets a namespace that is ready; one that joins a
 it was, it is the same whenever the instance is started again: that order is what tells the runtimes apart.
 """
 
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from rollout.errors import TransientError
 from rollout.host.ledger import Held, Joined
 from rollout.host.network import Member, Network
-from rollout.host.ports import InstanceFacts, InstanceSpec, Phase
+from rollout.host.ports import EdgeWriter, InstanceFacts, InstanceSpec, Phase
+from rollout.host.rooms import Room
 
 PORT = 8080
 """What PORT says in a network of its own, where nobody else could have it."""
@@ -22,9 +27,13 @@ class Joining:
     """Safe to call from many threads, one at a time for each instance."""
 
     network: Network
+    edge: EdgeWriter
+    rooms: Callable[[], Sequence[Room]]
     coming: set[str] = field(default_factory=set)
     """Those that are just joining: the ledger does not know it yet."""
     _patched: dict[str, tuple[int | None, float | None]] = field(default_factory=dict)
+    _told: Sequence[Room] | None = None
+    _telling: threading.Lock = field(default_factory=threading.Lock)
 
     def apart(self, spec: InstanceSpec) -> InstanceSpec:
         """The same; with a network of its own where the private network covers it."""
@@ -47,6 +56,7 @@ class Joining:
             return held
         self.coming.add(held.spec.id)
         member = self.network.prepare(held.spec)
+        self.tell()
         return _as(held, member, member.namespace)
 
     def after(self, held: Held, facts: InstanceFacts) -> Held:
@@ -56,6 +66,7 @@ class Joining:
         self.coming.add(held.spec.id)
         member = self.network.patch(held.spec, facts.pid)
         self._patched[held.spec.id] = facts.pid, facts.started
+        self.tell()
         return _as(held, member, ALONE)
 
     def lacks(self, held: Held, facts: InstanceFacts) -> bool:
@@ -71,6 +82,16 @@ class Joining:
         self.coming.discard(held.spec.id)
         self._patched.pop(held.spec.id, None)
         return replace(held, spec=replace(held.spec, network=ALONE, own=()), joined=None, ipv4=False)
+
+    def tell(self) -> None:
+        """The edge listens in the rooms that there are, and in no other; while no edge runs, it will when it does."""
+        with self._telling:
+            rooms = list(self.rooms())
+            if rooms != self._told:
+                self._told = None
+                with contextlib.suppress(TransientError):
+                    self.edge.rooms(rooms)
+                    self._told = rooms
 
 
 def _as(held: Held, member: Member, network: str) -> Held:

@@ -133,9 +133,10 @@ class KeepingDesk(Desk, ImageDesk):
                 self._attempt(held, self._replace)
 
     def keep_network(self) -> None:
-        """Tunnels that died are there again; whoever its engine has started again is patched in again."""
+        """Tunnels and rooms that died are there again, for the edge too; whoever its engine has started again is patched in."""
         for said in self.doers.network.keep(_Members(self.ledger, self.joining.coming)):
             print(said, file=sys.stderr, flush=True)  # noqa: T201 (the host part's own log)
+        self.joining.tell()
         for held in self._wanted():
             facts = self.doers.engine.facts(held.spec.id) if held.joined else None
             if facts is not None and self.joining.lacks(held, facts):

@@ -38,9 +38,10 @@ from rollout.runtimes.engines.process import ProcessEngine
 from rollout.runtimes.engines.sockets import PASSED_ON
 from rollout.runtimes.publishing.publisher import Publisher
 from rollout.wiring.containers import Containers
+from rollout.wiring.private_network import network
 from rollout.wiring.seen import KEPT, folder, own_version
 
-LOST_S, TEND_S = 2.0, 5.0
+LOST_S, TEND_S, JOINED_S = 2.0, 5.0, 1.0
 READY_S, TRIES = 15.0, 3
 EDGE_GRACE_S = 2.0
 SCHEDULER = "scheduler"
@@ -96,12 +97,14 @@ class HostWorld:
         self.containers = Containers(self.folder, self.keeper, own_env(home))
         self.engines = self.containers.beside(ProcessEngine(self.folder / "instances"))
         self.publisher = Publisher(engines=self.engines, scratch=self.folder / "publishing")
-        self._looked = self._tended = 0.0
+        self._looked = self._tended = self._joined = 0.0
         self.desk = KeepingDesk(
             Ledger(self.folder / "services"),
             Doers(
                 engine=self.engines,
                 images=self.publisher,
+                network=network(self.folder, rooms(home)),
+                rooms=rooms(home).all,
                 edge=self.edge,
                 names=NamesFolder(self._names, f"{LOOPBACK}:{self._dns_port}"),
                 watch=watch(),
@@ -140,6 +143,7 @@ class HostWorld:
                 lines = "\n".join(self.keeper.tail(EDGE, 5))
                 raise BrokenError("the edge does not answer", state=f"its last lines: {lines}", then="rollout up")
             time.sleep(0.02)
+        self.desk.joining.tell()
 
     def _keep(self) -> None:
         """Edge and names are kept; and the scheduler, where it was lost and not stopped."""
@@ -151,7 +155,7 @@ class HostWorld:
 
     def serve(self) -> None:
         """Be the host part until SIGTERM."""
-        daemon = Daemon(self.folder, self.desk, own_version(), self.desk.follow_ports, self._look)
+        daemon = Daemon(self.folder, self.desk, own_version(), self.desk.follow_ports, self._look, self._keep_network)
         self.prepare()
         daemon.run()
         self.edge.close()
@@ -167,9 +171,17 @@ class HostWorld:
             with contextlib.suppress(TransientError):
                 self.edge.tend()
 
+    def _keep_network(self) -> None:
+        if time.monotonic() - self._joined > JOINED_S:
+            self.desk.keep_network()
+            self._joined = time.monotonic()
+
     def _problem(self, spec: InstanceSpec, address: str, timeout_s: float = 2.0) -> str:
         question = Question(path=spec.health_path, host_name=spec.host_name, timeout_s=timeout_s)
-        answer = self._asker.ask(address, question)
+        try:
+            answer = self._asker.ask(address, question)
+        except BrokenError as error:  # its room is being made
+            return error.what
         return "" if answer.good else f"its copy on {spec.runtime} at {address} answers: {answer.said}"
 
     def _choose(self, spec: InstanceSpec, listeners: Sequence[Listener]) -> tuple[int, str] | None:

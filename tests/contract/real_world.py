@@ -16,6 +16,7 @@ from rollout.host.usage import ProcessMeter, Used
 from rollout.model.fleet import RuntimeName, Service
 from rollout.network.detect import watch
 from rollout.network.names import NamesFolder, find
+from rollout.network.sockets import SocketTable
 from rollout.runtimes.legacy import Legacy
 from rollout.runtimes.v2 import V2
 from rollout.wiring.clock import SystemClock
@@ -31,13 +32,14 @@ class RealWorld(ABC):
     def __init__(self, folder: Path, name: RuntimeName, engine: Engine) -> None:
         self.name, self.engine = name, engine
         self.edge, self.names = MemoryEdge(), NamesFolder(folder / "names", "127.0.0.1:2")
+        self.watch = watch()
         doers = Doers(
             engine=engine,
             images=self.images(),
             network=self.network(),
             edge=self.edge,
             names=self.names,
-            watch=watch(),
+            watch=self.watch,
             ports=HostPorts(),
             meter=ProcessMeter(),
         )
@@ -59,6 +61,11 @@ class RealWorld(ABC):
 
     def equipped(self, spec: Service) -> Service:
         return spec
+
+    def end(self) -> None:
+        """What was looked at is let go."""
+        if isinstance(self.watch, SocketTable):
+            self.watch.close()
 
     def resolve(self, name: str) -> int | None:
         place = find(self.names.folder, name)

@@ -66,6 +66,7 @@ class ContainerWorld(RealWorld):
 
     def end(self) -> None:
         """Nothing is left on any engine."""
+        super().end()
         for instance in self.engine.known():
             self.engine.stop(instance, 0.1)
             self.engine.forget(instance)

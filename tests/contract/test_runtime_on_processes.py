@@ -37,6 +37,7 @@ class ProcessWorld(RealWorld):
     def end(self) -> None:
         for one in self.desk.instances():
             self.engine.stop(one.id, 0.1)
+        super().end()
 
 
 @pytest.mark.parametrize("name", RuntimeName)

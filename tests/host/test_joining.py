@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from rollout.contract.host_part import FENCE, NAME, SERVICE
+from rollout.errors import TransientError
 from rollout.host.joining import PORT
 from rollout.host.network import Member
 from rollout.host.ports import InstanceFacts, InstanceSpec, Listener
+from rollout.host.rooms import Room
 from rollout.runtimes.engines.memory import MemoryEngine
 from tests.host.host_rigs import MemoryRig
 
@@ -172,3 +174,19 @@ def test_one_that_could_not_be_written_down_leaves_when_it_is_stopped(rig: Rig, 
     assert set(rig.network.members) == {"t1.0"}
     rig.desk.stop("t1.0", 1.0, FENCE)
     assert rig.network.members == {}
+
+
+def test_the_edge_is_told_of_rooms_when_they_change_and_again_when_it_was_down(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rooms = [Room(environment="shop", path="/run/netns/a", prefix="fd00::/64", dns="fd00::53")]
+    told: list[Sequence[Room]] = []
+    rig.desk.joining.rooms = lambda: rooms
+    with monkeypatch.context() as down:
+        down.setattr(rig.edge, "rooms", lambda _: (_ for _ in ()).throw(TransientError("no edge")))
+        before(rig)
+    monkeypatch.setattr(rig.edge, "rooms", told.append)
+    for _ in range(3):
+        rig.desk.keep_network()
+    assert told == [rooms]
+    rooms = []
+    rig.desk.keep_network()
+    assert told[1:] == [[]]
