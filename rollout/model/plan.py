@@ -42,6 +42,7 @@ class Candidate(NamedTuple):
     """What the planner knows of a service. `settings_hash` is keyed (HMAC): it tells changes, never values.
 
     `pinned`, `blocked`, `moving` and `no_engine` are None, or the facts in words. `has_command`: a command or an image.
+    `fixed_port`: a port of its own that two copies on one host would fight for.
     """
 
     id: str

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import Session
 
-from rollout.model.fleet import EngineName, Kind, Pin, RuntimeName, Setting, Tier
+from rollout.model.fleet import CONTAINERS, EngineName, Kind, Pin, RuntimeName, Setting, Tier
 from rollout.model.plan import Candidate
 from rollout.model.state import State
 from rollout.store import blocks, pins, setting
@@ -34,14 +34,16 @@ _TIERS: Mapping[str, Tier] = {tier.value: tier for tier in Tier}
 _KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}
 _RUNS: Mapping[str, RuntimeName] = {runtime.value: runtime for runtime in RuntimeName}
 _NOWHERE: tuple[None, tuple[RuntimeName, ...]] = (None, ())
+_IN_CONTAINERS = frozenset(engine.value for engine in CONTAINERS)
 _NO_ENGINE = "only an image; the engine process needs a command"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsOf:
-    """The time for which pins are judged."""
+    """The time for which pins are judged. `apart`: containers have networks of their own, so that two may have the same port."""
 
     now: datetime
+    apart: bool = False
 
 
 def every(session: Session, as_of: AsOf) -> list[Candidate]:
@@ -72,6 +74,7 @@ class _Beside:
     pins: Mapping[str, Pin]
     blocks: Mapping[str, str]
     moving: Mapping[str, str]
+    apart: bool
 
 
 def _beside(session: Session, as_of: AsOf, only: list[str] | None) -> _Beside:
@@ -82,6 +85,7 @@ def _beside(session: Session, as_of: AsOf, only: list[str] | None) -> _Beside:
         pins=pins.holding(session, as_of.now, only),
         blocks={service: block.reason for service, block in blocks.every(session, only).items()},
         moving=_moving(session, only),
+        apart=as_of.apart,
     )
 
 
@@ -107,7 +111,7 @@ def _candidates(rows: Iterable[Sequence[Any]], beside: _Beside) -> Iterator[Cand
             release,
             runs_on,
             bool(command),
-            bool(port),
+            bool(port) and not (beside.apart and (engine in _IN_CONTAINERS or (image and engine is None))),
             bool(volume),
             drain,
             health,

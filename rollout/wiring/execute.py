@@ -13,6 +13,7 @@ from rollout.store.plans import Plans
 from rollout.store.services import Services
 from rollout.wiring import actor
 from rollout.wiring.home import Home, find
+from rollout.wiring.private_network import here
 
 
 class Names:
@@ -34,4 +35,4 @@ class Names:
 
     def left(self, policy: Policy) -> Mapping[Tier, TierLeft]:
         """Who keeps each tier from being done."""
-        return of_fleet(self._means.database, policy, AsOf(now=actor.now()))
+        return of_fleet(self._means.database, policy, AsOf(now=actor.now(), apart=here()))

