@@ -162,7 +162,9 @@ class Desk:
         """What the copies of that side (or of one launch) still work on, attached or just detached."""
         side = [h for h in self.ledger.record(service).held.values() if h.spec.runtime is runtime]
         asked = [address for h in side if token in {"", h.spec.token} for address in views.addresses(h)]
-        return self.doers.edge.in_flight(asked)
+        direct = [h for h in side if token in {"", h.spec.token} and h.spec.direct and h.spec.own]
+        held = sum(self.doers.network.held(service, h.spec.own[0]) for h in direct)
+        return self.doers.edge.in_flight(asked) + held
 
     def withdraw(self, service: str, fence: int) -> None:
         """The edge does not know the service, its weight is forgotten."""
@@ -253,13 +255,18 @@ class Desk:
         return views.attached(held, self.doers.engine.facts(held.spec.id))
 
     def _lead(self, record: Record, *, durable: bool = True) -> None:
-        """Ledger, names and edge all say what this record says; not `durable`: the ledger says it already."""
+        """Ledger, edge and names all say what this record says; not `durable`: the ledger says it already.
+
+        Names come last: whoever has one is served.
+        """
         before = self.ledger.record(record.service)
         if durable:
             self.ledger.save(record)
-        self._publish(views.names(before, self.doers.edge.address()), views.names(record, self.doers.edge.address()))
         if route := views.route(self._overlaid(record)):
             self.doers.edge.write(route)
+        if (led := views.led(record)) != views.led(before) or (led and not durable):
+            self.doers.network.lead(record.service, led)
+        self._publish(views.names(before, self.doers.edge.address()), views.names(record, self.doers.edge.address()))
 
     def _overlaid(self, record: Record) -> Record:
         """What was led back without the store has all its traffic on legacy, whatever was written before that."""

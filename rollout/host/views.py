@@ -107,7 +107,8 @@ def names(record: Record, edge: str) -> dict[str, tuple[str, int]]:
     private network by an address of the service's own, that takes any port.
 
     `runtime.` before it leads to the copy itself, the newest where two overlap; `N.runtime.` to replica N; the token of the
-    launch to its first replica. Where the edge has no part (plain TCP), the service's name leads to the newest copy.
+    launch to its first replica. Where the edge has no part (plain TCP), the service's name leads to the newest copy: to an
+    address that stays, where the room leads new connections on from there.
     """
     found: dict[str, tuple[str, int]] = {}
     if record.weight is not None and _through_edge(record):
@@ -121,7 +122,19 @@ def names(record: Record, edge: str) -> dict[str, tuple[str, int]]:
         found.update({side: leads, held.spec.token: leads, f"{held.spec.replica}.{side}": leads})
         if held.spec.direct and held.traffic:
             found[held.spec.host_name] = leads
+    if place := led(record):
+        found[record.host_name] = (record.address, place[1])
     return found
+
+
+def led(record: Record) -> tuple[str, int] | None:
+    """Where the room leads new connections to the service's own address; None where it is the edge that takes them.
+
+    It leads IPv6 on to IPv6 alone: a copy that listens on IPv4 is reached by its own address.
+    """
+    copies = [h for h in record.held.values() if h.spec.direct and h.spec.own and h.attached and h.traffic]
+    newest = max(copies, key=lambda h: (h.order, -h.spec.replica), default=None)
+    return (newest.spec.own[0], newest.port) if newest and not newest.ipv4 and record.address else None
 
 
 def _port(record: Record) -> int:

@@ -43,11 +43,11 @@ class Change:
     say: Say
 
 
-def why_stop_first(spec: Service, old: Service) -> str | None:
-    """Why a copy cannot run beside an old one on a host; None where it can."""
+def why_stop_first(spec: Service, old: Service, *, apart: bool = False) -> str | None:
+    """Why a copy cannot run beside an old one on a host; None where it can. `apart`: it has a network of its own."""
     if spec.volumes:
         return "it has a volume, which one copy at a time may mount"
-    if spec.port is not None and spec.port == old.port:
+    if spec.port is not None and spec.port == old.port and not apart:
         return f"it has the fixed port {spec.port}"
     if spec.kind is Kind.TCP:
         return "two copies of a tcp service would each have their own data and connections"
@@ -63,7 +63,8 @@ def put_in_place(live: Live, change: Change) -> None:
     """
     live.runtimes[change.new.runtime].publish(change.new)
     old = change.old
-    reason = why_stop_first(change.new.release.spec, old.release.spec) if old else None
+    apart = any(one.apart for one in live.host.instances(change.new.service) if one.token == change.new.token)
+    reason = why_stop_first(change.new.release.spec, old.release.spec, apart=apart) if old else None
     if old is not None and reason is not None:
         change.say(f"stops release {old.release.number} first: {reason}")
         _in_its_stead(live, change, old)

@@ -11,7 +11,7 @@ from rollout.network.ask import Asker, Question
 from rollout.network.choose import Answers, Choice, Wanted, choose
 from rollout.runtimes.keeping import Keeping
 from rollout.runtimes.pace import Pace
-from rollout.runtimes.specs import instances
+from rollout.runtimes.specs import in_containers, instances
 
 SETTLE_S = 0.3
 """A port that nobody told us is taken once the same one has been chosen for so long: a program may open another first."""
@@ -26,6 +26,13 @@ class V2(Keeping):
     def __init__(self, host: HostPart, clock: Clock, ask: Ask | None = None, images: ImageShelf | None = None) -> None:
         super().__init__(host, clock, images)
         self._ask = ask or _asking(Asker())
+
+    def publish(self, order: Order) -> None:
+        """As for every runtime; and the network of each container stands, so that its launch need not wait for that."""
+        super().publish(order)
+        if in_containers(order.release.spec):
+            for spec in instances(order):
+                self.host.join(spec.id, order.fence)
 
     def bring_up(self, order: Order, pace: Pace) -> None:
         """Reserve, connect and name all replicas; start them; find where they listen, and follow that from now on."""

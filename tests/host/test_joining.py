@@ -1,11 +1,12 @@
 """The private network from the desk's side, in memory: who joins when, and that it is so again whenever it is started again."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rollout.contract.host_part import FENCE, NAME, SERVICE
+from rollout.contract.host_part import FENCE, LEGACY, NAME, SERVICE
 from rollout.errors import TransientError
 from rollout.host.joining import PORT
 from rollout.host.network import Member
@@ -190,3 +191,46 @@ def test_the_edge_is_told_of_rooms_when_they_change_and_again_when_it_was_down(r
     rooms = []
     rig.desk.keep_network()
     assert told[1:] == [[]]
+
+
+def tcp(rig: Rig, token: str) -> InstanceSpec:
+    spec = replace(rig.covered(token), direct=True)
+    rig.desk.reserve(spec, FENCE)
+    rig.desk.join(spec.id, FENCE)
+    rig.desk.start(spec, FENCE)
+    rig.desk.attach(spec.id, PORT, "", FENCE)
+    return spec
+
+
+def test_the_room_leads_plain_tcp_to_the_newest_copy_and_the_name_stays_where_it_is(rig: Rig) -> None:
+    tcp(rig, "t1")
+    place = rig.resolve(NAME)
+    assert (place, rig.network.leads) == (("fd00::5:0:0:1", PORT), {SERVICE: ("fd00::1:0:2", PORT)})
+    tcp(rig, "t2")
+    assert (rig.resolve(NAME), rig.network.leads) == (place, {SERVICE: ("fd00::1:0:3", PORT)})
+    rig.network.connections[SERVICE, "fd00::1:0:2"] = 4
+    assert [rig.desk.in_flight(SERVICE, LEGACY, token) for token in ("", "t1", "t2")] == [4, 4, 0]
+    rig.network.leads.clear()
+    rig.again()
+    rig.desk.bring_back()
+    assert rig.network.leads == {SERVICE: ("fd00::1:0:3", PORT)}
+    for token in ("t1.0", "t2.0"):
+        rig.desk.detach(token, FENCE)
+    assert rig.network.leads == {}
+
+
+def test_plain_tcp_on_ipv4_alone_is_reached_by_its_own_address(rig: Rig) -> None:
+    rig.written.where = "0.0.0.0"
+    tcp(rig, "t1")
+    assert (rig.resolve(NAME), rig.network.leads) == (("100.64.0.2", PORT), {})
+
+
+def test_whoever_has_the_name_is_served(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The edge knows a copy before its names do."""
+    before(rig)
+    rig.desk.weigh(SERVICE, NAME, 0, FENCE)
+    known: list[bool] = []
+    monkeypatch.setattr(rig.names, "publish", lambda name, *_: known.append(bool(rig.edge.routes[NAME].legacy)))
+    rig.desk.attach("t1.0", PORT, "", FENCE)
+    assert known
+    assert all(known)

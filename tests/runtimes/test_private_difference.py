@@ -53,13 +53,17 @@ class World:
         )
         self.desk = Desk(Ledger(folder), doers)
 
-    def launch(self, runtime: RuntimeName, **more: object) -> Copy:
+    def order(self, runtime: RuntimeName, **more: object) -> Order:
         spec = Service(name="api", environment="shop", customer="acme", tier=Tier.TRIAL, image="api:1", engine=EngineName.DOCKER)
         spec = replace(spec, **more)  # type: ignore[arg-type]  # fields of Service by name
         release = Release(service="shop/api", number=1, created=self.clock.now(), created_by="ann", spec=spec)
-        order = Order(release=release, runtime=runtime, token="t1", fence=1, deadline_s=5.0)
-        kinds = {RuntimeName.LEGACY: Legacy(self.desk, self.clock), RuntimeName.V2: V2(self.desk, self.clock, self.ask)}
-        return kinds[runtime].launch(order)
+        return Order(release=release, runtime=runtime, token="t1", fence=1, deadline_s=5.0)
+
+    def runtime(self, name: RuntimeName) -> Legacy | V2:
+        return Legacy(self.desk, self.clock) if name is RuntimeName.LEGACY else V2(self.desk, self.clock, self.ask)
+
+    def launch(self, runtime: RuntimeName, **more: object) -> Copy:
+        return self.runtime(runtime).launch(self.order(runtime, **more))
 
     def ask(self, address: str, _question: Question) -> bool:
         return address.endswith(":9002") and address.startswith("100.64." if self.engine.where == "0.0.0.0" else "[fd00:")
@@ -113,3 +117,12 @@ def test_v2_asks_the_health_path_inside(world: World, where: str, address: str) 
     world.engine.faults["shop/api", RuntimeName.V2] = Fault(listens=(9001, 9002))
     world.engine.where = where
     assert world.launch(RuntimeName.V2, health_path="/up").addresses == (address,)
+
+
+@pytest.mark.parametrize(("name", "before"), [(RuntimeName.LEGACY, set()), (RuntimeName.V2, {"t1.0"})])
+def test_the_network_of_v2_stands_when_it_has_been_published(world: World, name: RuntimeName, before: set[str]) -> None:
+    runtime, order = world.runtime(name), world.order(name)
+    runtime.publish(order)
+    assert set(world.network.members) == before
+    runtime.unpublish(order)
+    assert world.network.members == {}
