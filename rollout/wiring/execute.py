@@ -12,8 +12,8 @@ from rollout.store.candidates import AsOf
 from rollout.store.plans import Plans
 from rollout.store.services import Services
 from rollout.wiring import actor
+from rollout.wiring.able import here
 from rollout.wiring.home import Home, find
-from rollout.wiring.private_network import here
 
 
 class Names:

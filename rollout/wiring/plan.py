@@ -30,9 +30,9 @@ from rollout.store.plans import StoredPlan
 from rollout.store.policies import Policies
 from rollout.store.services import Services
 from rollout.wiring import actor
+from rollout.wiring.able import here
 from rollout.wiring.collection import uncollected
 from rollout.wiring.home import Home, find
-from rollout.wiring.private_network import here
 
 LAST_YEAR = 9000
 

@@ -1,53 +1,20 @@
-"""The private network of a home, where this machine lets us make one; else what it lacks for that, and what gives it that."""
+"""The private network of a home as its host part holds it: the mesh, loaded when the first container joins."""
 
-import os
-import sys
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rollout.host.network import Member, Network, NoNetwork
 from rollout.host.ports import InstanceSpec
 from rollout.host.rooms import Rooms
-from rollout.runtimes.engines.sockets import which
+from rollout.wiring.able import here
 
 FOLDER = "mesh"
-TUN, IPV6 = Path("/dev/net/tun"), Path("/proc/net/if_inet6")
-CAPABILITIES = {"NET_ADMIN": 12, "SYS_ADMIN": 21}
-STATUS = Path("/proc/self/status")
-
-
-def lacking() -> Iterator[tuple[str, str]]:
-    """What this machine, or this user, lacks for a private network, and the command that helps."""
-    if sys.platform != "linux":
-        yield "it is not Linux", "run rollout on Linux, as root"
-        return
-    if absent := [name for name, bit in CAPABILITIES.items() if not _effective() >> bit & 1]:
-        yield f"no {' and '.join(absent)}", "run rollout as root"
-    if not TUN.exists():
-        yield f"no {TUN}", "modprobe tun"
-    if not IPV6.exists():
-        yield "no IPv6", "start the kernel without ipv6.disable=1"
-    if which("wireguard-go", os.environ) is None:
-        yield "no wireguard-go", "apt-get install wireguard-go"
-    if which("nft", os.environ) is None:
-        yield "no nft", "apt-get install nftables"
 
 
 def network(folder: Path, rooms: Rooms) -> Network:
     """That of the home whose host part has its files in `folder`; one that nobody is in where the machine lacks anything."""
     return OnDemand(folder / FOLDER, rooms) if here() else NoNetwork()
-
-
-def here() -> bool:
-    """Containers of this machine are in a private network, when this user runs them."""
-    return not any(lacking())
-
-
-def _effective() -> int:
-    """The capabilities of this process, as bits (capabilities(7))."""
-    told = STATUS.read_text(encoding="ascii", errors="replace")
-    return int(told.partition("CapEff:")[2].split()[0], 16)
 
 
 class OnDemand:
