@@ -32,6 +32,10 @@ def room(environment: str, path: str, number: int, *, egress: bool = False) -> R
     return Room(environment=environment, path=path, prefix=f"{prefix}/64", dns=f"{prefix}53", egress=egress)
 
 
+def hub(made: Room) -> str:
+    return made.dns.replace("::53", "::1:0:1")
+
+
 class World:
     """Names and rooms of a home, and the server that answers in them; `asked`: what the outside was asked."""
 
@@ -42,7 +46,7 @@ class World:
         self.server = RoomNames(str(self.names.folder), self.rooms, lambda: self.outside)
 
     def ask(self, environment: str, name: str, kind: str = "AAAA", *, tcp: bool = False) -> DNSRecord:
-        """From within the room, by a connected socket: an answer from another address than was asked is never seen."""
+        """From within the room, by a connected socket: an answer that does not come from where was asked is never seen."""
         return DNSRecord.parse(self.send(environment, DNSRecord.question(name, kind).pack(), tcp=tcp))
 
     def send(self, environment: str, packet: bytes, *, tcp: bool = False) -> bytes:
@@ -52,13 +56,14 @@ class World:
             near = socket.socket(socket.AF_INET6, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM)
             with near:
                 near.settimeout(10)
+                near.bind((hub(found), 0))
                 near.connect((found.dns, PORT))
                 near.sendall(outside.framed(packet) if tcp else packet)
                 return outside.read_message(near) if tcp else near.recv(65535)
 
     def opens(self, path: str, made: Room) -> None:
-        """A room that has its DNS address and another one, which is the first."""
-        give(path, made.dns.replace("::53", "::1:0:1"))
+        """A room with its hub, from where is asked, and its DNS address."""
+        give(path, hub(made))
         give(path, made.dns)
         self.rooms.write(made)
         until(lambda: self.answers(made.environment))
@@ -149,13 +154,15 @@ def test_rubbish_is_dropped_and_the_server_answers_on(world: World, capfd: pytes
     assert capfd.readouterr().err == ""
 
 
-def test_connections_that_ask_nothing_do_not_hold_up_another_room(world: World) -> None:
+def test_connections_that_ask_nothing_do_not_hold_up_another_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rollout.network.dns_rooms.PATIENCE_S", 60.0)
     found = world.rooms.find("prod")
     assert found is not None
     with contextlib.ExitStack() as stack:
         for _ in range(AT_ONCE + 8):
             opened = open_inside(found.path, lambda: socket.create_connection((found.dns, PORT), timeout=10))
             stack.enter_context(opened)
+        assert opened.recv(1) == b"", "the room has as many as it may"
         assert world.answers("prod"), "by UDP"
         assert world.ask("stage", "stage.internal", tcp=True).header.rcode == RCODE.NOERROR
     until(lambda: gone_well(lambda: world.ask("prod", "prod.internal", tcp=True)))
@@ -195,6 +202,7 @@ def test_its_address_may_come_after_the_server(world: World) -> None:
         world.rooms.write(made)
         before = len(os.listdir("/proc/self/fd"))
         until(lambda: len(os.listdir("/proc/self/fd")) == before + 2)
+        give(path, hub(made))
         give(path, made.dns)
         assert world.answers("late")
 
@@ -213,16 +221,17 @@ def test_a_room_that_cannot_be_entered_is_told_of_once_and_tried_again(
 
 
 @contextlib.contextmanager
-def resolver(asked: list[str]) -> Iterator[tuple[str, int]]:
-    """The outside: knows every name, by UDP and TCP. What it was asked goes into `asked`."""
+def resolver(asked: list[str], *, lies: bool = False) -> Iterator[tuple[str, int]]:
+    """The outside: knows every name, by UDP and TCP. What it was asked goes into `asked`; a liar gives a wrong id."""
     with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.bind(tcp.getsockname())
 
-        def answer(packet: bytes) -> bytes:
+        def answer(packet: bytes, address: str) -> bytes:
             request = DNSRecord.parse(packet)
             asked.append(str(request.q.qname).rstrip("."))
             reply = request.reply()
-            reply.add_answer(RR(request.q.qname, QTYPE.A, rdata=A("192.0.2.7"), ttl=60))
+            reply.add_answer(RR(request.q.qname, QTYPE.A, rdata=A(address), ttl=60))
+            reply.header.id ^= lies
             return bytes(reply.pack())
 
         def by_udp() -> None:
@@ -231,14 +240,14 @@ def resolver(asked: list[str]) -> Iterator[tuple[str, int]]:
                     packet, client = udp.recvfrom(4096)
                     if not packet:
                         return
-                    udp.sendto(answer(packet), client)
+                    udp.sendto(answer(packet, "192.0.2.7"), client)
 
         def by_tcp() -> None:
             with contextlib.suppress(OSError):
                 while True:
                     near, _ = tcp.accept()
                     with near:
-                        near.sendall(outside.framed(answer(outside.read_message(near))))
+                        near.sendall(outside.framed(answer(outside.read_message(near), "192.0.2.8")))
 
         threads = [threading.Thread(target=one, daemon=True) for one in (by_udp, by_tcp)]
         for thread in threads:
@@ -255,13 +264,13 @@ def test_where_egress_is_open_the_outside_is_asked_and_never_for_names_of_ours(w
     asked: list[str] = []
     stage = world.rooms.find("stage")
     assert stage is not None
-    with resolver(asked) as place:
-        world.outside = [("127.0.0.1", 1), place]
+    with resolver([], lies=True) as liar, resolver(asked) as place:
+        world.outside = [("127.0.0.1", 1), liar, place]
         world.rooms.write(replace(stage, egress=True))
         until(lambda: world.ask("stage", "example.org", "A").header.rcode == RCODE.NOERROR)
-        for tcp in (False, True):
+        for tcp, address in ((False, "192.0.2.7"), (True, "192.0.2.8")):
             found = world.ask("stage", "www.example.org", "A", tcp=tcp)
-            assert [str(one.rdata) for one in found.rr] == ["192.0.2.7"]
+            assert [str(one.rdata) for one in found.rr] == [address]
         assert asked == ["example.org", "www.example.org", "www.example.org"]
         for name in ("nobody.stage.internal", "api.prod.internal", "9.0.64.100.in-addr.arpa", "1.d.f.ip6.arpa"):
             assert world.ask("stage", name).header.rcode == RCODE.NXDOMAIN
@@ -310,6 +319,7 @@ def test_the_hidden_command_answers_in_rooms_and_ends_on_sigterm(tmp_path: Path)
         stack.callback(server.kill)
         world.names.publish("api.prod.internal", API, 8080)
         made = room("prod", path, 1)
+        give(path, hub(made))
         give(path, made.dns)
         world.rooms.write(made)
         until(lambda: server.poll() is not None or gone_well(lambda: world.ask("prod", "prod.internal", tcp=True)))
