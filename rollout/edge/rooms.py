@@ -71,21 +71,26 @@ class RoomFiles:
         ways = [one for room in rooms for one in clusters(self._settings, room)]
         doors = [private(room, self._places, self._settings) for room in rooms]
         with self._lock:
-            self._put(_CLUSTERS, ways)
-            self._put(_LISTENERS, doors)
+            try:
+                self._put(_CLUSTERS, ways)
+                self._put(_LISTENERS, doors)
+            except TransientError:
+                self._keep(_CLUSTERS, ways)
+                self._keep(_LISTENERS, doors)
+                raise
 
     def _put(self, kind: _Kind, resources: Sequence[Json]) -> None:
-        text = _text(kind, resources)
-        changed = self._read(kind) != text
-        try:
-            before = self._figures(kind)
-        except TransientError:
-            if changed:
-                self._replace(kind, text)
-            raise
-        if changed or before.version != _version(kind, resources):
-            self._replace(kind, text)
-            self._wait(kind, _version(kind, resources), before)
+        """Envoy follows them. It is told again, by the same file, where it does not although they stand there."""
+        before = self._figures(kind)
+        version = _version(kind, resources)
+        if before.version != version or not self._holds(kind, resources):
+            self._replace(kind, _text(kind, resources))
+            self._wait(kind, version, before)
+
+    def _keep(self, kind: _Kind, resources: Sequence[Json]) -> None:
+        """They stand in the file, for the next Envoy."""
+        if not self._holds(kind, resources):
+            self._replace(kind, _text(kind, resources))
 
     def _wait(self, kind: _Kind, version: str, before: "_Figures") -> None:
         end = time.monotonic() + FOLLOWED_S
@@ -106,11 +111,9 @@ class RoomFiles:
     def _path(self, kind: _Kind) -> Path:
         return self._places.rooms / kind.file
 
-    def _read(self, kind: _Kind) -> str:
-        try:
-            return self._path(kind).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return ""
+    def _holds(self, kind: _Kind, resources: Sequence[Json]) -> bool:
+        path = self._path(kind)
+        return path.exists() and path.read_text(encoding="utf-8") == _text(kind, resources)
 
     def _replace(self, kind: _Kind, text: str) -> None:
         path = self._path(kind)

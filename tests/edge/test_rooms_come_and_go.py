@@ -162,6 +162,7 @@ def test_told_while_it_does_not_run_it_follows_when_it_does(edge: RunningEdge, b
     with pytest.raises(TransientError, match="does not answer"):
         edge.edge.rooms([bank.room])
     edge.start()
+    assert ask(bank) == "bank"
     edge.edge.rooms([bank.room])
     assert ask(bank) == "bank"
 
