@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -130,8 +131,14 @@ def _route(clusters: Json, settings: EdgeSettings) -> Json:
     return route
 
 
+@cache
+def _source() -> str:
+    """edge.lua, the same for all rooms of a process."""
+    return files("rollout.edge").joinpath("edge.lua").read_text(encoding="utf-8")
+
+
 def _lua(places: Places, settings: EdgeSettings, room: str) -> Json:
-    source = files("rollout.edge").joinpath("edge.lua").read_text(encoding="utf-8")
+    source = _source()
     values = {
         "@ROUTES@": f"{places.routes}/",
         "@TRIPS@": f"{places.trips}/",

@@ -35,6 +35,32 @@ class _Kind:
     figures: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What one file should hold: something for each room. `version` is another one for other rooms or another edge."""
+
+    kind: _Kind
+    rooms: Sequence[Room]
+    each: Callable[[Room], Sequence[Json]]
+
+    @property
+    def version(self) -> str:
+        """Told by one example, not by all: with many rooms the text is long."""
+        example = self.each(Room(environment="x", path="/x", prefix="", dns=""))
+        places = [(room.environment, room.path) for room in self.rooms]
+        return hashlib.sha256(f"{self.kind.type} {json.dumps(example)} {places}".encode()).hexdigest()[:16]
+
+    @property
+    def head(self) -> str:
+        """How the file begins."""
+        return f'{{"version_info": "{self.version}",'
+
+    @property
+    def text(self) -> str:
+        typed = [{"@type": TYPES + self.kind.type, **one} for room in self.rooms for one in self.each(room)]
+        return f'{self.head} "resources": {json.dumps(typed)}}}\n'
+
+
 _CLUSTERS = _Kind(file=CLUSTERS, type="config.cluster.v3.Cluster", figures="cluster_manager.cds.")
 _LISTENERS = _Kind(file=LISTENERS, type="config.listener.v3.Listener", figures="listener_manager.lds.")
 
@@ -59,38 +85,39 @@ class RoomFiles:
     def prepare(self) -> None:
         """Both files are there, those of before or empty ones: Envoy does not start without."""
         self._places.rooms.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for kind in (_CLUSTERS, _LISTENERS):
-            if not self._path(kind).exists():
-                self._replace(kind, _text(kind, []))
+        for wanted in self._wanted(()):
+            if not self._path(wanted.kind).exists():
+                self._replace(wanted)
 
     def follow(self, rooms: Sequence[Room]) -> None:
         """Envoy listens in these rooms, which stand, and in no other.
 
         BrokenError when the disk fails or Envoy refuses; TransientError when Envoy does not answer: it follows when it runs.
         """
-        ways = [one for room in rooms for one in clusters(self._settings, room)]
-        doors = [private(room, self._places, self._settings) for room in rooms]
+        both = self._wanted(rooms)
         with self._lock:
             try:
-                self._put(_CLUSTERS, ways)
-                self._put(_LISTENERS, doors)
+                for wanted in both:
+                    self._put(wanted)
             except TransientError:
-                self._keep(_CLUSTERS, ways)
-                self._keep(_LISTENERS, doors)
+                for wanted in both:
+                    if not self._holds(wanted):
+                        self._replace(wanted)
                 raise
 
-    def _put(self, kind: _Kind, resources: Sequence[Json]) -> None:
-        """Envoy follows them. It is told again, by the same file, where it does not although they stand there."""
-        before = self._figures(kind)
-        version = _version(kind, resources)
-        if before.version != version or not self._holds(kind, resources):
-            self._replace(kind, _text(kind, resources))
-            self._wait(kind, version, before)
+    def _wanted(self, rooms: Sequence[Room]) -> Sequence[_Wanted]:
+        """The ways to the copies first, then who uses them."""
+        return (
+            _Wanted(kind=_CLUSTERS, rooms=rooms, each=lambda room: clusters(self._settings, room)),
+            _Wanted(kind=_LISTENERS, rooms=rooms, each=lambda room: [private(room, self._places, self._settings)]),
+        )
 
-    def _keep(self, kind: _Kind, resources: Sequence[Json]) -> None:
-        """They stand in the file, for the next Envoy."""
-        if not self._holds(kind, resources):
-            self._replace(kind, _text(kind, resources))
+    def _put(self, wanted: _Wanted) -> None:
+        """Envoy follows. It is told again, by the same file, where it does not although it stands there."""
+        before = self._figures(wanted.kind)
+        if before.version != wanted.version or not self._holds(wanted):
+            self._replace(wanted)
+            self._wait(wanted.kind, wanted.version, before)
 
     def _wait(self, kind: _Kind, version: str, before: "_Figures") -> None:
         end = time.monotonic() + FOLLOWED_S
@@ -111,15 +138,18 @@ class RoomFiles:
     def _path(self, kind: _Kind) -> Path:
         return self._places.rooms / kind.file
 
-    def _holds(self, kind: _Kind, resources: Sequence[Json]) -> bool:
-        path = self._path(kind)
-        return path.exists() and path.read_text(encoding="utf-8") == _text(kind, resources)
+    def _holds(self, wanted: _Wanted) -> bool:
+        try:
+            with self._path(wanted.kind).open(encoding="utf-8") as file:
+                return file.read(len(wanted.head)) == wanted.head
+        except FileNotFoundError:
+            return False
 
-    def _replace(self, kind: _Kind, text: str) -> None:
-        path = self._path(kind)
+    def _replace(self, wanted: _Wanted) -> None:
+        path = self._path(wanted.kind)
         draft = path.with_name(f".{path.name}")
         try:
-            draft.write_text(text, encoding="utf-8")
+            draft.write_text(wanted.text, encoding="utf-8")
             draft.chmod(0o600)
             draft.replace(path)
         except OSError as error:
@@ -133,15 +163,6 @@ class _Figures:
 
     version: str
     refused: int
-
-
-def _text(kind: _Kind, resources: Sequence[Json]) -> str:
-    typed = [{"@type": TYPES + kind.type, **one} for one in resources]
-    return json.dumps({"version_info": _version(kind, resources), "resources": typed})
-
-
-def _version(kind: _Kind, resources: Sequence[Json]) -> str:
-    return hashlib.sha256(f"{kind.type} {json.dumps(resources)}".encode()).hexdigest()[:16]
 
 
 def _stands(path: str) -> bool:
