@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from rollout.network.mesh import links, namespaces, uapi
+from rollout.network.mesh import links, namespaces
 from rollout.network.mesh.marks import Mark
 from rollout.network.mesh.state import State
 from rollout.network.mesh.tunnels import Tunnels
@@ -35,7 +35,6 @@ class Leftovers:
             namespaces.drop(path)
         links.remove(self._mark.links)
         namespaces.tidy()
-        uapi.tidy()
 
     def _paths(self) -> set[str]:
         rooms = {self._mark.room_path(known.number, known.generation) for known in self._state.environments.all().values()}

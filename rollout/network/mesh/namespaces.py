@@ -74,15 +74,27 @@ def _unshare_and_bind(path: str) -> None:
 
 
 def _bind(source: str, path: str) -> None:
-    _share()
     try:
-        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o444))
+        _touch(path)
     except OSError as error:
         raise BrokenError(f"cannot write {path}: {error.strerror}", then="rollout doctor") from error
     if _libc().mount(os.fsencode(source), os.fsencode(path), b"none", MS_BIND, None):
         number = ctypes.get_errno()
         Path(path).unlink(missing_ok=True)
         raise BrokenError(f"cannot keep the network namespace {source}: {os.strerror(number)}", then="rollout doctor")
+
+
+def _touch(path: str) -> None:
+    """A file is at `path`. The folder may go at the same moment, when another home tidies up: then it is made again."""
+    for last in (False, True):
+        _share()
+        try:
+            os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o444))
+        except FileNotFoundError:
+            if last:
+                raise
+        else:
+            return
 
 
 def _share() -> None:

@@ -100,17 +100,17 @@ class Hubs:
         return f"{self._tunnels.standing(self._tunnel(record))} {namespaces.inode(self._path(record))}"
 
     def _make(self, record: EnvironmentRecord) -> EnvironmentRecord:
-        """From any half of it. A namespace made anew has a new path: what listened in the old one is deaf."""
+        """From any half of it. A namespace made anew has a new path: what listened in the old one is deaf.
+
+        Members need not be told of another port: the hub knows where they are and knocks, and they follow its key.
+        """
         self._tunnels.end(self._tunnel(record))
-        had = record.port
         if not namespaces.inode(self._path(record)):
             namespaces.drop(self._path(record))
             record = replace(record, generation=record.generation + 1)
             self._state.environments.put(record.name, record)
         record = self._numbers.port_of_hub(record)
         self._build(record)
-        if record.port != had:
-            self._tell_members(record)
         return record
 
     def _build(self, record: EnvironmentRecord) -> None:
@@ -126,13 +126,6 @@ class Hubs:
         known = self._rooms.find(record.name)
         egress = known is not None and known.egress
         self._rooms.write(Room(environment=record.name, path=path, prefix=record.prefix, dns=block.dns, egress=egress))
-
-    def _tell_members(self, record: EnvironmentRecord) -> None:
-        """Where the hub is now."""
-        for member in self._members(record.name):
-            tunnel = Tunnel(self._mark.member_link(member.number), self._mark.member_path(member.number))
-            if self._tunnels.standing(tunnel):
-                self._tunnels.write(tunnel, Settings(peers=(hub_peer(record),)))
 
     def _members(self, environment: str) -> list[MemberRecord]:
         left, known = self._left[environment], self._state.members.all().values()

@@ -11,6 +11,8 @@ from rollout.host.rooms import Rooms
 from rollout.network.mesh import namespaces
 from rollout.network.mesh.mesh import Mesh
 from rollout.network.mesh.state import State
+from rollout.network.mesh.tunnels import Tunnel
+from rollout.network.mesh.userspace import UserspaceTunnels
 from tests.network.mesh.mesh_rigs import (
     alone,
     connect,
@@ -119,6 +121,14 @@ def test_what_nobody_knows_goes_at_the_first_look(mesh: Mesh, tmp_path: Path) ->
     assert len(processes(mesh.mark)) == 2
     with echo(one.namespace, "::"):
         assert talk(one.namespace, one.address) == b"hello"
+
+
+def test_what_nobody_knows_goes_with_the_rest(mesh: Mesh) -> None:
+    name = f"{mesh.mark.links}zz"
+    UserspaceTunnels().start(Tunnel(name, ""))
+    os.kill(processes(mesh.mark)[name], signal.SIGSTOP)
+    mesh.close()
+    assert traces(mesh.mark) == []
 
 
 def test_after_a_start_of_the_machine_all_is_made_again(mesh: Mesh, tmp_path: Path) -> None:

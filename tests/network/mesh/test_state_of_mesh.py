@@ -24,7 +24,8 @@ def test_everything_is_there_again(tmp_path: Path) -> None:
     assert again.members.all() == {"one.0": member}
     assert again.services.all() == {"prod.db": ServiceRecord(service="prod/db", number=service.number, lead=("fd00::1", 6379))}
     assert again.environments.all() == first.environments.all()
-    assert again.prefix() == first.prefix() != ""
+    prefixes = [record.prefix for record in (numbers.environment("prod"), Numbers(again, 1).environment("test"))]
+    assert prefixes == [addresses.environment_prefix(first.prefix(), number) for number in (1, 2)]
 
 
 def test_a_draft_of_a_crash_is_not_read(tmp_path: Path) -> None:
