@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ import typer
 
 from rollout.errors import UsageError
 from rollout.manifests import env_file as env_files
+from rollout.model import limits
 from rollout.model.fleet import EngineName, Kind, RestartPolicy, Tier
 
 Customer = Annotated[str | None, typer.Option(help="Who owns it. add: you, by your user name.")]
@@ -40,6 +41,13 @@ Engine = Annotated[
     ),
 ]
 Cron = Annotated[str | None, typer.Option(help="When it runs, five fields; makes it a cron service.")]
+Memory = Annotated[str | None, typer.Option(metavar="SIZE", help="Of a container: its memory, e.g. 512m, 1g. Default: no limit.")]
+Cpus = Annotated[str | None, typer.Option(metavar="N", help="Of a container: its processors, e.g. 0.5. Default: no limit.")]
+Pids = Annotated[int | None, typer.Option(help="Of a container: its processes and threads. Default: 4096.")]
+ReadOnly = Annotated[
+    bool | None, typer.Option("--read-only/--no-read-only", help="Of a container: only its volumes can be written to.")
+]
+StopSignal = Annotated[str | None, typer.Option(metavar="SIGNAL", help="What ends it. Default: the image's, else SIGTERM.")]
 Unset = Annotated[list[str] | None, typer.Option(metavar="FIELD", help="Take away a field, env.NAME or labels.NAME. Repeatable.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the audit.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
@@ -67,9 +75,23 @@ _DESCRIBE = {
     "label": Label,
     "engine": Engine,
     "cron": Cron,
+    "memory": Memory,
+    "cpus": Cpus,
+    "pids": Pids,
+    "read_only": ReadOnly,
+    "stop_signal": StopSignal,
 }
-_SAME = ("customer", "tier", "kind", "image", "health_path", "replicas", "region", "restart", "restart_max", "engine", "cron")
-_RENAMED = {"health_timeout": "health_timeout_s", "draining": "draining_s"}
+_SAME = (
+    *("customer", "tier", "kind", "image", "health_path", "replicas", "region", "restart", "restart_max", "engine", "cron"),
+    "read_only",
+)
+_RENAMED = {"health_timeout": "health_timeout_s", "draining": "draining_s", "pids": "pids_max"}
+_READ: Mapping[str, tuple[str, Callable[[str], object], str]] = {
+    "memory": ("memory_mb", limits.memory_mb, "512m"),
+    "cpus": ("cpus", limits.cpus, "0.5"),
+    "stop_signal": ("stop_signal", limits.stop_signal, "SIGTERM"),
+}
+"""By option: the field, how it is read, and an example."""
 _REFERENCE = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})")
 
 
@@ -90,6 +112,7 @@ def fields_of(options: dict[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in options.items() if value not in (None, [], "")}
     fields = {name: given[name] for name in _SAME if name in given}
     fields |= {field: given[name] for name, field in _RENAMED.items() if name in given}
+    fields |= {field: _read(name, given[name]) for name, (field, _, _) in _READ.items() if name in given}
     if "cron" in given:
         fields.setdefault("kind", Kind.CRON)
     if "command" in given or "words" in given:
@@ -136,6 +159,15 @@ def _port(text: str) -> int | None:
     if not text.isascii() or not text.isdigit():
         raise UsageError(f"--port {text}: neither env nor a number", then="--port env, or --port 8080")
     return int(text)
+
+
+def _read(option: str, text: str) -> object:
+    _, reader, example = _READ[option]
+    name = option.replace("_", "-")
+    try:
+        return reader(text)
+    except ValueError as error:
+        raise UsageError(f"--{name} {error}", then=f"e.g. --{name} {example}") from error
 
 
 def pairs(option: str, texts: list[str]) -> dict[str, str]:

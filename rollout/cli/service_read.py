@@ -1,6 +1,7 @@
 """`rollout service list | show`: what is known of services; of env the names alone."""
 
 import sys
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from rich.text import Text
 from rollout.cli import console, setting
 from rollout.cli import service_options as o
 from rollout.model.fleet import Pin, Service, Tier
+from rollout.model.limits import memory_text
 from rollout.model.plain import to_plain
 from rollout.model.ports import unexpected
 from rollout.operations import fleet as operations
@@ -104,11 +106,24 @@ def _described(service: Service) -> list[tuple[str, str]]:
         ("region", service.region or ""),
         ("restart", f"{service.restart}{retries}"),
         ("draining", f"{service.draining_s:g} s"),
+        ("stop signal", service.stop_signal or ""),
+        ("limits", ", ".join(_limits(service))),
         ("cron", service.cron or ""),
         ("labels", ", ".join(f"{key}={value}" for key, value in sorted(service.labels.items()))),
         ("engine", service.engine.value if service.engine else ""),
     ]
     return [(label, value) for label, value in told if value]
+
+
+def _limits(service: Service) -> Iterator[str]:
+    if service.memory_mb:
+        yield f"memory {memory_text(service.memory_mb)}"
+    if service.cpus:
+        yield f"{service.cpus:g} processors"
+    if service.pids_max:
+        yield f"{service.pids_max} processes"
+    if service.read_only:
+        yield "read-only"
 
 
 def _listens(copy: Listens) -> str:

@@ -26,10 +26,18 @@ EMPTY: dict[str, Any] = {
     "region": None,
     "cron": None,
     "engine": None,
+    "memory_mb": None,
+    "cpus": None,
+    "pids_max": None,
+    "read_only": False,
+    "stop_signal": None,
     "volumes": (),
     "env": {},
     "labels": {},
 }
+
+CALLED = {"memory": "memory_mb", "pids": "pids_max"}
+"""Options with other names than their fields."""
 
 
 def register(app: typer.Typer) -> None:
@@ -126,7 +134,7 @@ def _changes(before: Service, fields: dict[str, Any], unset: list[str]) -> dict[
             if held.pop(key, None) is None:
                 raise UsageError(f"{before.id} has no {field}", then=f"rollout service show {before.id}")
             changes[name] = held
-        elif name in EMPTY and not key:
+        elif (name := CALLED.get(name, name)) in EMPTY and not key:
             changes[name] = EMPTY[name]
         else:
             raise UsageError(f"--unset {field}: there is no such field", then=f"one of {', '.join(EMPTY)}, env.NAME, labels.NAME")

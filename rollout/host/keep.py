@@ -43,6 +43,7 @@ class Program:
     restart_max: int = 0
     grace_s: float = 10.0
     log_bytes: int = 1_000_000
+    stop_signal: int = signal.SIGTERM
 
     def fields(self, mark: str) -> bytes:
         """The file that its shim reads."""
@@ -50,7 +51,7 @@ class Program:
         pairs = [("argv", part) for part in self.argv]
         pairs += [("env", f"{key}={value}") for key, value in {**inherited, **self.env, MARK: mark}.items()]
         pairs += [("directory", self.directory or "/"), ("restart", self.restart), ("restart_max", str(self.restart_max))]
-        pairs += [("grace_s", str(self.grace_s)), ("log_bytes", str(self.log_bytes))]
+        pairs += [("grace_s", str(self.grace_s)), ("log_bytes", str(self.log_bytes)), ("stop_signal", str(int(self.stop_signal)))]
         content = [os.fsencode(f"{key}={value}") for key, value in pairs]
         if any(b"\0" in part for part in content):
             raise BrokenError(f"{self.name} cannot be run: a NUL character in its command or environment")
@@ -104,7 +105,7 @@ class Keeper:
             ) from error
 
     def stop(self, name: str, grace_s: float) -> None:
-        """No process of it lives: TERM to all, KILL after the grace. Idempotent. BrokenError when something is left."""
+        """No process of it lives: its stop signal to all, KILL after the grace. Idempotent. BrokenError when one is left."""
         place = self._place(name)
         state = shim_state.read(place)
         if state is None or state.phase is Phase.GONE:

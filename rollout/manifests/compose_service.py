@@ -5,14 +5,17 @@ import shlex
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from rollout.manifests import compose_env, compose_ports, compose_reached, fields
+from rollout.manifests import compose_env, compose_limits, compose_ports, compose_reached, fields
 from rollout.manifests.compose_source import Reading, Source, scalar
 from rollout.manifests.draft import Draft, Given
 from rollout.model.fleet import RestartPolicy
 from rollout.model.names import to_label
 
-SILENT = ("engine", "region", "health_timeout_s", "draining_s")
-TAKEN = ("image", "command", "entrypoint", "environment", "env_file", "ports", "volumes", "healthcheck", "deploy", "restart")
+SILENT = ("engine", "region", "health_timeout_s")
+TAKEN = (
+    *("image", "command", "entrypoint", "environment", "env_file", "ports", "volumes", "healthcheck", "deploy", "restart"),
+    *compose_limits.TAKEN,
+)
 FOLLOWED = "extends"
 _KNOWN = set(
     """annotations attach build blkio_config cap_add cap_drop cgroup cgroup_parent configs container_name cpu_count
@@ -39,7 +42,7 @@ def draft(source: Source, name: str, given: Given, *, notes: tuple[str, ...], le
         raise source.unfit(("services", name), "has a name without a letter or digit: give one by a mapping file")
     if not given.name and reading.values["name"] != name:
         reading.note(f"{name} is called {reading.values['name']} here: names are DNS labels")
-    for step in (_image, _command, compose_env.read, _volumes, _deploy, _restart):
+    for step in (_image, _command, compose_env.read, _volumes, _deploy, compose_limits.read, _restart):
         step(reading)
     compose_reached.read(reading, given.kind)
     return Draft(
@@ -105,7 +108,7 @@ def _volumes(reading: Reading) -> None:
 
 def _deploy(reading: Reading) -> None:
     for key in reading.table("deploy"):
-        if key != "replicas":
+        if key not in {"replicas", compose_limits.RESOURCES}:
             reading.leave(f"deploy.{key}")
     if reading.source.at(reading.place("deploy", "replicas")) is not None:
         reading.values["replicas"] = reading.source.read(reading.place("deploy", "replicas"), compose_ports.number)

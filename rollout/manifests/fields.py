@@ -5,6 +5,8 @@ from enum import StrEnum
 from functools import cache
 from typing import TypeVar
 
+from rollout.model import limits
+
 E = TypeVar("E", bound=StrEnum)
 Reader = Callable[[object], object]
 
@@ -28,6 +30,18 @@ def seconds(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"must be a number of seconds, not {told(value)}")
     return float(value)
+
+
+def number(value: object) -> float:
+    """A number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"must be a number, not {told(value)}")
+    return float(value)
+
+
+def stop_signal(value: object) -> str:
+    """A signal by its name or number."""
+    return limits.stop_signal(str(value) if isinstance(value, int) and not isinstance(value, bool) else text(value))
 
 
 def flag(value: object) -> bool:

@@ -39,6 +39,11 @@ KEYS: Mapping[str, fields.Reader] = {
     "labels": fields.pairs,
     "engine": fields.choice(EngineName),
     "cron": fields.text,
+    "memory_mb": fields.whole,
+    "cpus": fields.number,
+    "pids_max": fields.whole,
+    "read_only": fields.flag,
+    "stop_signal": fields.stop_signal,
     "runtime": fields.choice(RuntimeName),
 }
 TOP = {"services", "defaults", "format_version"}

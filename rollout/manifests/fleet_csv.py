@@ -21,7 +21,8 @@ from rollout.manifests.problem import FileProblemError, Problem
 TABLES = ("env", "labels")
 LISTS = ("volumes", "env_names")
 AS_JSON = ":json"
-NUMBERS = tuple(key for key, reader in KEYS.items() if reader in (fields.whole, fields.seconds, fields.port))
+NUMBERS = tuple(key for key, reader in KEYS.items() if reader in {fields.whole, fields.seconds, fields.port, fields.number})
+FLAGS = tuple(key for key, reader in KEYS.items() if reader is fields.flag)
 
 
 def read(content: bytes, path: Path) -> tuple[list[Draft], list[Problem]]:
@@ -97,7 +98,7 @@ def _entry(cells: Mapping[str, str]) -> dict[str, object]:
         elif name in LISTS:
             entry[name] = cell.split()
         else:
-            entry[name] = _number(cell) if name in NUMBERS else cell
+            entry[name] = _plain(name, cell)
     return entry
 
 
@@ -106,6 +107,12 @@ def _json(name: str, cell: str) -> object:
         return json.loads(cell)
     except (ValueError, RecursionError) as error:
         raise FileProblemError(f"column {name}: not JSON") from error
+
+
+def _plain(name: str, cell: str) -> object:
+    if name in FLAGS:
+        return {"true": True, "false": False}.get(cell.lower(), cell)
+    return _number(cell) if name in NUMBERS else cell
 
 
 def _number(cell: str) -> object:

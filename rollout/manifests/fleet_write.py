@@ -118,7 +118,7 @@ def _cell(key: str, value: object) -> tuple[str, str]:
         plain = " ".join(value)
         fits = plain.split() == list(value)
     else:
-        plain = str(value)
+        plain = str(value).lower() if isinstance(value, bool) else str(value)
         fits = not isinstance(value, (list, tuple, dict)) and plain.strip() == plain != "" and "\r" not in plain
     return (key, plain) if fits else (key + AS_JSON, _quoted(value))
 

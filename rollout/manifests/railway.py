@@ -7,9 +7,10 @@ from rollout.manifests import fields
 from rollout.manifests.document import Document
 from rollout.manifests.draft import Draft
 from rollout.manifests.problem import FileProblemError
+from rollout.model import limits
 from rollout.model.fleet import Kind, RestartPolicy, RuntimeName
 
-SILENT = ("env", "env_file", "image", "port", "volumes", "engine")
+SILENT = ("env", "env_file", "image", "port", "volumes", "engine", "pids_max", "read_only", "stop_signal")
 LABEL = "railway."
 
 TAKEN: Mapping[str, tuple[str, fields.Reader]] = {
@@ -32,7 +33,7 @@ KEPT: Mapping[str, fields.Reader] = {
 }
 """Keys of `deploy` that are kept as labels and do nothing."""
 
-RUNTIME, REGIONS = "runtime", "multiRegionConfig"
+RUNTIME, REGIONS, LIMITS, CONTAINERS = "runtime", "multiRegionConfig", "limitOverride", "containers"
 NO_RUNTIME = "unspecified"
 
 
@@ -61,6 +62,8 @@ def draft(document: Document, path: Path, *, environment: str, kind: Kind | None
             values[name] = _read(document, said[key], reader)
     if REGIONS in said:
         values.update(_regions(document, said[REGIONS], values))
+    if LIMITS in said:
+        values.update(_limits(document, said[LIMITS][1]))
     return Draft(
         file=path,
         values=_settled(values, kind),
@@ -128,6 +131,25 @@ def _regions(document: Document, said: tuple[object, tuple[str, ...]], values: M
     return {"replicas": sum(counts.values()), "region": next(iter(counts)), "labels": labels}
 
 
+def _limits(document: Document, place: tuple[str, ...]) -> dict[str, object]:
+    """What bounds each copy; what is null is no bound."""
+    found = _table(document, (*place, CONTAINERS))
+    return {
+        field: _read(document, (found[key], (*place, CONTAINERS, key)), reader)
+        for key, (field, reader) in BOUNDS.items()
+        if found.get(key) is not None
+    }
+
+
+def _memory(value: object) -> int:
+    """Bytes as MiB."""
+    return limits.memory_mb(str(fields.whole(value)))
+
+
+BOUNDS: Mapping[str, tuple[str, fields.Reader]] = {"memoryBytes": ("memory_mb", _memory), "cpu": ("cpus", fields.number)}
+"""Key of `deploy.limitOverride.containers` → field of a service."""
+
+
 def _read_regions(document: Document, table: object, place: tuple[str, ...]) -> list[str]:
     if not isinstance(table, dict):
         raise FileProblemError(f"{'.'.join(place)} must be a table, not {fields.told(table)}", document.line_of(place))
@@ -160,6 +182,8 @@ def _is_taken(leaf: tuple[str, ...], environment: str) -> bool:
     for place in (("deploy",), ("environments", environment, "deploy")):
         if leaf[: len(place)] == place and len(leaf) > len(place):
             key, rest = leaf[len(place)], leaf[len(place) + 1 :]
+            if key == LIMITS:
+                return not rest or (rest[0] == CONTAINERS and (len(rest) == 1 or rest[1] in BOUNDS))
             if key == REGIONS:
                 return len(rest) < 2 or rest[1] == "numReplicas"
             return key in TAKEN or key in KEPT or key == RUNTIME

@@ -83,6 +83,9 @@ class Service:
 
     `port` None means that the program obeys the environment variable PORT. A `command` string is run by `/bin/sh -c`, a
     tuple is argv. Values of `env` are secrets: they leave this object only into an instance.
+
+    Of `memory_mb` (MiB), `cpus` and `pids_max` None is no limit of its own, of `stop_signal` that of the image (else SIGTERM).
+    They and `read_only` hold for each copy; plain processes keep the signal alone and are refused with the others.
     """
 
     name: str
@@ -107,6 +110,11 @@ class Service:
     cron: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     engine: EngineName | None = None
+    memory_mb: int | None = None
+    cpus: float | None = None
+    pids_max: int | None = None
+    read_only: bool = False
+    stop_signal: str | None = None
 
     @property
     def id(self) -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from rollout.model.fleet import Kind, Service
+from rollout.model.limits import LEAST_CPUS, LEAST_MEMORY_MB, MOST_CPUS, MOST_MEMORY_MB, MOST_PIDS, is_signal
 from rollout.model.names import is_label
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -21,7 +22,7 @@ LONGEST_S = 86_400
 
 def problems(service: Service) -> list[tuple[str, str]]:
     """Each rule that the service breaks: the field, and why. Empty: it is good."""
-    return [found for rule in (_named, _numbers, _health, _schedule, _env, _text) for found in rule(service)]
+    return [found for rule in (_named, _numbers, _health, _schedule, _signal, _env, _text) for found in rule(service)]
 
 
 def _named(service: Service) -> Iterator[tuple[str, str]]:
@@ -41,6 +42,9 @@ _LIMITS: Mapping[str, tuple[Callable[[float], bool], str]] = {
     "health_timeout_s": (lambda n: 0 < n <= LONGEST_S, f"is not more than 0 and at most {LONGEST_S} seconds"),
     "draining_s": (lambda n: 0 <= n <= LONGEST_S, f"is not from 0 to {LONGEST_S} seconds"),
     "restart_max": (lambda n: 0 <= n <= MOST_RESTARTS, f"is not from 0 to {MOST_RESTARTS}"),
+    "memory_mb": (lambda n: LEAST_MEMORY_MB <= n <= MOST_MEMORY_MB, f"is not from {LEAST_MEMORY_MB} to {MOST_MEMORY_MB} MiB"),
+    "cpus": (lambda n: LEAST_CPUS <= n <= MOST_CPUS, f"is not from {LEAST_CPUS} to {MOST_CPUS:g} processors"),
+    "pids_max": (lambda n: 1 <= n <= MOST_PIDS, f"is not from 1 to {MOST_PIDS}"),
 }
 
 
@@ -68,6 +72,11 @@ def _schedule(service: Service) -> Iterator[tuple[str, str]]:
         yield "cron", f"a schedule needs kind cron, not {service.kind.value}"
     if service.cron and len(service.cron.split()) != CRON_FIELDS:
         yield "cron", f"{service.cron!r} has not five fields"
+
+
+def _signal(service: Service) -> Iterator[tuple[str, str]]:
+    if service.stop_signal is not None and not is_signal(service.stop_signal):
+        yield "stop_signal", f"{service.stop_signal!r} is no signal such as SIGTERM, SIGINT or SIGQUIT"
 
 
 def _env(service: Service) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from rollout.model.lease import Holder, Lease
 from rollout.model.masking import mask
 from rollout.model.state import State
 from rollout.operations import fleet as fleet_of
-from rollout.operations.deployable import nothing_to_deploy, refuse_what_cannot_run, with_image
+from rollout.operations.deployable import Machine, doubts, nothing_to_deploy, refuse_what_cannot_run, with_image
 from rollout.operations.driving import driving
 from rollout.operations.replace import Change, Live, order_for, put_in_place
 from rollout.store.deploys import Deployed, Deploys, Standing
@@ -38,6 +38,7 @@ class Means:
     read_env_file: Callable[[Path], Mapping[str, str]]
     clock: Clock
     engine: EngineName = EngineName.PROCESS
+    machine: Machine | None = None
     tell: Tell = lambda _service, _line: None
     done: Callable[[], None] = lambda: None  # called when one of many is deployed, or is not; from any thread
 
@@ -68,6 +69,8 @@ def deploy(means: Means, service: Service, *, number: int | None = None) -> Resu
     """
     release = _old(means, service, number) if number is not None else _new(means, service)
     refuse_what_cannot_run(release.spec)
+    for doubt in doubts(release.spec, means.machine) if means.machine else ():
+        means.tell(service.id, doubt)
     means.bring_back(service.id, "deploy")
     if release.spec.engine is EngineName.MEMORY:
         return _note(means, [service], number)[0]

@@ -2,7 +2,7 @@
 
 from rollout.errors import UsageError
 from rollout.executor.ports import Order
-from rollout.host.ports import InstanceSpec
+from rollout.host.ports import PIDS_MAX, InstanceSpec
 from rollout.model.fleet import CONTAINERS, EngineName, Kind, Service
 
 SHELL = "/bin/sh"
@@ -47,6 +47,11 @@ def instances(order: Order) -> list[InstanceSpec]:
             engine=spec.engine_of(EngineName.PROCESS) if in_containers(spec) else EngineName.PROCESS,
             image=(spec.image or "") if in_containers(spec) else "",
             image_digest=order.release.image.digest if in_containers(spec) and order.release.image else "",
+            memory_mb=spec.memory_mb,
+            cpus=spec.cpus,
+            pids_max=spec.pids_max or PIDS_MAX,
+            read_only=spec.read_only,
+            stop_signal=spec.stop_signal or "",
         )
         for replica in range(order.replicas)
     ]

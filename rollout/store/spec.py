@@ -30,6 +30,11 @@ def to_spec(service: Service) -> dict[str, Any]:
         "cron": service.cron,
         "labels": dict(service.labels),
         "engine": service.engine.value if service.engine else None,
+        "memory_mb": service.memory_mb,
+        "cpus": service.cpus,
+        "pids_max": service.pids_max,
+        "read_only": service.read_only,
+        "stop_signal": service.stop_signal,
     }
 
 
@@ -50,7 +55,10 @@ def from_spec(spec: Mapping[str, Any], env: Mapping[str, str]) -> Service:
     )
 
 
-RELEASED = ("kind", "command", "image", "directory", "env_file", "port", "engine", "volumes")
+RELEASED = (
+    *("kind", "command", "image", "directory", "env_file", "port", "engine", "volumes"),
+    *("memory_mb", "cpus", "pids_max", "read_only", "stop_signal"),
+)
 HEALTH = ("health_path", "health_timeout_s")
 FINGERPRINTED = (*RELEASED, *HEALTH)
 

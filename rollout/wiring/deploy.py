@@ -5,11 +5,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import psutil
+
 from rollout.host.ports import HostPart
 from rollout.manifests import env_file
 from rollout.model.fleet import Pin
 from rollout.operations import back
 from rollout.operations.deploy import Means, Tell, refuse
+from rollout.operations.deployable import Machine
 from rollout.operations.replace import Live
 from rollout.store import pins
 from rollout.store.deploys import Deploys
@@ -61,6 +64,7 @@ def desk(doing: str, *, tell: Tell = lambda _s, _l: None, say: Callable[[str], N
         read_env_file=env_file.read,
         clock=clock,
         engine=default_engine(),
+        machine=Machine(memory_mb=psutil.virtual_memory().total >> 20, cpus=psutil.cpu_count() or 1),
         tell=tell,
     )
     try:

@@ -66,6 +66,7 @@ def test_the_shortest_form_makes_a_home_and_a_service(service: Shell, tmp_path: 
 ALL = """--environment shop --customer acme --tier PRO --kind http --command run --image img --env A=1 --env-file my.env
 --port 8080 --health-path /h --health-timeout 5 --replicas 2
 --volume data:/data --region eu --restart never --restart-max 1 --draining 1.5
+--memory 1.5g --cpus 0.5 --pids 200 --read-only --stop-signal int
 --label team=x --engine docker --runtime legacy"""
 
 
@@ -78,10 +79,12 @@ def test_every_option_is_kept_and_only_names_of_env_are_told(service: Shell, tmp
         "env": ["A", "TOKEN"], "env_file": str(tmp_path / "my.env"), "health_path": "/h", "health_timeout_s": 5.0, "replicas": 2,
         "volumes": ["data:/data"], "region": "eu", "restart": "never", "restart_max": 1, "draining_s": 1.5,
         "labels": {"team": "x"}, "engine": "docker", "cron": None, "pin": None,
+        "memory_mb": 1536, "cpus": 0.5, "pids_max": 200, "read_only": True, "stop_signal": "SIGINT",
     }  # fmt: skip
     assert {key: shown[key] for key in wanted} == wanted
     assert service("show", "api") == 0
-    assert "env        A, TOKEN" in service.out
+    assert re.search(r"env +A, TOKEN\n", service.out)
+    assert re.search(r"stop signal +SIGINT\nlimits +memory 1536m, 0.5 processors, 200 processes, read-only\n", service.out)
     assert service("set", "api", "--env", f"MORE={SECRET}", "--unset", "env.A", "--unset", "health-path", "--label", "b=2") == 0
     assert service.err == "shop/api: health_path, labels, env.A, env.MORE changed\n"
     changed = service.json("show", "api")
@@ -91,6 +94,40 @@ def test_every_option_is_kept_and_only_names_of_env_are_told(service: Shell, tmp
     assert service("import", str(tmp_path)) == 2
     assert service("remove", "api", "--yes") == 0
     assert SECRET not in service.all.replace(f"--env {SECRET}", "")
+
+
+def test_limits_are_taken_away_one_by_one(service: Shell) -> None:
+    assert service("add", "api", "--tier", "pro", "--image", "img", "--memory", "512m", "--pids", "9", "--read-only") == 0
+    assert service("set", "api", "--unset", "memory", "--unset", "pids", "--no-read-only", "--stop-signal", "3") == 0
+    shown = service.json("show", "api")
+    assert [shown[key] for key in ("memory_mb", "pids_max", "read_only", "stop_signal")] == [None, None, False, "SIGQUIT"]
+    assert service("set", "api", "--unset", "stop-signal") == 0
+    service("show", "api")
+    assert "limits" not in service.out
+    assert "stop signal" not in service.out
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--memory", "12x", "'12x' is no amount of memory such as 512m or 1g"),
+        ("--memory", "-1g", "'-1g' is no amount of memory"),
+        ("--memory", "0", "'0' is less than 6m"),
+        ("--memory", "512", "'512' is less than 6m, with which nothing starts; did you mean 512m?"),
+        ("--memory", "999999t", "memory_mb 1048574951424 is not from 6 to 16777216 MiB"),
+        ("--cpus", "many", "'many' is no number of processors such as 0.5 or 2"),
+        ("--cpus", "0", "cpus 0.0 is not from 0.01 to 4096 processors"),
+        ("--cpus", "nan", "'nan' is no number of processors"),
+        ("--pids", "0", "pids_max 0 is not from 1 to 4194304"),
+        ("--pids", "-3", "pids_max -3 is not from 1"),
+        ("--stop-signal", "SIGNONE", "'SIGNONE' is no signal such as SIGTERM"),
+        ("--stop-signal", "SIGRTMIN+99", "is no signal"),
+        ("--stop-signal", "0", "is no signal"),
+    ],
+)
+def test_a_limit_that_is_none_is_one_clear_error(service: Shell, option: str, value: str, told: str) -> None:
+    assert service("add", "api", "--tier", "pro", "--image", "img", f"{option}={value}") == 2
+    assert told in " ".join(service.err.split())
 
 
 def test_a_pin_needs_its_reason_and_is_shown(service: Shell) -> None:

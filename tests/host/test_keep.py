@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -154,6 +155,15 @@ def test_stop_sends_term_to_the_group_and_kills_after_the_grace(keeper: Keeper) 
     assert (state(keeper).phase, state(keeper).exit_code) == (Phase.GONE, 4)
     assert "bye" in keeper.tail("one", 5)
     keeper.stop("one", 0.3)
+
+
+def test_its_own_stop_signal_ends_it(keeper: Keeper) -> None:
+    """The one that it knows, and not TERM."""
+    program = shell("trap 'echo bye; exit 3' QUIT; trap 'exit 4' TERM; echo ready; while :; do sleep 0.02; done")
+    keeper.start(replace(program, stop_signal=signal.SIGQUIT))
+    until(lambda: "ready" in keeper.tail("one", 1))
+    keeper.stop("one", 10)
+    assert (state(keeper).exit_code, list(keeper.tail("one", 1))) == (3, ["bye"])
 
 
 def test_what_the_leader_leaves_behind_ends_with_it(keeper: Keeper) -> None:

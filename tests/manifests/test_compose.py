@@ -167,7 +167,7 @@ services:
     networks: [n]
     profiles: [debug]
     x-more: 1
-    deploy: {mode: global, replicas: 2, resources: {limits: {cpus: 1}}}
+    deploy: {mode: global, replicas: 2, resources: {limits: {cpus: 1, devices: []}, reservations: {cpus: 1}}}
     healthcheck: {test: [CMD, pg_isready], interval: 1s}
     volumes: [{type: tmpfs, target: /t}, {type: bind, source: /s, target: /u, bind: {}, read_only: true}, /anonymous]
     something_new: 1
@@ -175,12 +175,32 @@ services:
 """
     found = read(tmp_path, text, name="docker-compose.yml")
     one, two = (set(one.draft.left_out) for one in found.found)
-    keys = ("build", "networks", "profiles", "x-more", "deploy.mode", "deploy.resources", "healthcheck.test", "something_new")
-    more = ("healthcheck.interval", "volumes.tmpfs", "volumes.bind")
+    keys = ("build", "networks", "profiles", "x-more", "deploy.mode", "healthcheck.test", "something_new")
+    more = (
+        "healthcheck.interval",
+        "volumes.tmpfs",
+        "volumes.bind",
+        "deploy.resources.reservations",
+        "deploy.resources.limits.devices",
+    )
     assert one == {"version", "x-a", "networks", *(f"services.*.{key}" for key in (*keys, *more))}
     assert two == set()
     assert found.found[0].service.volumes == ("/s:/u:ro", "/anonymous")
     assert found.found[0].service.environment == "shop"
+
+
+def test_limits_signal_and_grace_are_taken_over(tmp_path: Path) -> None:
+    ways = (
+        ("mem_limit: ${M}", "cpus: 0.5", "pids_limit: 200"),
+        ("deploy: {resources: {limits: {memory: 512m, cpus: '0.5', pids: 200}}}",),
+        ("mem_limit: 536870912", "cpus: '.5'", "deploy: {resources: {limits: {memory: 512M, cpus: 0.50, pids: '200'}}}"),
+    )
+    for lines in ways:
+        found = web(tmp_path, *lines, "read_only: true", "stop_signal: SIGINT", "stop_grace_period: 1m30s", M="512mb")
+        assert (found.memory_mb, found.cpus, found.pids_max) == (512, 0.5, 200)
+        assert (found.read_only, found.stop_signal, found.draining_s) == (True, "SIGINT", 90.0)
+    none = web(tmp_path, "mem_limit: 0", "cpus: 0", "pids_limit: -1", "read_only: false")
+    assert (none.memory_mb, none.cpus, none.pids_max, none.read_only, none.stop_signal) == (None, None, None, False, None)
 
 
 def test_anchors_and_merged_keys_hold_and_their_lines_are_found(tmp_path: Path) -> None:
@@ -266,3 +286,25 @@ def test_a_mapping_file_speaks_of_one_service_of_a_file(tmp_path: Path) -> None:
     assert [name.rpartition("/")[2] for name in found.unused] == ["*#no"]
     one = read(tmp_path, "services: {web: {image: x}}\n", given=GIVEN.over(Given(name="only", environment="e")))
     assert one.found[0].service.id == "e/only"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("services:\n  web:\n    mem_limit: 12x\n", "3: web.mem_limit: '12x' is no amount of memory such as 512m"),
+        ("services:\n  web:\n    mem_limit: 1k\n", "3: web.mem_limit: '1k' is less than 6m"),
+        ("services:\n  web:\n    cpus: some\n", "3: web.cpus: 'some' is no number of processors"),
+        ("services:\n  web:\n    pids_limit: -2\n", "2: web: pids_max -2 is not from 1"),
+        ("services:\n  web:\n    stop_signal: SIGX\n", "3: web.stop_signal: 'SIGX' is no signal"),
+        ("services:\n  web:\n    stop_grace_period: 10\n", "3: web.stop_grace_period: must be a string"),
+        ("services:\n  web:\n    stop_grace_period: long\n", "3: web.stop_grace_period: is no time such as 10s or 1m30s"),
+        ("services:\n  web:\n    read_only: maybe\n", "3: web.read_only: must be true or false"),
+        ("services:\n  web:\n    deploy: {resources: {limits: 1}}\n", "3: web.deploy.resources.limits: must be a table"),
+        (
+            "services:\n  web:\n    cpus: 1\n    deploy: {resources: {limits: {cpus: 2}}}\n",
+            "3: web.cpus: is not what deploy.resources.limits.cpus says",
+        ),
+    ],
+)
+def test_a_limit_that_does_not_fit_is_told_with_its_line(tmp_path: Path, text: str, told: str) -> None:
+    assert problem(read(tmp_path, text)).startswith(told)

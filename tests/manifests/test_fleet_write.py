@@ -54,6 +54,11 @@ def services(draw: st.DrawFn) -> Service:
         draining_s=draw(SECONDS),
         labels=draw(st.dictionaries(TEXT, TEXT, max_size=4)),
         engine=draw(st.none() | st.sampled_from(EngineName)),
+        memory_mb=draw(st.none() | st.integers(6, 1 << 24)),
+        cpus=draw(st.none() | st.floats(0.01, 4096)),
+        pids_max=draw(st.none() | st.integers(1, 1 << 22)),
+        read_only=draw(st.booleans()),
+        stop_signal=draw(st.none() | st.sampled_from(["SIGINT", "SIGRTMIN+3", "SIGRTMAX-1"])),
         **words,
     )
     assert problems(service) == []

@@ -56,6 +56,7 @@ DEPLOY = {
     "preDeployCommand": ["migrate", "seed"],
     "region": "us-west2",
     "useLegacyStacker": False,
+    "limitOverride": {"containers": {"cpu": 0.5, "memoryBytes": 3000000000, "diskBytes": 1}, "x": 1},
 }
 
 
@@ -78,10 +79,15 @@ def test_every_key_of_a_manifest_is_taken_kept_or_named(tmp_path: Path) -> None:
         draining_s=15.0,
         region="us-west2",
         labels=labels,
+        memory_mb=2861,
+        cpus=0.5,
     )
     draft = found.found[0].draft
     assert draft.kept == ("deploy.sleepApplication", "deploy.overlapSeconds", "deploy.preDeployCommand")
-    assert draft.left_out == ("build.builder", "deploy.useLegacyStacker", "x.y", "z")
+    assert draft.left_out == (
+        *("build.builder", "deploy.useLegacyStacker", "deploy.limitOverride.containers.diskBytes", "deploy.limitOverride.x"),
+        *("x.y", "z"),
+    )
     assert draft.runtime is None
 
 
@@ -301,6 +307,11 @@ FULL = Service(
     draining_s=1.5,
     labels={"team": "x"},
     engine=EngineName.DOCKER,
+    memory_mb=512,
+    cpus=0.5,
+    pids_max=200,
+    read_only=True,
+    stop_signal="SIGINT",
 )
 FLEETS = {
     "fleet.toml": """
@@ -325,22 +336,29 @@ restart_max = 1
 draining_s = 1.5
 labels = {team = "x"}
 engine = "docker"
+memory_mb = 512
+cpus = 0.5
+pids_max = 200
+read_only = true
+stop_signal = "SIGINT"
 """,
     "fleet.yaml": """
 defaults: {environment: shop, customer: bob}
 services:
   - {name: api, tier: pro, command: [run, it], image: img, env: {A: 1, B: true}, env_file: api.env, port: 8080,
      health_path: /h, health_timeout_s: 5, replicas: 2, volumes: ["data:/data"], region: eu, restart: never, restart_max: 1,
-     draining_s: 1.5, labels: {team: x}, engine: docker}
+     draining_s: 1.5, labels: {team: x}, engine: docker, memory_mb: 512, cpus: .5, pids_max: 200, read_only: true,
+     stop_signal: int}
 """,
     "fleet.json": """[ // a list alone is good too
 {"name": "api", "environment": "shop", "customer": "bob", "tier": "pro", "command": ["run", "it"], "image": "img",
  "env": {"A": "1", "B": true}, "env_file": "api.env", "port": 8080, "health_path": "/h", "health_timeout_s": 5.0, "replicas": 2,
  "volumes": ["data:/data"], "region": "eu", "restart": "never", "restart_max": 1, "draining_s": 1.5, "labels": {"team": "x"},
- "engine": "docker", "cron": null},]""",
+ "engine": "docker", "cron": null, "memory_mb": 512, "cpus": 0.5, "pids_max": 200, "read_only": true, "stop_signal": 2},]""",
     "fleet.csv": "name,environment,customer,tier,command,image,env.A,env.B,env_file,port,health_path,health_timeout_s,replicas,"
-    "volumes,region,restart,restart_max,draining_s,labels.team,engine\n"
-    "api,shop,bob,pro,run it,img,1,true,api.env,8080,/h,5,2,data:/data,eu,never,1,1.5,x,docker\n",
+    "volumes,region,restart,restart_max,draining_s,labels.team,engine,"
+    "memory_mb,cpus,pids_max,read_only,stop_signal\n"
+    "api,shop,bob,pro,run it,img,1,true,api.env,8080,/h,5,2,data:/data,eu,never,1,1.5,x,docker,512,0.5,200,true,SIGINT\n",
 }
 
 
@@ -377,6 +395,14 @@ def test_options_hold_where_our_own_file_says_nothing(tmp_path: Path) -> None:
         ("fleet.json", '{"services": [\n{"name": "A b"}]}', "2: A b: name 'A b' is not a DNS label: a-z"),
         ("fleet.csv", "name,tier\na,pro\nb,gold\n", "3: service 'b': tier 'gold' is none of trial, hobby"),
         ("fleet.csv", "name,tier\na\n", "2: 1 cells where the header has 2"),
+        ("fleet.csv", "name,read_only\na,yes\n", "2: service 'a': read_only must be true or false, not a string"),
+        ("fleet.toml", '[[services]]\nname = "a"\nmemory_mb = 5\n', "1: a: memory_mb 5 is not from 6 to 16777216 MiB"),
+        ("fleet.toml", '[[services]]\nname = "a"\ncpus = true\n', "3: service 'a': cpus must be a number, not true or false"),
+        (
+            "fleet.toml",
+            '[[services]]\nname = "a"\nstop_signal = "SIGX"\n',
+            "3: service 'a': stop_signal 'SIGX' is no signal",
+        ),
         ("fleet.csv", "name,teir\n", "1: unknown column 'teir'; known are"),
         ("fleet.csv", "name,name\n", "1: duplicate column 'name'"),
         ("fleet.csv", "", "1: empty: a table needs a header"),

@@ -30,6 +30,7 @@ def test_anything_else_becomes_the_nearest_label_or_none(text: str, label: str) 
 def test_a_good_service_breaks_no_rule() -> None:
     assert problems(GOOD) == []
     assert problems(replace(GOOD, kind=Kind.CRON, cron="*/5 * * * *", health_path="/h", port=1, env={"A_1": ""})) == []
+    assert problems(replace(GOOD, memory_mb=6, cpus=0.01, pids_max=1, read_only=True, stop_signal="SIGRTMIN+3")) == []
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,12 @@ def test_a_good_service_breaks_no_rule() -> None:
         ({"draining_s": -1.0}, "draining_s"),
         ({"draining_s": float("nan")}, "draining_s"),
         ({"restart_max": -1}, "restart_max"),
+        ({"memory_mb": 5}, "memory_mb"),
+        ({"cpus": 0.001}, "cpus"),
+        ({"cpus": float("nan")}, "cpus"),
+        ({"pids_max": 0}, "pids_max"),
+        ({"stop_signal": "INT"}, "stop_signal"),
+        ({"stop_signal": "SIGRTMIN+99"}, "stop_signal"),
         ({"health_path": "health"}, "health_path"),
         ({"health_path": "/a b"}, "health_path"),
         ({"health_path": "/", "kind": Kind.WORKER}, "health_path"),

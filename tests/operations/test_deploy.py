@@ -19,6 +19,7 @@ from rollout.model.lease import Holder, Lease
 from rollout.model.policy import HealthGate
 from rollout.network.ask import Answer, Question
 from rollout.operations.deploy import Means, deploy, deploy_every, deploy_many, outcome, refuse, restart, stop
+from rollout.operations.deployable import Machine
 from rollout.operations.replace import Live
 from rollout.runtimes.engines.memory import Fault, MemoryEngine
 from rollout.runtimes.legacy import Legacy
@@ -381,6 +382,9 @@ def test_a_deploy_that_was_taken_over_writes_nothing(world: World) -> None:
     [
         (replace(API, kind=Kind.CRON, cron="* * * * *"), "runs by the clock"),
         (replace(API, port=80, replicas=2), "cannot share the fixed port 80"),
+        (replace(API, memory_mb=64), "memory_mb: a limit of memory is kept in containers only"),
+        (replace(API, cpus=0.5, pids_max=9), "cpus and pids_max: a limit of processors and a limit of processes is kept"),
+        (replace(API, read_only=True), "read_only: a read-only root is kept in containers only"),
         (replace(API, command=None), "neither a command nor an image"),
         (replace(API, command=None, engine=EngineName.MEMORY), "neither a command nor an image"),
         (replace(API, kind=Kind.CRON, cron="* * * * *", engine=EngineName.MEMORY), "runs by the clock"),
@@ -390,6 +394,20 @@ def test_what_cannot_be_run_here_is_said_and_nothing_is_recorded(world: World, s
     with pytest.raises(UsageError, match=why):
         deploy(world.means, world.add(service))
     assert (world.placed(), world.running()) == ([], [])
+
+
+def test_more_than_the_machine_has_is_told_and_deployed_all_the_same(world: World) -> None:
+    small = replace(world.means, machine=Machine(memory_mb=1000, cpus=2))
+    asks = replace(API, engine=EngineName.MEMORY, memory_mb=1001, cpus=2.5)
+    deploy(small, world.add(asks))
+    assert world.said == [
+        ("shop/api", "its limit of memory, 1001m, is more than this machine has: 1000m"),
+        ("shop/api", "its limit of 2.5 processors is more than this machine has: 2"),
+    ]
+    world.said.clear()
+    deploy(small, world.add(replace(asks, memory_mb=1000, cpus=2.0)))
+    assert world.said == []
+    assert [runtime for runtime, _ in world.placed()] == [RuntimeName.LEGACY]
 
 
 def test_many_are_deployed_and_the_ones_that_fail_are_told(world: World) -> None:

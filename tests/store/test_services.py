@@ -73,6 +73,11 @@ FULL = service(
     cron="* * * * *",
     labels={"team": "a"},
     engine=EngineName.DOCKER,
+    memory_mb=512,
+    cpus=0.5,
+    pids_max=200,
+    read_only=True,
+    stop_signal="SIGINT",
 )
 
 

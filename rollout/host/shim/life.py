@@ -110,7 +110,7 @@ class Shim:
         self.stopping, self.grace_s = True, grace_s
         self.say("stopping")
         self.kill_at = limit
-        self._signal_all(signal.SIGTERM)
+        self._signal_all(self.spec.stop_signal)
 
     def _signal_all(self, number: int) -> None:
         """Sent to the group, and to what has left the group."""

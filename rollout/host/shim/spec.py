@@ -17,6 +17,7 @@ class Spec:
         self.restart = fields.get("restart", ["never"])[0]
         self.restart_max = int(fields.get("restart_max", ["0"])[0])
         self.grace_s = float(fields.get("grace_s", ["10"])[0])
+        self.stop_signal = int(fields.get("stop_signal", ["15"])[0])
         self.log_bytes = int(fields.get("log_bytes", ["1000000"])[0])
 
     def wants_again(self, code: int, tries: int) -> bool:

@@ -31,6 +31,7 @@ class Docker:
             "Labels": dict(labels),
             **own,
             **({"WorkingDir": spec.directory} if spec.directory else {}),
+            **({"StopSignal": spec.stop_signal} if spec.stop_signal else {}),
             "HostConfig": {**self._host(spec), **_network(spec, name)},
         }
 

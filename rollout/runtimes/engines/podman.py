@@ -7,6 +7,7 @@ from typing import Any
 from rollout.host.joining import ALONE
 from rollout.host.ports import InstanceSpec
 from rollout.model.fleet import EngineName, RestartPolicy
+from rollout.model.limits import signal_number
 from rollout.runtimes.engines.dialect import CPU_PERIOD_US, LOG_BYTES, MIB, NEEDLESS, Seen, search, state
 
 API = "4.0.0"
@@ -30,6 +31,7 @@ class Podman:
             "labels": dict(labels),
             **({"entrypoint": list(spec.argv), "command": []} if spec.argv else {}),
             **({"work_dir": spec.directory, "create_working_dir": True} if spec.directory else {}),
+            **({"stop_signal": signal_number(spec.stop_signal)} if spec.stop_signal else {}),
             **_network(spec),
             "cap_drop": list(NEEDLESS),
             "no_new_privileges": True,

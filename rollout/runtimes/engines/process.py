@@ -1,10 +1,12 @@
 """The `process` engine: plain processes, each kept by a shim. No root, no system package."""
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
 from rollout.host.keep import Keeper, Program
 from rollout.host.ports import InstanceFacts, InstanceSpec
+from rollout.model.limits import signal_number
 
 
 class ProcessEngine:
@@ -24,6 +26,7 @@ class ProcessEngine:
                 restart=spec.restart,
                 restart_max=spec.restart_max,
                 grace_s=spec.grace_s,
+                stop_signal=signal_number(spec.stop_signal) or signal.SIGTERM,
             )
         )
 
