@@ -15,9 +15,8 @@ PIDS_MAX = 4096
 class InstanceSpec:
     """One instance to keep: `token` plus `replica` name it. Times in seconds. `env` holds secrets: files are 0600.
 
-    `ports`: ports chosen by the host part and given to the program (PORT first). `port_declared` is the fixed number of
-    the service, None where it obeys PORT. `direct`: the service's own name leads to the copy itself and not to the edge
-    (kind tcp, until the edge speaks it).
+    `port`: chosen by the host part and given to the program. `port_declared` is the fixed number of the service, None where it
+    obeys PORT. `direct`: the service's own name leads to the copy itself and not to the edge (kind tcp).
 
     `image` makes it a container; `argv` may be empty then: the image says what runs, and where. `image_id` names the image's
     content for ever, `engine` what runs the instance: both are empty or open until `images.Images` has filled them in. With
