@@ -2,9 +2,11 @@
 
 import ctypes
 import errno
+import fcntl
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rollout.errors import BrokenError
@@ -61,11 +63,9 @@ def strays(prefix: str) -> Sequence[str]:
 
 def tidy() -> None:
     """/run/netns is as it was before the first namespace, if nobody has any in it."""
-    try:
+    with _alone(), suppress(OSError):
         if not os.listdir(NAMESPACES) and _libc().umount2(os.fsencode(NAMESPACES), 0) == 0:
             NAMESPACES.rmdir()
-    except OSError:
-        return
 
 
 def _unshare_and_bind(path: str) -> None:
@@ -85,16 +85,20 @@ def _bind(source: str, path: str) -> None:
 
 
 def _touch(path: str) -> None:
-    """A file is at `path`. The folder may go at the same moment, when another home tidies up: then it is made again."""
-    for last in (False, True):
+    with _alone():
         _share()
-        try:
-            os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o444))
-        except FileNotFoundError:
-            if last:
-                raise
-        else:
-            return
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o444))
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Nobody else, thread or other home, makes or removes the folder meanwhile."""
+    folder = os.open(NAMESPACES.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _share() -> None:
