@@ -1,6 +1,7 @@
 """Envoy's ways to the copies: those on the host's own network, and for every room one more set of the same inside it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rollout.edge.settings import EdgeSettings
 from rollout.host.rooms import Room
@@ -11,6 +12,8 @@ TYPES = "type.googleapis.com/envoy."
 EXTENSIONS = TYPES + "extensions."
 TRIES = ("first", "second", "third")
 """Each try has a cluster of its own. The third is for a copy that has just opened another port."""
+INSIDE_CONNECT_S = 1.0
+"""Two tunnels lie between the edge and a copy, which are programs too: on a busy machine 0.25 s were not enough."""
 ALL = "tries"
 """The cluster that hands each try to its own. In a room it is called `tries@ENVIRONMENT`."""
 
@@ -18,6 +21,8 @@ ALL = "tries"
 def clusters(settings: EdgeSettings, room: Room | None = None) -> Sequence[Json]:
     """The cluster of all tries and those of each; their connections begin in the room, if one is named."""
     suffix = f"@{room.environment}" if room else ""
+    if room:
+        settings = replace(settings, connect_s=max(settings.connect_s, INSIDE_CONNECT_S))
     each = [_copies(which, suffix, settings) for which in TRIES]
     if room:
         for one in each:

@@ -26,7 +26,7 @@ from rollout.model.fleet import EngineName
 
 IMAGE = "rollout-test:1"
 BUSYBOX = "/bin/busybox"
-APPLETS = ("sh", "readlink", "wget", "sleep", "httpd", "echo", "cat", "id", "env", "kill", "true", "mkdir", "touch")
+APPLETS = ("sh", "readlink", "sleep", "httpd", "echo", "cat", "id", "env", "kill", "true", "mkdir", "touch")
 READY_S, END_S = 60.0, 20.0
 UNMOUNT_LAZILY = 2
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
