@@ -28,7 +28,7 @@ HealthTimeout = Annotated[
     float | None, typer.Option(metavar="SECONDS", help="How long it may take to become healthy; to listen at all, at least 60.")
 ]
 Replicas = Annotated[int | None, typer.Option(help="How many copies.")]
-Volume = Annotated[list[str] | None, typer.Option(help="A volume NAME:/PATH, mounted by one copy. Repeatable.")]
+Volume = Annotated[list[str] | None, typer.Option(help="NAME:/PATH or /FOLDER:/PATH[:ro], for one copy. Repeatable.")]
 Region = Annotated[str | None, typer.Option(help="Where it should run.")]
 Restart = Annotated[RestartPolicy | None, typer.Option(help="When a copy that ended starts again.", case_sensitive=False)]
 RestartMax = Annotated[int | None, typer.Option(help="How often it is started again.")]

@@ -21,8 +21,8 @@ class InstanceSpec:
     `image` makes it a container; `argv` may be empty then: the image says what runs, and where. `image_id` names the image's
     content for ever, `engine` what runs the instance: both are empty or open until `images.Images` has filled them in. With
     `image_digest` it is what was published under that digest, else what the name stands for now.
-    Of `memory_mb` (MiB) and `cpus` None is no limit. `read_only`: nothing can be written to the container's root.
-    `stop_signal`: its name; empty for that of the image, of a process TERM.
+    Of `memory_mb` (MiB) and `cpus` None is no limit. `read_only`: nothing can be written to the container's root. `volumes`: what
+    it mounts, as its service says it. `stop_signal`: its name; empty for that of the image, of a process TERM.
 
     `network`: empty for the host's own; `none` for a namespace of its own into which the private network is patched later; else
     the path of a namespace that stands already. `dns`: what its resolv.conf names, in a namespace of its own. `own`: its IPv6
@@ -54,6 +54,7 @@ class InstanceSpec:
     cpus: float | None = None
     pids_max: int = PIDS_MAX
     read_only: bool = False
+    volumes: tuple[str, ...] = ()
     stop_signal: str = ""
     network: str = ""
     dns: tuple[str, ...] = ()

@@ -1,9 +1,12 @@
 """From an order to the instances that the host part keeps for it."""
 
+import os
+
 from rollout.errors import UsageError
 from rollout.executor.ports import Order
 from rollout.host.ports import PIDS_MAX, InstanceSpec
 from rollout.model.fleet import CONTAINERS, EngineName, Kind, Service
+from rollout.model.volumes import mount
 
 SHELL = "/bin/sh"
 WITHOUT_PORT = frozenset({Kind.WORKER, Kind.CRON})
@@ -51,6 +54,7 @@ def instances(order: Order) -> list[InstanceSpec]:
             cpus=spec.cpus,
             pids_max=spec.pids_max or PIDS_MAX,
             read_only=spec.read_only,
+            volumes=spec.volumes if in_containers(spec) else (),
             stop_signal=spec.stop_signal or "",
         )
         for replica in range(order.replicas)
@@ -71,10 +75,16 @@ def _argv(spec: Service) -> tuple[str, ...]:
 
 
 def check_image(spec: Service) -> None:
-    """UsageError where it is to run in a container and does not say of what, or needs what containers do not have yet."""
+    """UsageError where it is to run in a container and does not say of what, or mounts what cannot be mounted."""
     if not spec.image:
         then = f"rollout service set {spec.id} --image NAME, or --engine process; then rollout service deploy {spec.id}"
         raise UsageError(f"{spec.id} has no image for the engine {spec.engine}", then=then)
-    if spec.volumes:
-        then = f"rollout service set {spec.id} --unset volumes, or --engine process; then rollout service deploy {spec.id}"
-        raise UsageError(f"{spec.id}: containers have no volumes here yet", then=then)
+    for text in spec.volumes:
+        try:
+            wanted = mount(text, spec.name)
+        except ValueError as error:
+            then = f"rollout service set {spec.id} --volume NAME:/PATH, which takes the place of all it has"
+            raise UsageError(f"{spec.id}: the volume {error}", then=f"{then}; then rollout service deploy {spec.id}") from error
+        if not wanted.named and not os.path.exists(wanted.source):
+            what = f"{spec.id}: {wanted.source}, which it mounts at {wanted.target}, is not on this host"
+            raise UsageError(what, then=f"mkdir -p {wanted.source}; then rollout service deploy {spec.id}")

@@ -23,8 +23,9 @@ from rollout.runtimes.engines.labels import Labels
 from rollout.runtimes.engines.podman import Podman
 from rollout.runtimes.engines.sandboxes import Sandboxes
 from rollout.runtimes.engines.several import Engines, Sockets
+from rollout.runtimes.engines.volumes import Volumes
 
-FOLDER, PODMAN = "containers", "podman"
+FOLDER, PODMAN, VOLUMES = "containers", "podman", "volumes"
 DIALECTS: Mapping[EngineName, Dialect] = {EngineName.DOCKER: Docker(), EngineName.PODMAN: Podman()}
 READY_S, LOOK_S, TRIES = 15.0, 0.05, 3
 
@@ -35,6 +36,7 @@ class Containers:
     def __init__(self, folder: Path, keeper: Keeper, env: Mapping[str, str]) -> None:
         self.records = Records(folder / FOLDER)
         self._labels = Labels.of_folder(folder)
+        self._volumes = Volumes(folder / VOLUMES)
         self._address = Address(folder / PODMAN)
         self._keeper = keeper
         self._env = env
@@ -51,7 +53,7 @@ class Containers:
         return self.podman_socket() if sockets.program(name, os.environ) else None
 
     def _connect(self, name: EngineName, socket: Path) -> ContainerEngine:
-        return connect(name, socket, self.records, self._labels)
+        return connect(name, socket, self.records, self._labels, self._volumes)
 
     def podman_socket(self) -> Path:
         """The socket of a service of Podman's that the host part keeps, ready. BrokenError with its words where it cannot be."""
@@ -86,7 +88,7 @@ class Containers:
         shutil.rmtree(self._address.folder, ignore_errors=True)
 
 
-def connect(name: EngineName, socket: Path, records: Records, labels: Labels) -> ContainerEngine:
+def connect(name: EngineName, socket: Path, records: Records, labels: Labels, volumes: Volumes) -> ContainerEngine:
     """The engine behind this socket."""
     dialect = DIALECTS[name]
     api = ContainerApi(name.value, socket, dialect.prefix, sleep=time.sleep)
@@ -95,6 +97,7 @@ def connect(name: EngineName, socket: Path, records: Records, labels: Labels) ->
         api=api,
         records=records,
         labels=labels,
+        volumes=volumes,
         ended_by_memory=ended_by_memory,
         sandboxes=Sandboxes(api=api, labels=labels) if name is EngineName.DOCKER else None,
     )

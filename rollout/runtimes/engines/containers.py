@@ -11,18 +11,21 @@ from rollout.host.joining import ALONE
 from rollout.host.ports import InstanceFacts, InstanceSpec, Phase
 from rollout.host.processes import ProcessTable, alive, started
 from rollout.model.fleet import RestartPolicy
+from rollout.model.volumes import Mount
 from rollout.runtimes.engines import frames
 from rollout.runtimes.engines.container_api import AwayError, ContainerApi
 from rollout.runtimes.engines.container_records import Record, Records
 from rollout.runtimes.engines.dialect import Dialect, Seen
 from rollout.runtimes.engines.labels import Labels
 from rollout.runtimes.engines.sandboxes import Sandboxes
+from rollout.runtimes.engines.volumes import Volumes
 
 CREATE_S, START_S, STOP_S, REMOVE_S = 60.0, 60.0, 20.0, 60.0
 AGAIN_S = 15.0
 """Within this time an engine has begun to start again what has ended and is to be started again."""
 SETTLE_S, LOOK_S = 3.0, 0.05
 KILLED = 137
+RESOLVER = "/etc/resolv.conf"
 NOT_MODIFIED, BAD_REQUEST, CONFLICT, SERVER_ERROR = 304, 400, 409, 500
 DOWN = frozenset({Phase.GONE, Phase.LOST})
 
@@ -44,6 +47,7 @@ class ContainerEngine:
     api: ContainerApi
     records: Records
     labels: Labels
+    volumes: Volumes
     ended_by_memory: Callable[[str], bool]
     sandboxes: Sandboxes | None = None
     clock: Callable[[], float] = time.time
@@ -83,9 +87,10 @@ class ContainerEngine:
 
     def _create(self, spec: InstanceSpec, name: str) -> None:
         named = {"name": name}  # Docker reads it here, Podman in the body
-        body = {**self.dialect.body(spec, name, self.labels.of(spec))}
+        mounts = self.volumes.ready(spec)
         if text := self.dialect.resolver(spec):
-            body |= self.dialect.resolved_by(self.records.resolver(spec.id, text))
+            mounts = [*mounts, Mount(str(self.records.resolver(spec.id, text)), RESOLVER, read_only=True)]
+        body = self.dialect.mounting(self.dialect.body(spec, name, self.labels.of(spec)), mounts)
         if self.sandboxes is not None and spec.network not in {"", ALONE}:
             self.sandboxes.ready(spec)
         try:

@@ -1,14 +1,14 @@
 """In what container engines differ, and what all of them tell of a container."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol
 
 from rollout.host.ports import InstanceSpec
 from rollout.model.fleet import EngineName
+from rollout.model.volumes import Mount
 
 LOG_BYTES = 1_000_000
 """The size at which the log of a container is cut, as that of a process."""
@@ -55,8 +55,8 @@ class Dialect(Protocol):
     def resolver(self, spec: InstanceSpec) -> str:
         """What its resolv.conf must say; empty where the engine writes it by itself."""
 
-    def resolved_by(self, file: Path) -> Mapping[str, object]:
-        """What is added to its body for that."""
+    def mounting(self, body: Mapping[str, object], mounts: Sequence[Mount]) -> Mapping[str, object]:
+        """The body of a container that has these mounted too; all their sources are there."""
 
     def seen(self, told: Mapping[str, Any]) -> Seen:
         """From the engine's own words on a container."""

@@ -1,12 +1,12 @@
 """Docker, by its Engine API from 1.41 on."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rollout.host.joining import ALONE
 from rollout.host.ports import InstanceSpec
 from rollout.model.fleet import EngineName, RestartPolicy
+from rollout.model.volumes import Mount
 from rollout.runtimes.engines.dialect import CPU_PERIOD_US, IPV6_ON, LOG_BYTES, MIB, NEEDLESS, Seen, search, state
 from rollout.runtimes.engines.sandboxes import name_of
 
@@ -56,9 +56,10 @@ class Docker:
         """Docker writes it."""
         return ""
 
-    def resolved_by(self, _file: Path) -> Mapping[str, object]:
-        """Nothing."""
-        return {}
+    def mounting(self, body: Mapping[str, Any], mounts: Sequence[Mount]) -> Mapping[str, object]:
+        """Among what concerns its host."""
+        told = [{"Type": "bind", "Source": one.source, "Target": one.target, "ReadOnly": one.read_only} for one in mounts]
+        return {**body, "HostConfig": {**body["HostConfig"], "Mounts": told}}
 
     def seen(self, told: Mapping[str, Any]) -> Seen:
         """From `GET /containers/NAME/json`."""

@@ -1,13 +1,13 @@
 """Podman, by its libpod API from 4.0 on."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rollout.host.joining import ALONE
 from rollout.host.ports import InstanceSpec
 from rollout.model.fleet import EngineName, RestartPolicy
 from rollout.model.limits import signal_number
+from rollout.model.volumes import Mount
 from rollout.runtimes.engines.dialect import CPU_PERIOD_US, LOG_BYTES, MIB, NEEDLESS, Seen, search, state
 
 API = "4.0.0"
@@ -53,9 +53,9 @@ class Podman:
         names = "".join(f"nameserver {address}\n" for address in spec.dns)
         return f"search {' '.join(search(spec))}\n{names}" if spec.network == ALONE else ""
 
-    def resolved_by(self, file: Path) -> Mapping[str, object]:
-        """The file is mounted in its place."""
-        return {"mounts": [{"type": "bind", "source": str(file), "destination": "/etc/resolv.conf", "options": ["ro"]}]}
+    def mounting(self, body: Mapping[str, object], mounts: Sequence[Mount]) -> Mapping[str, object]:
+        """A list of their own."""
+        return {**body, "mounts": [_mount(one) for one in mounts]}
 
     def seen(self, told: Mapping[str, Any]) -> Seen:
         """From `GET /containers/NAME/json`."""
@@ -72,6 +72,11 @@ class Podman:
     def fetch(self, image: str) -> str:
         """From a registry, or from the Docker beside it."""
         return f"podman pull {image}, or where Docker has it: docker save {image} | podman load"
+
+
+def _mount(one: Mount) -> dict[str, object]:
+    mode = "ro" if one.read_only else "rw"
+    return {"type": "bind", "source": one.source, "destination": one.target, "options": ["rbind", mode]}
 
 
 def _network(spec: InstanceSpec) -> dict[str, object]:

@@ -21,6 +21,7 @@ from rollout.runtimes.engines.docker import Docker
 from rollout.runtimes.engines.kernel_log import ended_by_memory
 from rollout.runtimes.engines.labels import Labels
 from rollout.runtimes.engines.podman import Podman
+from rollout.runtimes.engines.volumes import Volumes
 from tests.runtimes.engines.real_engines import IMAGE, RealEngine, image
 
 LASTING = "trap 'exit 0' TERM; while true; do sleep 60 & wait; done"
@@ -40,6 +41,7 @@ def doer(real: RealEngine, folder: Path) -> ContainerEngine:
         api=ContainerApi(real.name.value, real.socket, dialect.prefix, sleep=time.sleep),
         records=Records(folder),
         labels=Labels.of_folder(folder),
+        volumes=Volumes(folder / "volumes"),
         ended_by_memory=ended_by_memory,
     )
 

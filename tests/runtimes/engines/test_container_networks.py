@@ -22,6 +22,7 @@ from rollout.runtimes.engines.dialect import NEEDLESS
 from rollout.runtimes.engines.kernel_log import ended_by_memory
 from rollout.runtimes.engines.labels import Labels
 from rollout.runtimes.engines.sandboxes import Sandboxes, name_of
+from rollout.runtimes.engines.volumes import Volumes
 from rollout.wiring.containers import DIALECTS
 from tests.network.namespaces import inode
 from tests.runtimes.engines.real_engines import IMAGE, RealEngine
@@ -49,6 +50,7 @@ def engine(real: RealEngine, tmp_path: Path) -> Iterator[ContainerEngine]:
         api=api,
         records=Records(tmp_path),
         labels=labels,
+        volumes=Volumes(tmp_path / "volumes"),
         ended_by_memory=ended_by_memory,
         sandboxes=Sandboxes(api=api, labels=labels) if real.name is EngineName.DOCKER else None,
     )
