@@ -20,9 +20,8 @@ class InstanceSpec:
 
     `image` makes it a container; `argv` may be empty then: the image says what runs, and where. `image_id` names the image's
     content for ever, `engine` what runs it: both may be open until `images.Images` has filled them in. With `image_digest` it is
-    what was published under that digest, else what the name stands for now. Of `memory_mb` (MiB) and `cpus` None is no limit.
-    `read_only`: nothing can be written to its root. `volumes`: what it mounts, as its service says it. `stop_signal`: its name;
-    empty for that of the image, of a process TERM.
+    what was published under it, else what the name stands for now. Of `memory_mb` (MiB) and `cpus` None is no limit. `read_only`:
+    its root is. `volumes`: what it mounts, as its service says it. `stop_signal`: empty for the image's, else TERM.
 
     `network`: empty for the host's own; `none` for a namespace of its own into which the private network is patched later; else
     the path of a namespace that stands already. `dns`: what its resolv.conf names, in a namespace of its own. `own`: its IPv6
