@@ -31,9 +31,9 @@ class OnDemand:
         with self._loading:
             if self._loaded is None:
                 from rollout.network.mesh.mesh import Mesh  # noqa: PLC0415 (homes without containers do without)
-                from rollout.network.mesh.userspace import UserspaceTunnels  # noqa: PLC0415
+                from rollout.network.mesh.wireguard import tunnels  # noqa: PLC0415
 
-                self._loaded = Mesh(self._folder, self._rooms, UserspaceTunnels())
+                self._loaded = Mesh(self._folder, self._rooms, tunnels(self._folder))
             return self._loaded
 
     @property

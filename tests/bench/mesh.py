@@ -27,14 +27,13 @@ from pyroute2 import IPRoute
 
 from rollout.network.inside import inside
 from rollout.network.mesh import namespaces
-from rollout.network.mesh.machine import INOTIFY
 from rollout.network.mesh.mesh import Mesh
 from tests.network.mesh.mesh_rigs import closing, connect, echo, instance, processes, says
 
 SHORT, LONG = 40, 200
 TRIPS, STREAM = 1000, 64 << 20
 CHANGES = 200
-INOTIFY_WANTED = 1024
+INOTIFY, INOTIFY_WANTED = Path("/proc/sys/fs/inotify/max_user_instances"), 1024
 
 
 def ms(act: Callable[[], object]) -> float:
