@@ -153,7 +153,7 @@ def test_an_engine_is_asked_and_one_that_does_not_answer_is_not_there(
 
 
 def test_a_host_part_that_is_kept_and_says_nothing_is_bad(store: Path, monkeypatch: pytest.MonkeyPatch, doctor: Doctor) -> None:
-    monkeypatch.setattr(looked.host, "running", lambda _: True)
+    monkeypatch.setattr(looked, "running", lambda _: True)
     monkeypatch.setattr(looked, "PATIENCE_S", 0.0)
     code, found = doctor()
     assert (code, found["host part"]["then"]) == (1, "rollout up")

@@ -111,7 +111,8 @@ def _paths() -> Iterator[str]:
     root = get_command(app)
     assert isinstance(root, TyperGroup)
     for name, (_, panel, _) in COMMANDS.items():
-        subs = getattr(root.get_command(Context(root), name), "commands", {"": None})
+        found = root.get_command(Context(root), name)
+        subs = found.list_commands(Context(found)) if isinstance(found, TyperGroup) else [""]
         yield from (f"{name} {sub}".strip() for sub in subs if panel)
 
 
