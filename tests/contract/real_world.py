@@ -43,7 +43,7 @@ class RealWorld(ABC):
             ports=HostPorts(),
             meter=ProcessMeter(),
         )
-        self.desk = Desk(Ledger(folder / "ledger"), doers)
+        self.desk = self.desk_of(Ledger(folder / "ledger"), doers)
         self.desk.weigh(SERVICE, NAME, 0, 1)
         self.runtime = (Legacy if name is RuntimeName.LEGACY else V2)(self.desk, SystemClock())
 
@@ -52,6 +52,9 @@ class RealWorld(ABC):
 
     def network(self) -> Network:
         return NoNetwork()
+
+    def desk_of(self, ledger: Ledger, doers: Doers) -> Desk:
+        return Desk(ledger, doers)
 
     @abstractmethod
     def command(self, program: Program) -> Sequence[str]: ...

@@ -40,6 +40,9 @@ class Dress:
 IPV6_ON = tuple((f"ipv6/conf/{link}/disable_ipv6", "0") for link in ("all", "default", "lo"))
 """A container that was started without a network may have IPv6 switched off."""
 
+AS_USUAL = ("ipv4/ip_unprivileged_port_start", "0"), ("ipv4/ping_group_range", "0 2147483647")
+"""What Docker sets in every network that it makes: programs that do not run as root may have any port, and ping."""
+
 
 def move(link: str, namespace: str) -> None:
     """The link, which is down in our namespace, is in the one at this path, named INSIDE; one of that name there is replaced."""

@@ -82,7 +82,7 @@ class Joining:
             addresses=(f"{block.member(record.number)}/128", f"{block.member4(record.number)}/32"),
             near=(block.here, block.here4, block.services),
             far=(hub.prefix, addresses.ALL4),
-            settings=links.IPV6_ON,
+            settings=(*links.IPV6_ON, *links.AS_USUAL),
         )
 
 

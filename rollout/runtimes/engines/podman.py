@@ -13,6 +13,9 @@ from rollout.runtimes.engines.dialect import CPU_PERIOD_US, LOG_BYTES, MIB, NEED
 API = "4.0.0"
 POLICIES = {RestartPolicy.ALWAYS: "always", RestartPolicy.ON_FAILURE: "on-failure", RestartPolicy.NEVER: "no"}
 
+AS_DOCKER = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
+"""Docker sets this by itself: programs that do not run as root may have any port, and ping."""
+
 
 class Podman:
     """Fulfils `dialect.Dialect`."""
@@ -83,5 +86,5 @@ def _network(spec: InstanceSpec) -> dict[str, object]:
     if not spec.network:
         return {"netns": {"nsmode": "host"}}
     if spec.network == ALONE:
-        return {"netns": {"nsmode": "none"}}
+        return {"netns": {"nsmode": "none"}, "sysctl": AS_DOCKER}
     return {"netns": {"nsmode": "path", "value": spec.network}, "dns_server": list(spec.dns), "dns_search": search(spec)}
