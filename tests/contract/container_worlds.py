@@ -20,6 +20,7 @@ from rollout.runtimes.engines.containers import ContainerEngine
 from rollout.runtimes.engines.labels import Labels
 from rollout.runtimes.engines.process import ProcessEngine
 from rollout.runtimes.engines.several import Engines, Sockets
+from rollout.runtimes.engines.volumes import Volumes
 from rollout.wiring.containers import connect
 from tests.contract.real_world import RealWorld
 from tests.network.mesh.mesh_rigs import traces
@@ -53,7 +54,7 @@ class ContainerWorld(RealWorld):
         return self.here.socket if name is self.here.name else None
 
     def _connect(self, name: EngineName, socket: Path) -> ContainerEngine:
-        made = connect(name, socket, self.records, Labels.of_folder(self.folder))
+        made = connect(name, socket, self.records, Labels.of_folder(self.folder), Volumes(self.folder / "volumes"))
         self.connected.append(made)
         return made
 
