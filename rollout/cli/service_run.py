@@ -23,6 +23,7 @@ from rollout.operations.deploy import stop as stop_one
 from rollout.store.history import KeptLog
 from rollout.wiring.clock import SystemClock
 from rollout.wiring.deploy import Desk, desk, host
+from rollout.wiring.logs import stream
 
 MOST_RELEASES = 10**9
 PINS_TOLD = 5
@@ -113,7 +114,7 @@ def logs(
     if not found and not follow:
         _print_kept(service.id, runtime, kept, lines)
     if follow:
-        for line in written.follow(there, service.id, runtime, SystemClock()):
+        for line in written.follow(there, service.id, runtime, SystemClock(), stream()):
             _print(line, labelled=labelled)
 
 

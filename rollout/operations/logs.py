@@ -1,8 +1,9 @@
 """`service logs`: what the copies of a service wrote, and what they go on writing."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from rollout.executor.ports import Clock
 from rollout.host.ports import Attached, HostPart
@@ -26,18 +27,35 @@ def last(host: HostPart, service: str, runtime: RuntimeName | None, count: int) 
     return [Line(_label(one), text) for one in found for text in host.tail(one.id, count)]
 
 
-def follow(host: HostPart, service: str, runtime: RuntimeName | None, clock: Clock) -> Iterator[Line]:
+class Written(Protocol):
+    """What one copy goes on writing."""
+
+    def new_lines(self) -> Sequence[str]:
+        """Whole lines written since the last call."""
+
+
+Stream = Callable[[Attached, bool], Written | None]
+"""What a copy without a file goes on writing, from now on or (False) from its beginning; None while it has nothing to read."""
+
+
+def follow(host: HostPart, service: str, runtime: RuntimeName | None, clock: Clock, stream: Stream) -> Iterator[Line]:
     """Every line that is written from now on, also by copies that are started later. Never ends by itself."""
-    tails: dict[str, _Tail] = {}
+    followed: dict[str, Written] = {}
+    labels: dict[str, str] = {}
     first = True
     while True:
         for one in _copies(host, service, runtime):
-            if one.id not in tails and one.facts.log:
-                tails[one.id] = _Tail(_label(one), one.facts.log, from_end=first)
+            labels[one.id] = _label(one)
+            if one.id not in followed and (found := _written(one, stream, from_end=first)):
+                followed[one.id] = found
         first = False
-        for tail in tails.values():
-            yield from tail.new_lines()
+        for name, written in followed.items():
+            yield from (Line(labels[name], text) for text in written.new_lines())
         clock.sleep(POLL_S)
+
+
+def _written(one: Attached, stream: Stream, *, from_end: bool) -> Written | None:
+    return _Tail(one.facts.log, from_end=from_end) if one.facts.log else stream(one, from_end)
 
 
 def _copies(host: HostPart, service: str, runtime: RuntimeName | None) -> list[Attached]:
@@ -53,14 +71,13 @@ def _label(one: Attached) -> str:
 class _Tail:
     """Reads on where it stopped; a log that was rotated meanwhile is read to its end and then from its new beginning."""
 
-    label: str
     path: str
     from_end: bool
     at: int = 0
     inode: int = 0
     rest: bytes = field(default=b"")
 
-    def new_lines(self) -> list[Line]:
+    def new_lines(self) -> list[str]:
         """Whole lines written since the last call."""
         data = b""
         try:
@@ -74,7 +91,7 @@ class _Tail:
         except FileNotFoundError:
             pass
         *whole, self.rest = (self.rest + data).split(b"\n")
-        return [Line(self.label, text.decode(errors="replace")) for text in whole]
+        return [text.decode(errors="replace") for text in whole]
 
     def _read(self, path: str) -> bytes:
         with open(path, "rb") as file:

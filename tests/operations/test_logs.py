@@ -56,7 +56,7 @@ def write(log: Path, text: str) -> None:
 
 def collect(host: Host, clock: Script) -> list[Line]:
     found: list[Line] = []
-    lines = follow(host, "shop/api", None, clock)  # type: ignore[arg-type]  # the part of HostPart that logs use
+    lines = follow(host, "shop/api", None, clock, lambda _one, _end: None)  # type: ignore[arg-type]  # the part of HostPart that logs use
     with pytest.raises(KeyboardInterrupt):
         while True:
             found.append(next(lines))
