@@ -6,11 +6,11 @@ it was, it is the same whenever the instance is started again: that order is wha
 
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from rollout.errors import TransientError
-from rollout.host.ledger import Held, Joined
+from rollout.host.ledger import Held, Joined, Ledger
 from rollout.host.network import Member, Network
 from rollout.host.ports import EdgeWriter, InstanceFacts, InstanceSpec, Phase
 from rollout.host.rooms import Room
@@ -97,3 +97,24 @@ class Joining:
 def _as(held: Held, member: Member, network: str) -> Held:
     own = (member.address, member.address4)
     return replace(held, spec=replace(held.spec, network=network, dns=(member.dns,), own=own))
+
+
+class Members(Collection[str]):
+    """Who belongs into the private network, as it is when it is asked: somebody may be joining meanwhile."""
+
+    def __init__(self, ledger: Ledger, coming: set[str]) -> None:
+        self._ledger = ledger
+        self._coming = coming
+
+    def __contains__(self, instance: object) -> bool:
+        found = self._ledger.find(str(instance))
+        return instance in self._coming or (found is not None and found[1].joined is not None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({*self._coming.copy(), *self._joined()})
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def _joined(self) -> Iterator[str]:
+        return (held.spec.id for record in self._ledger.records() for held in record.held.values() if held.joined)

@@ -3,20 +3,21 @@
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
-from rollout.errors import BrokenError, PartialError, RolloutError
+from rollout.errors import BrokenError, PartialError, RolloutError, TransientError
 from rollout.host import views
 from rollout.host.desk import Desk, Doers
 from rollout.host.following import Following
 from rollout.host.images import ImageDesk
+from rollout.host.joining import Members
 from rollout.host.known import Known, Note
 from rollout.host.ledger import Held, Ledger, Record
 from rollout.host.notes import Notes
-from rollout.host.ports import Choose, Listener, Phase, Probe
+from rollout.host.ports import Choose, InstanceFacts, Listener, Phase, Probe
 from rollout.model.fleet import RestartPolicy, RuntimeName
 
 AT_ONCE = 16
@@ -133,14 +134,27 @@ class KeepingDesk(Desk, ImageDesk):
                 self._attempt(held, self._replace)
 
     def keep_network(self) -> None:
-        """Tunnels and rooms that died are there again, for the edge too; whoever its engine has started again is patched in."""
-        for said in self.doers.network.keep(_Members(self.ledger, self.joining.coming)):
-            print(said, file=sys.stderr, flush=True)  # noqa: T201 (the host part's own log)
-        self.joining.tell()
+        """Tunnels and rooms that died are there again, for the edge too; whoever its engine has started again is patched in.
+
+        What cannot be mended now is said, and tried again by the next call.
+        """
+        try:
+            for said in self.doers.network.keep(Members(self.ledger, self.joining.coming)):
+                print(said, file=sys.stderr, flush=True)  # noqa: T201 (the host part's own log)
+            self.joining.tell()
+        except RolloutError as error:
+            print(error.what, file=sys.stderr, flush=True)  # noqa: T201 (its own log)
         for held in self._wanted():
-            facts = self.doers.engine.facts(held.spec.id) if held.joined else None
+            facts = self._facts(held) if held.joined else None
             if facts is not None and self.joining.lacks(held, facts):
                 self._attempt(held, self._patch)
+
+    def _facts(self, held: Held) -> InstanceFacts | None:
+        """None while its engine does not answer."""
+        try:
+            return self.doers.engine.facts(held.spec.id)
+        except TransientError:
+            return None
 
     def _patch(self, held: Held) -> None:
         facts = self.doers.engine.facts(held.spec.id)
@@ -182,7 +196,11 @@ class KeepingDesk(Desk, ImageDesk):
         return [held for record in self.ledger.records() for held in record.held.values() if held.wanted]
 
     def _is_down(self, held: Held) -> bool:
-        facts = self.doers.engine.facts(held.spec.id)
+        """Not said of one whose engine does not answer."""
+        try:
+            facts = self.doers.engine.facts(held.spec.id)
+        except TransientError:
+            return False
         return facts is None or facts.phase in DOWN
 
     def _attempt(self, held: Held, act: Callable[[Held], object]) -> None:
@@ -260,23 +278,3 @@ class KeepingDesk(Desk, ImageDesk):
             if self._written.of(service):
                 self.ledger.save(self._overlaid(self.ledger.record(service)))
                 self._written.erase(service)
-
-
-class _Members(Collection[str]):
-    """Who belongs into the private network, as it is when it is asked: somebody may be joining meanwhile."""
-
-    def __init__(self, ledger: Ledger, coming: set[str]) -> None:
-        self._ledger = ledger
-        self._coming = coming
-
-    def __contains__(self, instance: object) -> bool:
-        return instance in self._coming or instance in set(self._joined())
-
-    def __iter__(self) -> Iterator[str]:
-        return iter({*self._coming.copy(), *self._joined()})
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-    def _joined(self) -> Iterator[str]:
-        return (held.spec.id for record in self._ledger.records() for held in record.held.values() if held.joined)

@@ -143,7 +143,6 @@ class HostWorld:
                 lines = "\n".join(self.keeper.tail(EDGE, 5))
                 raise BrokenError("the edge does not answer", state=f"its last lines: {lines}", then="rollout up")
             time.sleep(0.02)
-        self.desk.joining.tell()
 
     def _keep(self) -> None:
         """Edge and names are kept; and the scheduler, where it was lost and not stopped."""

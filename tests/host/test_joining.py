@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rollout.contract.host_part import FENCE, LEGACY, NAME, SERVICE
-from rollout.errors import TransientError
+from rollout.errors import BrokenError, TransientError
 from rollout.host.joining import PORT
 from rollout.host.network import Member
 from rollout.host.ports import InstanceFacts, InstanceSpec, Listener
@@ -234,3 +234,22 @@ def test_whoever_has_the_name_is_served(rig: Rig, monkeypatch: pytest.MonkeyPatc
     rig.desk.attach("t1.0", PORT, "", FENCE)
     assert known
     assert all(known)
+
+
+def test_what_cannot_be_mended_now_does_not_end_the_host_part(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    after(rig)
+    rig.fresh()
+    rig.desk.joining._patched.clear()
+    with monkeypatch.context() as broken:
+        broken.setattr(rig.network, "keep", lambda _: (_ for _ in ()).throw(BrokenError("no room", then="x")))
+        rig.desk.keep_network()
+    assert "no room" in capfd.readouterr().err
+    assert rig.fresh() == ["patch"]
+    rig.desk.joining._patched.clear()
+    with monkeypatch.context() as away:
+        away.setattr(rig.programs, "facts", lambda _: (_ for _ in ()).throw(TransientError("away", then="x")))
+        rig.desk.keep_network()
+        rig.desk.replace_lost()
+    assert rig.fresh() == []
