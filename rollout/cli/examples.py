@@ -53,6 +53,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "policy list": ("rollout policy list",),
     "policy show": ("rollout policy show default",),
     "image show": ("rollout image show web.tar", "rollout image show web.tar --tag latest --json"),
+    "image list": ("rollout image list", "rollout image list --json"),
+    "image prune": ("rollout image prune", "rollout image prune --yes"),
     "store unlock": ('rollout store unlock 1 --reason "its machine is gone"',),
 }
 

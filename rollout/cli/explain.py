@@ -7,6 +7,7 @@ from rich.text import Text
 
 from rollout.cli import console, numbers_text
 from rollout.cli.when import moment, span
+from rollout.model.image import shortly
 from rollout.model.plain import to_plain
 from rollout.model.plan import Reason, Strategy
 from rollout.operations.explain import Explanation, Planned
@@ -54,6 +55,8 @@ def told(found: Explanation) -> list[tuple[str, str]]:
         ("customer", f"{found.customer} ({found.tier})"),
         ("runs on", f"{runs}, release {found.release}" if found.runs_on else runs),
     ]
+    if found.image:
+        lines.append(("image", shortly(found.image)))
     lines += [("port", f"{one.note}, on {one.runtime}") for one in found.ports]
     if found.setting:
         lines.append(("setting", f"{found.setting.runtime} ({found.setting.origin})"))

@@ -1,4 +1,4 @@
-"""`rollout image show`."""
+"""`rollout image`: showing what an image is; what else there is stands in `image_shelf`."""
 
 import shlex
 from pathlib import Path
@@ -6,31 +6,33 @@ from typing import Annotated
 
 import typer
 
-from rollout.cli import main, plan_text
+from rollout.cli import image_shelf, main, plan_text
 from rollout.cli.console import emit, out, tell, tell_pairs
+from rollout.cli.image_text import size
 from rollout.cli.progress import working
 from rollout.model.plain import to_plain
 from rollout.runtimes.images.image import Image, Platform
 from rollout.runtimes.images.limits import GIB, Limits
 from rollout.runtimes.images.read import read_image
 from rollout.runtimes.images.reason import plainly
+from rollout.wiring import images as wiring
 
 _LIMITS = Limits()
-_SIZES = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 SHORT = len("sha256:") + 12
 """So much of a layer's digest is shown in a table; --json has it whole."""
 UNPACKED = "The most that a layer may unpack to; all of them four times that."
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=main.help_line("image"))
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps `show` a command of its own."""
+image_shelf.register(app)
 
 
 @app.command()
 def show(
-    path: Annotated[Path, typer.Argument(help="An OCI image layout (folder or tar), or what docker save wrote.")],
+    what: Annotated[
+        str,
+        typer.Argument(metavar="PATH|SERVICE", help="A layout (folder or tar), what docker save wrote, or a service."),
+    ],
     *,
     tag: Annotated[str | None, typer.Option("--tag", help="Which image, where there are several.")] = None,
     platform: Annotated[str | None, typer.Option("--platform", help="Like linux/arm64. Else this machine's.")] = None,
@@ -50,7 +52,8 @@ def show(
     limits = Limits(layer_bytes=layer, image_bytes=layer * _LIMITS.image_bytes // _LIMITS.layer_bytes, files=max_files)
     wanted = None if platform is None else Platform.parse(platform)
     with working("checking"):
-        image = read_image(path, tag=tag, platform=wanted, limits=limits)
+        found = wiring.place(what)
+        image = read_image(Path(found.path), tag=tag or found.tag, digest=found.digest, platform=wanted, limits=limits)
     if as_json:
         emit({"image": _data(image)})
     else:
@@ -73,7 +76,7 @@ def _tell(image: Image) -> None:
     ]
     tell_pairs(pairs)
     tell("")
-    rows = [(one.digest[:SHORT], one.compression, _size(one.size), _size(one.unpacked), f"{one.files:,}") for one in image.layers]
+    rows = [(one.digest[:SHORT], one.compression, size(one.size), size(one.unpacked), f"{one.files:,}") for one in image.layers]
     out().print(plan_text.table(("layer", "packed", "stored", "unpacks to", "files"), rows))
 
 
@@ -94,10 +97,3 @@ def _data(image: Image) -> dict[str, object]:
         "ports": list(image.ports),
         "layers": [to_plain(one) for one in image.layers],
     }
-
-
-def _size(count: int) -> str:
-    for unit, name in _SIZES:
-        if count >= unit:
-            return f"{count / unit:.1f} {name}"
-    return f"{count} B"

@@ -57,7 +57,7 @@ GROUP: dict[str, tuple[str, ...]] = {
     "service": ("add", "set", "remove", "list", "show", "import", "export", "deploy", "stop", "restart", "logs"),
     "schedule": ("add", "list", "next", "remove"),
     "policy": ("use", "list", "show"),
-    "image": ("show",),
+    "image": ("show", "list", "prune"),
     "store": ("unlock",),
 }
 

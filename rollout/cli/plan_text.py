@@ -9,6 +9,7 @@ from rich.text import Text
 from rollout.cli import console
 from rollout.cli.when import span
 from rollout.model.fleet import Tier
+from rollout.model.image import shortly
 from rollout.model.plan import Plan, Reason, Strategy, Wave
 from rollout.model.policy import Inconclusive, Policy
 from rollout.model.state import State
@@ -99,17 +100,18 @@ def _each(group: LeftOut) -> list[str]:
 
 def moves(wave: Wave, shown: Shown) -> Table:
     """One line for each move of a wave; why each is here, where that is not the same for all."""
-    rows: list[tuple[str, ...]] = []
-    alike = why_all(wave)
+    rows: list[list[str]] = []
+    alike, images = why_all(wave), any(move.precondition.image for move in wave.moves)
     for move in wave.moves:
         away = f"up to {span(move.downtime_s)}" if move.strategy is Strategy.RECREATE else "none"
         stands = shown.moves.get(move.service, State.PLANNED).replace("_", " ")
         stale = shown.stale.get(move.service)
         state = f"stale: {stale}" if stale else stands
-        row = (move.service, move.customer, move.strategy.value, away, span(move.expected_s), state)
-        rows.append(row if alike else (*row, move.why))
-    header = ("service", "customer", "how", "downtime", "lasts about", "state")
-    return table(header if alike else (*header, "why here"), rows)
+        row = [move.service, move.customer, move.strategy.value, away, span(move.expected_s), state]
+        row += [shortly(move.precondition.image)] if images else []
+        rows.append(row if alike else [*row, move.why])
+    header = ["service", "customer", "how", "downtime", "lasts about", "state", *(["image"] if images else [])]
+    return table(header if alike else [*header, "why here"], rows)
 
 
 def why_all(wave: Wave) -> str:

@@ -12,13 +12,20 @@ from rollout.errors import UsageError
 from rollout.manifests import env_file as env_files
 from rollout.model import limits
 from rollout.model.fleet import EngineName, Kind, RestartPolicy, Tier
+from rollout.model.image import Form
 
 Customer = Annotated[str | None, typer.Option(help="Who owns it. add: you, by your user name.")]
 TierOption = Annotated[Tier | None, typer.Option("--tier", help="What the customer pays for.", case_sensitive=False)]
 KindOption = Annotated[Kind | None, typer.Option("--kind", help="How it is reached. add: http.", case_sensitive=False)]
 Command = Annotated[str | None, typer.Option(help="What it runs, by /bin/sh -c. Or write the words after --.")]
 Words = Annotated[list[str] | None, typer.Argument(metavar="-- WORDS", help="What it runs; $PORT is filled in.")]
-Image = Annotated[str | None, typer.Option(help="The OCI image that it runs, which its engine must have.")]
+Image = Annotated[
+    str | None,
+    typer.Option(
+        metavar="IMAGE",
+        help="What it runs: oci:PATH:TAG, oci-archive:FILE, docker-archive:FILE, REGISTRY/NAME:TAG, or what an engine has.",
+    ),
+]
 Directory = Annotated[Path | None, typer.Option(help="Its working directory. add: this one.", file_okay=False)]
 Env = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable; kept secret. Repeatable.")]
 EnvFile = Annotated[Path | None, typer.Option(help="A file of NAME=VALUE lines, read at each deploy.")]
@@ -119,6 +126,8 @@ def fields_of(options: dict[str, Any]) -> dict[str, Any]:
         fields["command"] = command_of(given.get("command"), given.get("words", []))
     if "directory" in given:
         fields["directory"] = str(given["directory"].resolve())
+    if "image" in given:
+        fields["image"] = image_of(given["image"])
     if "env_file" in given:
         env_files.read(given["env_file"])
         fields["env_file"] = str(given["env_file"].resolve())
@@ -138,6 +147,15 @@ def command_of(command: str | None, words: list[str]) -> str | tuple[str, ...]:
     if any(_REFERENCE.search(word) for word in words):
         return "exec " + " ".join(_in_quotes(word) for word in words)
     return tuple(words)
+
+
+def image_of(text: str) -> str:
+    """The image as it is written, its path made whole where it has one."""
+    form, colon, rest = text.partition(":")
+    if not colon or form not in {one.value for one in Form if one.file}:
+        return text
+    path, colon, tag = rest.partition(":")
+    return f"{form}:{Path(path).resolve()}{colon}{tag}"
 
 
 def _in_quotes(word: str) -> str:

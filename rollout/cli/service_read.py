@@ -11,6 +11,7 @@ from rich.text import Text
 from rollout.cli import console, setting
 from rollout.cli import service_options as o
 from rollout.model.fleet import Pin, Service, Tier
+from rollout.model.image import shortly
 from rollout.model.limits import memory_text
 from rollout.model.plain import to_plain
 from rollout.model.ports import unexpected
@@ -80,7 +81,7 @@ def show(name: o.Name, *, json: o.Json = False) -> None:
     with wiring.fleet() as fleet:
         view = wiring.shown(fleet, name)
     if json:
-        console.emit({**view.data(), "copies": to_plain(view.copies), "edge": view.edge})
+        console.emit({**view.data(), "runs_image": view.image, "copies": to_plain(view.copies), "edge": view.edge})
         return
     lines = [*_described(view.service), *setting.lines(view), *_standing(view)]
     width = max(len(label) for label, _ in lines)
@@ -133,6 +134,7 @@ def _listens(copy: Listens) -> str:
 
 def _standing(view: View) -> list[tuple[str, str]]:
     told = [("runs on", ", ".join(view.runs_on) or "nothing yet")]
+    told += [("release of", shortly(view.image))] if view.image else []
     told += [("listens", _listens(one)) for one in view.copies]
     if view.edge:
         told.append(("reached", f"http://{view.edge}/ with Host: {view.service.host_name}"))

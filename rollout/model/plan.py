@@ -64,16 +64,21 @@ class Candidate(NamedTuple):
     moving: str | None = None
     no_engine: str | None = None
     asked_for_v2: bool = False
+    image: str = ""
 
 
 class Precondition(NamedTuple):
-    """What must still hold when a move begins; otherwise the row is stale and waits for the next plan."""
+    """What must still hold when a move begins; otherwise the row is stale and waits for the next plan.
+
+    `image`: what the release runs, as NAME@DIGEST: tags may move, this does not. Empty for a command.
+    """
 
     settings_hash: str
     tier: Tier
     runtime: RuntimeName
     pinned: bool
     release: int | None
+    image: str = ""
 
 
 class PlannedMove(NamedTuple):

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from rollout.errors import UsageError
 from rollout.model.fleet import Kind, Service
+from rollout.model.image import Reference
 from rollout.model.limits import LEAST_CPUS, LEAST_MEMORY_MB, MOST_CPUS, MOST_MEMORY_MB, MOST_PIDS, is_signal
 from rollout.model.names import is_label
 
@@ -22,7 +24,7 @@ LONGEST_S = 86_400
 
 def problems(service: Service) -> list[tuple[str, str]]:
     """Each rule that the service breaks: the field, and why. Empty: it is good."""
-    return [found for rule in (_named, _numbers, _health, _schedule, _signal, _env, _text) for found in rule(service)]
+    return [found for rule in (_named, _numbers, _health, _schedule, _signal, _env, _image, _text) for found in rule(service)]
 
 
 def _named(service: Service) -> Iterator[tuple[str, str]]:
@@ -83,6 +85,14 @@ def _env(service: Service) -> Iterator[tuple[str, str]]:
     for name in service.env:
         if not _ENV_NAME.fullmatch(name):
             yield "env", f"{name!r} is not a name of a variable"
+
+
+def _image(service: Service) -> Iterator[tuple[str, str]]:
+    if service.image:
+        try:
+            Reference.parse(service.image)
+        except UsageError as error:
+            yield "image", f"{error.what.removeprefix('image ')}: {error.then}"
 
 
 def _text(service: Service) -> Iterator[tuple[str, str]]:

@@ -73,6 +73,7 @@ class Explanation:
     """All that bears on one service. `setting` is None once it is written off.
 
     `reason` and `detail`: why it would not be planned now; None where it would. `waits_for`: what happens next, or has to.
+    `image`: what the release runs, as NAME@DIGEST, empty for a command.
     `ports`: of copies that listen elsewhere than was declared or told, where, where that was asked.
     `pin`: the one that it has, also where something else is the reason, and also one that has expired (`pin_holds` False).
     """
@@ -82,6 +83,7 @@ class Explanation:
     tier: Tier
     runs_on: tuple[RuntimeName, ...]
     release: int | None
+    image: str
     setting: Setting | None
     reason: Reason | None
     detail: str
@@ -149,6 +151,7 @@ def explain(database: Database, service: str, policy: Policy, *, as_of: AsOf) ->
         tier=candidate.tier,
         runs_on=candidate.runs_on,
         release=candidate.release,
+        image=candidate.image,
         setting=None if written_off else candidate.setting,
         reason=reason,
         detail=why_not.detail if why_not else "",

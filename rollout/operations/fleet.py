@@ -6,12 +6,13 @@ from typing import Any
 
 from rollout.errors import StaleError, UsageError, WaitingError
 from rollout.model.fleet import Block, Pin, RuntimeName, Service, Setting, Tier
+from rollout.model.image import told
 from rollout.model.plain import to_plain
 from rollout.model.service_rules import problems
 from rollout.operations import setting as choice
 from rollout.operations.listening import Listens
 from rollout.operations.setting import Rules
-from rollout.store import blocks, moving, pins, placements, setting
+from rollout.store import blocks, moving, pins, placements, releases, setting
 from rollout.store.database import Transaction
 from rollout.store.services import Services, asking_for_v2, differing
 
@@ -20,6 +21,7 @@ from rollout.store.services import Services, asking_for_v2, differing
 class View:
     """A service and all that is known of it. `setting` is None once it is written off.
 
+    `image`: what runs of it (else its newest release) is made of, as NAME@DIGEST, where that was asked.
     `copies`: where they listen, and `edge`: where the edge listens for it (`127.0.0.1:41234`), where that was asked.
     """
 
@@ -30,6 +32,7 @@ class View:
     pin: Pin | None = None
     block: Block | None = None
     asked_for_v2: bool = False
+    image: str = ""
     copies: Sequence[Listens] = ()
     edge: str = ""
 
@@ -65,8 +68,17 @@ def views(
 
 
 def view(fleet: Services, name: str) -> View:
-    """One service by the name that a person types."""
-    return _views(fleet, [fleet.find(name)])[0]
+    """One service by the name that a person types, with the image of its release."""
+    found = _views(fleet, [fleet.find(name)])[0]
+    return replace(found, image=_image(fleet, found.service.id)) if found.service.image else found
+
+
+def _image(fleet: Services, service: str) -> str:
+    with fleet.database.reading() as session:
+        known = releases.of_many(session, [service])[service]
+        placed = max(placements.of(session, service), key=lambda one: one.weight, default=None)
+    release = known[placed.release if placed else max(known)] if known else None
+    return told(release.spec.image, release.image, whole=True) if release else ""
 
 
 def _views(fleet: Services, services: Sequence[Service]) -> list[View]:

@@ -148,7 +148,7 @@ def _move(candidate: Candidate, group: _Group, way: _Way) -> PlannedMove:
         way.how,
         way.expected_s,
         way.downtime_s,
-        Precondition(candidate.settings_hash, candidate.tier, RuntimeName.LEGACY, False, candidate.release),
+        Precondition(candidate.settings_hash, candidate.tier, RuntimeName.LEGACY, False, candidate.release, candidate.image),
         why + way.hindrance if way.hindrance else why,
     )
 

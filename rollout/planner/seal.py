@@ -110,13 +110,13 @@ def _listed(texts: Iterable[str]) -> Iterator[str]:
 
 def _move(move: PlannedMove) -> str:
     service, customer, environment, kind, how, expected_s, downtime_s, before, why = move
-    settings_hash, tier, runtime, pinned, release = before
+    settings_hash, tier, runtime, pinned, release, image = before
     first, second, last = _way(downtime_s, expected_s, kind, how)
     known = "null" if release is None else release
     return (
-        f'{{"customer":{quoted(customer)}{first}{quoted(environment)}{second}{"true" if pinned else "false"},"release":{known},'
-        f'"runtime":"{runtime!s}","settings_hash":{quoted(settings_hash)},"tier":"{tier!s}"}},"service":{quoted(service)}'
-        f"{last}{quoted(why)}}}"
+        f'{{"customer":{quoted(customer)}{first}{quoted(environment)}{second}{quoted(image)},'
+        f'"pinned":{"true" if pinned else "false"},"release":{known},"runtime":"{runtime!s}",'
+        f'"settings_hash":{quoted(settings_hash)},"tier":"{tier!s}"}},"service":{quoted(service)}{last}{quoted(why)}}}'
     )
 
 
@@ -128,7 +128,7 @@ def _way(downtime_s: float, expected_s: float, kind: Kind, how: Strategy) -> tup
     """
     return (
         f',"downtime_s":{downtime_s},"environment":',
-        f',"expected_s":{expected_s},"kind":"{kind}","precondition":{{"pinned":',
+        f',"expected_s":{expected_s},"kind":"{kind}","precondition":{{"image":',
         f',"strategy":"{how}","why":',
     )
 

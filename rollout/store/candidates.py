@@ -6,7 +6,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlmodel import Session
 
 from rollout.model.fleet import CONTAINERS, EngineName, Kind, Pin, RuntimeName, Setting, Tier
@@ -19,6 +19,7 @@ from rollout.store.tables import MAIN
 MOVE = MAIN.tables["move"]
 SERVICE = MAIN.tables["service"]
 PLACEMENT = MAIN.tables["placement"]
+RELEASE = MAIN.tables["release"]
 BY_ID = attrgetter("id")
 _COLUMNS = (
     *("id", "customer", "environment", "tier", "kind", "settings_hash", "engine", "has_command", "only_image"),
@@ -28,6 +29,9 @@ _SERVICES = select(*(SERVICE.c[name] for name in _COLUMNS))
 _SERVICES_OF = _SERVICES.where(SERVICE.c.id.in_(OF))
 _RUN = select(PLACEMENT.c.service, PLACEMENT.c.runtime, PLACEMENT.c.release).order_by(PLACEMENT.c.runtime)
 _RUN_OF = _RUN.where(PLACEMENT.c.service.in_(OF))
+_IMAGES = select(RELEASE.c.service, RELEASE.c.number, RELEASE.c.image).where(text("image <> ''"))
+"""So written, it is answered by the index that has nothing but images."""
+_IMAGES_OF = _IMAGES.where(RELEASE.c.service.in_(OF))
 _LIVE = select(MOVE.c.service, MOVE.c.id, MOVE.c.state).where(MOVE.c.live == 1)
 _LIVE_OF = _LIVE.where(MOVE.c.service.in_(OF))
 _TIERS: Mapping[str, Tier] = {tier.value: tier for tier in Tier}
@@ -75,6 +79,7 @@ class _Beside:
     blocks: Mapping[str, str]
     moving: Mapping[str, str]
     apart: bool
+    images: Mapping[tuple[str, int | None], str]
 
 
 def _beside(session: Session, as_of: AsOf, only: list[str] | None) -> _Beside:
@@ -86,6 +91,7 @@ def _beside(session: Session, as_of: AsOf, only: list[str] | None) -> _Beside:
         blocks={service: block.reason for service, block in blocks.every(session, only).items()},
         moving=_moving(session, only),
         apart=as_of.apart,
+        images=_images(session, only),
     )
 
 
@@ -96,6 +102,7 @@ def _candidates(rows: Iterable[Sequence[Any]], beside: _Beside) -> Iterator[Cand
     """
     shared: dict[str, str] = {}
     one, usual = shared.setdefault, beside.default
+    images = beside.images
     settings, runs, blocked, moving = beside.settings.get, beside.runs.get, beside.blocks.get, beside.moving.get
     pinned = {service: f"pinned {pin.told}" for service, pin in beside.pins.items()}.get
     for name, customer, place, tier, kind, hashed, engine, command, image, port, volume, drain, health, asked in rows:
@@ -120,6 +127,7 @@ def _candidates(rows: Iterable[Sequence[Any]], beside: _Beside) -> Iterator[Cand
             moving(name),
             _NO_ENGINE if image and engine == EngineName.PROCESS else None,
             bool(asked),
+            images.get((name, release), "") if images else "",
         )
 
 
@@ -133,6 +141,12 @@ def _runs(session: Session, only: list[str] | None) -> Mapping[str, tuple[int, t
         else:
             found[service] = alike.setdefault((release, runtime), (release, (_RUNS[runtime],)))
     return found
+
+
+def _images(session: Session, only: list[str] | None) -> Mapping[tuple[str, int | None], str]:
+    """What releases run, as NAME@DIGEST, by service and number; those of commands are not in it."""
+    found = tuples(session, _IMAGES) if only is None else find_of(session, _IMAGES_OF, only)
+    return {(service, number): image for service, number, image in found}
 
 
 def _moving(session: Session, only: list[str] | None) -> Mapping[str, str]:

@@ -11,9 +11,11 @@ from rollout.model.fleet import EngineName
 from rollout.operations.doctor import Finding, good, missing
 from rollout.runtimes.engines import sockets
 from rollout.runtimes.engines.container_api import ContainerApi
+from rollout.runtimes.publishing import skopeo
 
 PATIENCE_S = 3.0
 LEAST_DOCKER, LEAST_PODMAN = (1, 41), (4,)
+BOTH = (EngineName.DOCKER, EngineName.PODMAN)
 NEED = "needed for services that run from an image"
 SERVES = {
     EngineName.DOCKER: "systemctl start docker, or look why it does not answer",
@@ -22,22 +24,34 @@ SERVES = {
 
 
 def engines() -> Iterator[Finding]:
-    """Docker and Podman."""
-    for name in (EngineName.DOCKER, EngineName.PODMAN):
-        try:
-            found = sockets.find(name, os.environ)
-        except RolloutError as error:
-            yield missing(name, error.what, error.then)
-            continue
-        if found.socket is not None:
-            yield _answering(name, found.socket)
-        elif found.named:
-            variable = sockets.VARIABLE[name]
-            yield missing(
-                name, f"no socket at {os.environ[variable]}, which {variable} names ({NEED})", f"start it, or unset {variable}"
-            )
-        else:
-            yield _installed(name)
+    """Docker and Podman, and what copies images to them."""
+    yield from map(_engine, BOTH)
+    yield _skopeo()
+
+
+def _skopeo() -> Finding:
+    program = sockets.which("skopeo", os.environ)
+    if program is None:
+        return missing("skopeo", f"is not here ({NEED} in a file or registry)", skopeo.INSTALL)
+    try:
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10 * PATIENCE_S, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        return missing("skopeo", f"{program} does not run: {error} ({NEED} in a file or registry)", skopeo.INSTALL)
+    return good("skopeo", said.split()[2] if len(said.split()) > 2 else said.strip())
+
+
+def _engine(name: EngineName) -> Finding:
+    try:
+        found = sockets.find(name, os.environ)
+    except RolloutError as error:
+        return missing(name, error.what, error.then)
+    if found.socket is not None:
+        return _answering(name, found.socket)
+    if found.named:
+        variable = sockets.VARIABLE[name]
+        told = f"no socket at {os.environ[variable]}, which {variable} names ({NEED})"
+        return missing(name, told, f"start it, or unset {variable}")
+    return _installed(name)
 
 
 def _answering(name: EngineName, socket: Path) -> Finding:

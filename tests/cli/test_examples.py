@@ -49,6 +49,8 @@ BEFORE: dict[str, tuple[str, ...]] = {
     "service add": (),
     "store unlock": (),
     "image show": (),
+    "image list": ADDED,
+    "image prune": ADDED,
     "service deploy": ADDED,
     "schedule list": (*PLANNED, "schedule add wave-1 --cron '0 2 * * SUN' --window 2h"),
     "schedule next": (*PLANNED, "schedule add wave-1 --cron '0 2 * * SUN' --window 2h"),

@@ -33,6 +33,7 @@ MACHINE = (
     "clock",
     "docker",
     "podman",
+    "skopeo",
 )
 MASKS = (
     (re.compile(rf"(?m)^({'|'.join(MACHINE)})( +)(?:good|missing)  .*\n(?: +→ .*\n)?"), r"\1\2<machine>\n"),
