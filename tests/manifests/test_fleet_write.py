@@ -40,7 +40,7 @@ def services(draw: st.DrawFn) -> Service:
         customer=draw(TEXT.filter(lambda text: bool(text.strip()))),
         tier=draw(st.sampled_from(Tier)),
         kind=kind,
-        image=draw(st.none() | TEXT),
+        image=draw(st.none() | st.sampled_from(("nginx:1", "oci:/srv/a b'\"{}:1", "127.0.0.1:5000/web@sha256:" + "a" * 64))),
         directory=draw(PATH),
         env=draw(st.dictionaries(NAME, TEXT, max_size=4)),
         env_file=draw(st.none() | PATH),

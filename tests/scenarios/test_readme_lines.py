@@ -62,6 +62,8 @@ IN_SENTENCES = {
     "rollout report": ("report", "report --html report.html"),
     "rollout doctor": ("doctor",),
     "rollout image show PATH": ("image show app",),
+    "rollout image list": ("image list",),
+    "rollout image prune": ("image prune --yes",),
 }
 """A call inside a sentence → what is run for it: with a name, a reason, or an answer where there is no terminal."""
 

@@ -34,9 +34,7 @@ def registry(folder: Path, *, login: bool = False) -> Iterator[str]:
     config = CONFIG + (LOGIN if login else "")
     (folder / "config.yml").write_text(config.format(folder=folder, port=port))
     (folder / "htpasswd").write_text(HTPASSWD)
-    env = {
-        name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")
-    }  # it would be configured by them
+    env = {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
     with (folder / "log").open("wb") as log:
         running = subprocess.Popen(["docker-registry", "serve", str(folder / "config.yml")], stdout=log, stderr=log, env=env)
     try:

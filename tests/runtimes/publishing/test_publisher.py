@@ -1,8 +1,11 @@
 """Images from layouts and archives, by digest, on a real Docker and a real Podman; and from one engine to the other."""
 
 import json
+import multiprocessing
+import os
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -178,3 +181,24 @@ def test_documents_that_lie_end_when_the_image_is_looked_up(bench: Bench, tmp_pa
         bench.resolved(f"oci:{folder}")
     assert caught.value.state == "nothing was published"
     assert isinstance(bench.resolved(f"oci:{made(tmp_path / 'good')}"), ImageDigest)
+
+
+@BOTH
+def test_a_publisher_that_was_killed_half_way_is_followed_by_one_that_ends_it(
+    bench: Bench, tmp_path: Path, engine: EngineName
+) -> None:
+    folder = made(tmp_path / "web", entry(b"large", os.urandom(20_000_000)) + END)
+    found = bench.resolved(f"oci:{folder}")
+    child = multiprocessing.get_context("fork").Process(target=bench.published, args=(f"oci:{folder}", engine, found))
+    child.start()
+    limit = time.monotonic() + 60
+    while not list(bench.publisher.scratch.glob("stage-*/index.json")):
+        assert time.monotonic() < limit
+        time.sleep(0.002)
+    child.kill()
+    child.join()
+    name = bench.published(f"oci:{folder}", engine, found)
+    assert has(bench, engine, name, found.config)
+    assert len([config for _, config in bench.names(engine) if config == found.config.removeprefix("sha256:")]) <= 2
+    bench.publisher.tidy()
+    assert not bench.publisher.scratch.exists()
