@@ -151,6 +151,8 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 def test_an_image_damaged_after_its_deploy_leaves_the_service_where_it_was(
     rollout: Product, tmp_path: Path, real_docker: RealEngine, real_podman: RealEngine
 ) -> None:
+    (tmp_path / "all.toml").write_text((HERE / "servers.toml").read_text().replace("first = 4", "first = 8"))
+    rollout("policy", "use", "all.toml")
     layouts = {f"web{number}": laid_out(tmp_path / f"web{number}", f"web{number}") for number in range(len(DAMAGE))}
     digests = {name: manifest_of(layout) for name, layout in layouts.items()}
     many(rollout, tmp_path, layouts, "containers")
