@@ -108,7 +108,7 @@ def moves(wave: Wave, shown: Shown) -> Table:
         stale = shown.stale.get(move.service)
         state = f"stale: {stale}" if stale else stands
         row = [move.service, move.customer, move.strategy.value, away, span(move.expected_s), state]
-        row += [shortly(move.precondition.image)] if images else []
+        row += [shortly(move.precondition.image).rpartition("/")[2]] if images else []
         rows.append(row if alike else [*row, move.why])
     header = ["service", "customer", "how", "downtime", "lasts about", "state", *(["image"] if images else [])]
     return table(header if alike else [*header, "why here"], rows)

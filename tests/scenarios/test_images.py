@@ -27,7 +27,7 @@ Names = set[tuple[str, str]]
 @pytest.fixture
 def rollout(tmp_path: Path, real_docker: RealEngine, real_podman: RealEngine) -> Iterator[Product]:
     with product(tmp_path) as made:
-        made.env |= {**real_docker.environment, **real_podman.environment}
+        made.env |= {**real_docker.environment, **real_podman.environment, "COLUMNS": "200"}
         made("policy", "use", str(HERE / "servers.toml"))
         yield made
 
@@ -77,7 +77,7 @@ def test_a_release_keeps_its_image_whatever_becomes_of_its_tag(
     assert digest in rollout("image", "show", "web", "--json")
     rollout("plan", "--out", "plan.json")
     assert json.loads((tmp_path / "plan.json").read_text())["waves"][0]["moves"][0]["precondition"]["image"].endswith(digest)
-    assert pinned in rollout("show", "wave-1")
+    assert f"web@{digest[:19]}" in rollout("show", "wave-1")
     second = laid_out(tmp_path / "second", "second")
     shutil.copytree(second, layout, dirs_exist_ok=True)
     assert "warm" in rollout("execute", "wave-1", "--yes")
@@ -135,13 +135,18 @@ def _pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 DAMAGE: dict[str, Callable[[Path], object]] = {
     "a layer with another byte": lambda layout: _flip(blob(layout, "layer")),
     "a layer cut short": lambda layout: os.truncate(blob(layout, "layer"), 100),
     "a layer that is gone": lambda layout: blob(layout, "layer").unlink(),
     "a layer that is a pipe": lambda layout: _pipe(blob(layout, "layer")),
     "a config with another byte": lambda layout: _flip(blob(layout, "config")),
-    "a config that is gone": lambda layout: blob(layout, "config").unlink(),
+    "a config that is a folder": lambda layout: _folder(blob(layout, "config")),
     "a manifest with another byte": lambda layout: _flip(blob(layout, "manifest")),
     "a layout of another version": lambda layout: (layout / "oci-layout").write_text('{"imageLayoutVersion": "9"}'),
 }
@@ -151,7 +156,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 def test_an_image_damaged_after_its_deploy_leaves_the_service_where_it_was(
     rollout: Product, tmp_path: Path, real_docker: RealEngine, real_podman: RealEngine
 ) -> None:
-    (tmp_path / "all.toml").write_text((HERE / "servers.toml").read_text().replace("first = 4", "first = 8"))
+    (tmp_path / "all.toml").write_text((HERE / "servers.toml").read_text().replace("first = 4", "first = 8\nbudget = 8"))
     rollout("policy", "use", "all.toml")
     layouts = {f"web{number}": laid_out(tmp_path / f"web{number}", f"web{number}") for number in range(len(DAMAGE))}
     digests = {name: manifest_of(layout) for name, layout in layouts.items()}
@@ -162,7 +167,7 @@ def test_an_image_damaged_after_its_deploy_leaves_the_service_where_it_was(
     for damage, layout in zip(DAMAGE.values(), layouts.values(), strict=True):
         damage(layout)
     before = names(real_podman)
-    rollout("execute", "wave-1", "--yes", code=4)
+    rollout("execute", "wave-1", "--yes", code=3)
     assert sorted(running(real_docker)) == served
     assert running(real_podman) == []
     assert names(real_podman) == before
