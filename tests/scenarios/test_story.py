@@ -60,8 +60,9 @@ def without_engines(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(variable, "unix:///nonexistent.sock")
 
 
-def images(home: Path, _: pytest.MonkeyPatch) -> None:
-    """A layout of two layers, the same as a tar, what docker save wrote, one that would write outside, one that was damaged."""
+def images(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No engines. A layout of two layers, also as a tar, what docker save wrote, one that would write outside, a damaged one."""
+    without_engines(home, monkeypatch)
     layers = (GOOD + END, entry(b"srv/page", b"hello\n") + END)
     as_tar(made(home.parent / "web", *layers))
     docker(home.parent / "saved.tar", *layers)
