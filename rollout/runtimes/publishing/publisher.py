@@ -2,7 +2,8 @@
 
 The engine that has it already needs nothing. Else it comes from where its owner said, and where that is gone, from the other
 engine. Docker gets what it can read, converted by skopeo, or pulls from a registry itself; Podman's own storage gets the image as
-it is, only the layers that it lacks: 500 MB with one small layer changed take it a tenth of a second.
+it is, only the layers that it lacks, by skopeo too: 2.0 s against 2.7 s of `podman pull` for 100 MB with one small layer changed,
+on a busy machine with the storage driver vfs. That all of a file is judged first comes to it: 1.3 s for these 100 MB.
 """
 
 import os
