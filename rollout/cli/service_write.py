@@ -60,6 +60,9 @@ def add(
     """Add a service.
 
     The shortest form: rollout service add hello --tier trial -- python3 -m http.server '$PORT'
+
+    Containers alone mount volumes and keep --memory, --cpus, --pids and --read-only: the deploy of a plain process refuses
+    those four.
     """
     service = _new(name, environment, service_options.fields_of(options))
     with wiring.fleet(create=True) as fleet:

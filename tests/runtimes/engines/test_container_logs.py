@@ -12,7 +12,6 @@ from rollout.model.fleet import EngineName, RestartPolicy
 from rollout.runtimes.engines.container_api import ContainerApi
 from rollout.runtimes.engines.containers import ContainerEngine
 from rollout.runtimes.engines.log_stream import LogStream
-from tests.runtimes.engines.real_engines import RealEngine
 from tests.runtimes.engines.test_container_engines import container, doer
 
 SAYS_WHAT_COMES = """
@@ -25,8 +24,29 @@ done
 """
 
 
+class Follower:
+    def __init__(self, engine: ContainerEngine, instance: str, *, from_end: bool) -> None:
+        api = ContainerApi(engine.dialect.name.value, engine.api.path, engine.dialect.prefix, sleep=time.sleep)
+        self.stream = LogStream(api, engine.labels.name(instance), from_end=from_end)
+        self.lines: list[str] = []
+
+    def look(self) -> list[str]:
+        self.lines += self.stream.new_lines()
+        return self.lines
+
+
+@pytest.fixture
+def followers() -> Iterator[list[Follower]]:
+    """Closed when nothing runs any more that they could read."""
+    found: list[Follower] = []
+    yield found
+    for one in found:
+        until(lambda one=one: not one.stream.reading)
+        one.stream.close()
+
+
 @pytest.fixture(params=[EngineName.DOCKER, EngineName.PODMAN])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ContainerEngine]:
+def engine(request: pytest.FixtureRequest, tmp_path: Path, followers: list[Follower]) -> Iterator[ContainerEngine]:
     engine = doer(request.getfixturevalue(f"real_{request.param.value}"), tmp_path)
     yield engine
     for name in engine.known():
@@ -55,17 +75,6 @@ def say(said: Path, text: str) -> None:
     until((said / "done").exists)
 
 
-class Follower:
-    def __init__(self, engine: ContainerEngine, instance: str, *, from_end: bool) -> None:
-        api = ContainerApi(engine.dialect.name.value, engine.api.path, engine.dialect.prefix, sleep=time.sleep)
-        self.stream = LogStream(api, engine.labels.name(instance), from_end=from_end)
-        self.lines: list[str] = []
-
-    def look(self) -> list[str]:
-        self.lines += self.stream.new_lines()
-        return self.lines
-
-
 def heard(said: Path, one: Follower) -> bool:
     """It listens by now: what is said is told."""
     one.look()
@@ -73,11 +82,14 @@ def heard(said: Path, one: Follower) -> bool:
     return "tick" in one.look()
 
 
-def test_every_line_once_through_a_restart_until_it_is_stopped(engine: ContainerEngine, said: Path) -> None:
+def test_every_line_once_through_a_restart_until_it_is_stopped(
+    engine: ContainerEngine, said: Path, followers: list[Follower]
+) -> None:
     spec = talker(engine, said)
     engine.start(spec)
     until(lambda: "begun" in engine.tail(spec.id, 5))
-    whole, later = Follower(engine, spec.id, from_end=False), Follower(engine, spec.id, from_end=True)
+    followers += [Follower(engine, spec.id, from_end=from_end) for from_end in (False, True)]
+    whole, later = followers
     until(lambda: "begun" in whole.look())
     until(lambda: heard(said, later))
     say(said, "one\n")
@@ -91,13 +103,11 @@ def test_every_line_once_through_a_restart_until_it_is_stopped(engine: Container
     for follower, begun in ((whole, 2), (later, 1)):
         told = sorted(text for text in follower.look() if text != "tick")
         assert told == sorted(["begun"] * begun + ["one", "two", "three"] * 2)
-    for one in (later, whole):
-        one.stream.close()
 
 
-def test_what_is_gone_or_away_says_nothing(engine: ContainerEngine, real_docker: RealEngine) -> None:
+def test_what_is_gone_says_nothing(engine: ContainerEngine, followers: list[Follower]) -> None:
     none = Follower(engine, "nobody.0", from_end=False)
+    followers.append(none)
     assert none.look() == []
     until(lambda: not none.stream.reading)
     assert none.look() == []
-    none.stream.close()
