@@ -1,5 +1,6 @@
 """`rollout explain`."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -10,7 +11,9 @@ from rollout.cli.when import moment, span
 from rollout.model.image import shortly
 from rollout.model.plain import to_plain
 from rollout.model.plan import Reason, Strategy
+from rollout.model.ports import RULE
 from rollout.operations.explain import Explanation, Planned
+from rollout.operations.listening import Listens
 from rollout.wiring import plan as wiring
 
 app = typer.Typer(add_completion=False)
@@ -47,6 +50,22 @@ def _numbers(service: str, *, as_json: bool) -> None:
         screen.print(numbers_text.told(found, screen.width))
 
 
+def told_of_ports(ports: Sequence[Listens], service: str) -> list[tuple[str, str]]:
+    """Where each copy is led to, and where it listens besides; then the rule, where there was something to choose."""
+    lines = []
+    for one in ports:
+        besides = [f"it also listens on {_listed(one.others)}"] if one.others else []
+        besides += [f"for itself alone on {_listed(one.for_itself)}"] if one.for_itself else []
+        lines.append(("port", "; ".join([f"{one.note}, on {one.runtime}", *besides])))
+    if any(one.others for one in ports):
+        lines.append(("traffic to", f"{RULE}. Its owner decides: rollout service set {service} --port N, and deploy"))
+    return lines
+
+
+def _listed(ports: Sequence[int]) -> str:
+    return ", ".join(map(str, ports))
+
+
 def told(found: Explanation) -> list[tuple[str, str]]:
     """The explanation as labels and sentences."""
     runs = " and ".join(found.runs_on) or "nowhere"
@@ -57,7 +76,7 @@ def told(found: Explanation) -> list[tuple[str, str]]:
     ]
     if found.image:
         lines.append(("image", shortly(found.image)))
-    lines += [("port", f"{one.note}, on {one.runtime}") for one in found.ports]
+    lines += told_of_ports(found.ports, found.service)
     if found.setting:
         lines.append(("setting", f"{found.setting.runtime} ({found.setting.origin})"))
     if found.planned:

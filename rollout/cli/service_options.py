@@ -13,6 +13,7 @@ from rollout.manifests import env_file as env_files
 from rollout.model import limits
 from rollout.model.fleet import EngineName, Kind, RestartPolicy, Tier
 from rollout.model.image import Form
+from rollout.model.ports import RULE
 
 Customer = Annotated[str | None, typer.Option(help="Who owns it. add: you, by your user name.")]
 TierOption = Annotated[Tier | None, typer.Option("--tier", help="What the customer pays for.", case_sensitive=False)]
@@ -29,7 +30,8 @@ Image = Annotated[
 Directory = Annotated[Path | None, typer.Option(help="Its working directory. add: this one.", file_okay=False)]
 Env = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable; kept secret. Repeatable.")]
 EnvFile = Annotated[Path | None, typer.Option(help="A file of NAME=VALUE lines, read at each deploy.")]
-Port = Annotated[str | None, typer.Option(metavar="env|N", help="env: it obeys PORT (default). A number: it listens there.")]
+PORT_HELP = f"env: it obeys PORT (default). A number: it listens there. Traffic goes to {RULE}."
+Port = Annotated[str | None, typer.Option(metavar="env|N", help=PORT_HELP)]
 HealthPath = Annotated[str | None, typer.Option(help="Path that answers when it is healthy. None: a TCP connect.")]
 HealthTimeout = Annotated[
     float | None, typer.Option(metavar="SECONDS", help="How long it may take to become healthy; to listen at all, at least 60.")

@@ -62,7 +62,7 @@ def _among(ports: Sequence[int], wanted: Wanted, answers: Answers | None) -> Cho
     answering = [port for port in ports if answers(port)] if answers else []
     if len(answering) == 1:
         return Choice(port=answering[0], note=f"found {listed}; {answering[0]} answers the health path; {wanted.told}")
-    return Choice(problem=f"several ports: {listed}; set one")
+    return Choice(problem=f"several ports: {listed}; set one (--port N)")
 
 
 def _nothing(listeners: Sequence[Listener], wanted: Wanted) -> str:

@@ -74,7 +74,7 @@ class Explanation:
 
     `reason` and `detail`: why it would not be planned now; None where it would. `waits_for`: what happens next, or has to.
     `image`: what the release runs, as NAME@DIGEST, empty for a command.
-    `ports`: of copies that listen elsewhere than was declared or told, where, where that was asked.
+    `ports`: of copies that listen elsewhere than was declared or told, or on several ports; where that was asked.
     `pin`: the one that it has, also where something else is the reason, and also one that has expired (`pin_holds` False).
     """
 

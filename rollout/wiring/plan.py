@@ -16,7 +16,7 @@ from rollout.operations import plan as planning
 from rollout.operations import policy as choosing
 from rollout.operations import show as showing
 from rollout.operations.explain import Explanation
-from rollout.operations.listening import listening
+from rollout.operations.listening import all_ports
 from rollout.operations.numbers import Numbers
 from rollout.operations.plan import Proposal
 from rollout.operations.policy import Known
@@ -92,8 +92,9 @@ class Planning:
             return explanation
         from rollout.wiring.part import client  # noqa: PLC0415 (loaded where something may run)
 
-        copies = listening(client(self.home), found)
-        return replace(explanation, ports=tuple(one for one in copies if unexpected(one.note)))
+        copies = all_ports(client(self.home), found)
+        told = (one for one in copies if unexpected(one.note) or one.others or one.for_itself)
+        return replace(explanation, ports=tuple(told))
 
     def numbers(self, service: str) -> Numbers | None:
         """What was measured of the newest move of the service that a person means; None where none has begun."""

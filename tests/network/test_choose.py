@@ -44,7 +44,7 @@ def test_a_port_is_chosen(listeners: list[Listener], wanted: Wanted, port: int, 
     [
         ([], PLAIN, "it listens on no port (given PORT 40001)"),
         ([], DECLARED, "it listens on no port (declared 8080)"),
-        ([at(8082), at(8081)], DECLARED, "several ports: 8081, 8082; set one"),
+        ([at(8082), at(8081)], DECLARED, "several ports: 8081, 8082; set one (--port N)"),
         ([at(8080, "::1")], DECLARED, "it listens only on ::1:8080: make it listen on 127.0.0.1 or 0.0.0.0 (HOST says which)"),
         ([at(8080)], CONTAINER, "it listens only on 127.0.0.1:8080, for itself alone: make it listen on [::] (HOST=::)"),
         ([at(8080, "::1")], CONTAINER, "it listens only on ::1:8080, for itself alone: make it listen on [::] (HOST=::)"),
@@ -63,7 +63,7 @@ def test_among_several_the_one_that_answers_the_health_path(answering: set[int],
     choice = choose([at(8081), at(8082)], DECLARED, answering.__contains__)
     assert choice.port == port
     assert ("8082 answers the health path" in choice.note) == (port is not None)
-    assert choice.problem == ("" if port else "several ports: 8081, 8082; set one")
+    assert choice.problem == ("" if port else "several ports: 8081, 8082; set one (--port N)")
 
 
 def test_only_an_expected_port_is_certain_at_first_sight() -> None:
