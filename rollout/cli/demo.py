@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from enum import StrEnum
 from types import FrameType
 from typing import Annotated
 
@@ -16,8 +17,20 @@ from rollout.cli.screen import is_live
 from rollout.demo.show import story
 from rollout.demo.story import INTERRUPTED, Story
 from rollout.errors import BrokenError, Exit, RolloutError, StoppedByPersonError
+from rollout.model.fleet import EngineName
 
 app = typer.Typer(add_completion=False)
+
+
+class Engine(StrEnum):
+    """What runs the sample services."""
+
+    PROCESS = EngineName.PROCESS.value
+    CONTAINERS = EngineName.CONTAINERS.value
+    DOCKER = EngineName.DOCKER.value
+    PODMAN = EngineName.PODMAN.value
+
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -28,6 +41,9 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave it running, to play with.")] = False,
     seed: Annotated[int | None, typer.Option(help="Send the same load again: the number that it printed.", metavar="N")] = None,
     slow: Annotated[bool, typer.Option("--slow", help="Take time, to watch.")] = False,
+    engine: Annotated[
+        Engine, typer.Option(help="In containers: legacy on Docker, v2 on Podman, or both on one.")
+    ] = Engine.PROCESS,
 ) -> None:
     """Move 24 real services from legacy to v2 on this machine, under load, three of them broken; then take it all down.
 
@@ -37,7 +53,7 @@ def demo(
     """
     signals = Signals()
     seed = int.from_bytes(os.urandom(2)) if seed is None else seed
-    played = story(seed=seed, keep=keep, slow=slow)
+    played = story(seed=seed, keep=keep, slow=slow, engine=EngineName(engine))
     signals.reach(played)
     telling = Telling(console.err() if json else console.out(), viewed=is_live() and not json, lost=played.interrupt)
     began = time.monotonic()

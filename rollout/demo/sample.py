@@ -1,20 +1,25 @@
 """The demo's sample services: small real programs. Run as a script; standard library only, knows nothing of rollout.
 
-    python sample.py http [--fault crash|errors|slow] [--port N] [--calls NAME --report FILE] [--takes MS] [--data FILE]
+    python sample.py http [--fault crash|errors|slow] [--port N] [--calls NAME --own NAME] [--takes MS] [--data FILE]
                           [--leaves-port-after S]
     python sample.py worker
 
 A fault shows on v2 alone: `crash` ends at once, as a program does that needs something which only legacy had; `errors`
 answers 500 from the 30th request on, while its health path stays good; `slow` takes 40 % longer. `--leaves-port-after`: on v2
-it then listens on another port too, and two seconds later no more on the first. On TERM it ends with exit code 0.
+it then listens on another port too, and two seconds later no more on the first. `--calls`: it calls another service by name all
+the time, and tells its own clients of it: each answer holds the calls since the one before, and what is left when it ends goes
+to its next copy, which its `--own` name leads to then. On TERM it ends with exit code 0.
 """
 
 import argparse
+import contextlib
 import fcntl
 import http.client
 import json
 import os
 import signal
+import socket
+import socketserver
 import sys
 import threading
 import time
@@ -25,6 +30,8 @@ GOOD_REQUESTS = 29
 """How many requests the fault `errors` answers well on v2."""
 SLOWER = 1.4
 BOTH_PORTS_S = 2.0
+LEFT_OVER_S = 2.0
+CALLS = "/calls"
 
 RUNTIME = os.environ.get("ROLLOUT_RUNTIME", "legacy")
 
@@ -49,6 +56,25 @@ class Counter:
             return self._value
 
 
+class Calls:
+    """The calls to the neighbour that nobody has been told of yet."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._untold: list[object] = []
+
+    def add(self, calls: list[object]) -> None:
+        """These are to be told."""
+        with self._lock:
+            self._untold += calls
+
+    def take(self) -> list[object]:
+        """All of them, each once."""
+        with self._lock:
+            taken, self._untold = self._untold, []
+            return taken
+
+
 class Answer(BaseHTTPRequestHandler):
     """Answers every path; `/health` is not counted."""
 
@@ -56,6 +82,7 @@ class Answer(BaseHTTPRequestHandler):
     wbufsize = -1
     disable_nagle_algorithm = True
     counter = Counter()
+    calls: Calls | None = None
     fails_after: int | None = None
     takes_s = 0.0
 
@@ -71,12 +98,17 @@ class Answer(BaseHTTPRequestHandler):
             say(f"request {number}: the driver of v2 has no free connection")
             self._reply(500, {"planted": True, "request": number})
             return
-        self._reply(200, {"runtime": RUNTIME, "request": number})
+        told = {"calls": self.calls.take()} if self.calls else {}
+        self._reply(200, {"runtime": RUNTIME, "request": number, **told})
 
     def do_POST(self) -> None:
-        """Like GET, after reading what was sent."""
-        self.rfile.read(int(self.headers.get("content-length") or 0))
-        self.do_GET()
+        """Like GET, after reading what was sent; but a copy before this one leaves its calls here."""
+        sent = self.rfile.read(int(self.headers.get("content-length") or 0))
+        if self.path != CALLS:
+            self.do_GET()
+        elif self.calls:
+            self.calls.add(json.loads(sent))
+            self._reply(200, {"taken": True})
 
     def _reply(self, status: int, body: dict[str, object]) -> None:
         content = json.dumps(body).encode() + b"\n"
@@ -96,29 +128,67 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def server_bind(self) -> None:
+        """Nobody is asked what this host is called: where names come late, that would take seconds."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]  # of an Internet address
 
-def call_neighbour(name: str, report: str, stopped: threading.Event) -> None:
-    """Call `name` through the edge until stopped, 20 times a second on one connection; one JSON line for each call."""
-    host, _, port = os.environ["ROLLOUT_EDGE"].rpartition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=5)
-    with open(report, "a", encoding="utf-8", buffering=1) as lines:
-        while not stopped.wait(0.05):
-            identity, began, status, error = f"neighbour-{uuid.uuid4()}", time.time(), 0, ""
-            try:
-                connection.request("GET", "/", headers={"host": name, "x-request-id": identity})
-                answer = connection.getresponse()
-                answer.read()
-                status = answer.status
-            except (OSError, http.client.HTTPException) as problem:
-                error = repr(problem)
-                connection.close()
-            shot = {"id": identity, "began": began, "ended": time.time(), "status": status, "error": error}
-            lines.write(json.dumps(shot) + "\n")
+
+class Server6(Server):
+    """Takes IPv4 too."""
+
+    address_family = socket.AF_INET6
+
+
+def way_to(name: str) -> http.client.HTTPConnection:
+    """To the service of this name: through the edge, which the name leads to by itself where there is a private network."""
+    host, _, port = os.environ.get("ROLLOUT_EDGE", f"{name}:80").rpartition(":")
+    return http.client.HTTPConnection(host, int(port), timeout=5)
+
+
+def reach(name: str, stopped: threading.Event) -> None:
+    """Wait until this program is in the network: on legacy that is some time after its start."""
+    while not stopped.wait(0.05):
+        connection = way_to(name)
+        try:
+            connection.connect()
+        except OSError:
+            continue
+        finally:
+            connection.close()
+        return
+
+
+def call_neighbour(name: str, calls: Calls, stopped: threading.Event) -> None:
+    """Call `name` until stopped, 20 times a second on one connection."""
+    reach(name, stopped)
+    connection = way_to(name)
+    while not stopped.wait(0.05):
+        identity, began, status, error = f"neighbour-{uuid.uuid4()}", time.time(), 0, ""
+        try:
+            connection.request("GET", "/", headers={"host": name, "x-request-id": identity})
+            answer = connection.getresponse()
+            answer.read()
+            status = answer.status
+        except (OSError, http.client.HTTPException) as problem:
+            error = repr(problem)
+            connection.close()
+        calls.add([{"id": identity, "began": began, "ended": time.time(), "status": status, "error": error}])
+
+
+def leave_calls(own: str, calls: Calls) -> None:
+    """What nobody was told of is left with the copy that the name of this service leads to now, where there is one."""
+    connection = way_to(own)
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        connection.request("POST", CALLS, json.dumps(calls.take()), headers={"host": own})
+        connection.getresponse().read()
+    connection.close()
 
 
 def listen(port: int) -> Server:
     """Connections to this port are served from now on; 0: a free one."""
-    server = Server((os.environ.get("HOST", "127.0.0.1"), port), Answer)
+    host = os.environ.get("HOST", "127.0.0.1")
+    server = (Server6 if ":" in host else Server)((host, port), Answer)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     say(f"{RUNTIME}: listening on {server.server_address[1]}")
     return server
@@ -150,16 +220,20 @@ def serve(options: argparse.Namespace, stopped: threading.Event) -> None:
     if options.fault == "errors" and RUNTIME == "v2":
         Answer.fails_after = GOOD_REQUESTS
     Answer.takes_s = options.takes / 1000 * (SLOWER if options.fault == "slow" and RUNTIME == "v2" else 1.0)
+    calls = Answer.calls = Calls() if options.calls else None
     server = listen(options.port or int(os.environ["PORT"]))
-    caller = threading.Thread(target=call_neighbour, args=(options.calls, options.report, stopped))
-    if options.calls:
+    caller = threading.Thread(target=call_neighbour, args=(options.calls, calls, stopped))
+    if calls:
         caller.start()
     if options.leaves_port_after and RUNTIME == "v2":
         server = other_port(server, options.leaves_port_after, stopped)
     stopped.wait()
     server.shutdown()
-    if options.calls:
+    if calls:
         caller.join()
+        leaving = threading.Thread(target=leave_calls, args=(options.own, calls), daemon=True)
+        leaving.start()
+        leaving.join(LEFT_OVER_S)
     say(f"{RUNTIME}: stopped after {Answer.counter.next() - 1} requests")
 
 
@@ -186,7 +260,7 @@ def main() -> None:
     parser.add_argument("--fault", choices=["crash", "errors", "slow"])
     parser.add_argument("--port", type=int)
     parser.add_argument("--calls")
-    parser.add_argument("--report")
+    parser.add_argument("--own")
     parser.add_argument("--takes", type=float, default=0.0)
     parser.add_argument("--data")
     parser.add_argument("--leaves-port-after", type=float, default=0.0)

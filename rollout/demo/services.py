@@ -3,14 +3,14 @@
 import socket
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
-from rollout.model.fleet import Kind, Service, Tier
+from rollout.model.fleet import EngineName, Kind, Service, Tier
 
 PROGRAM = Path(__file__).with_name("sample.py")
-NEIGHBOUR_REPORT = "neighbour.jsonl"
+DATA, MOUNTED = "vault.data", "/data"
 CUSTOMERS = ("ada", "bob", "cleo", "dora", "eve")
 TAKES_MS = "60"
 """How long the service that will be slow takes for an answer: 40 % of it are more than the scatter of a busy machine."""
@@ -49,6 +49,23 @@ class Fault(StrEnum):
         }[self]
 
 
+def command(*options: str) -> tuple[str, ...]:
+    """How a sample service is run: isolated, so that nothing around it can be in its way."""
+    return (sys.executable, "-I", "-S", str(PROGRAM), *options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What runs the sample services: the program with all that stands before its options, and the image that has it.
+
+    Without an image they are plain processes.
+    """
+
+    program: tuple[str, ...] = command()
+    engine: EngineName = EngineName.PROCESS
+    image: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """One service of the story: what it is and what is wrong with it.
@@ -63,6 +80,7 @@ class Part:
     pin: str = ""
     leaves_port: bool = False
     note: str = ""
+    body: Body = field(default_factory=Body)
 
     @property
     def calls(self) -> bool:
@@ -73,11 +91,6 @@ class Part:
     def takes_traffic(self) -> bool:
         """The load client calls it."""
         return self.service.kind is Kind.HTTP and self.clients > 0
-
-
-def command(*options: str) -> tuple[str, ...]:
-    """How a sample service is run: isolated, so that nothing around it can be in its way."""
-    return (sys.executable, "-I", "-S", str(PROGRAM), *options)
 
 
 def free_port() -> int:
@@ -116,10 +129,20 @@ def _fixed(part: Part) -> Part:
     return _running(part, "--port", str(port), note="a port of its own: recreate")
 
 
-def _with_volume(part: Part, file: Path) -> Part:
+def _with_volume(part: Part, folder: Path) -> Part:
     """The same with a volume, which one copy at a time may mount: moved by `recreate`."""
-    mounted = replace(part, service=replace(part.service, volumes=(f"{file.parent}:/data",)))
-    return _running(mounted, "--data", str(file), note="a volume: recreate")
+    mounted = replace(part, service=replace(part.service, volumes=(f"{folder}:{MOUNTED}",)))
+    return _running(mounted, "--data", str(folder / DATA), note="a volume: recreate")
+
+
+def _in(part: Part, body: Body, folder: Path) -> Part:
+    """The same, run by this body; what it mounts is at another place for a container."""
+    if not body.image:
+        return part
+    data = str(folder / DATA)
+    options = [f"{MOUNTED}/{DATA}" if word == data else word for word in (part.service.command or ())[len(command()) :]]
+    made = replace(part.service, command=(*body.program, *options), engine=body.engine, image=body.image)
+    return replace(part, service=made, body=body)
 
 
 def _running(part: Part, *options: str, note: str) -> Part:
@@ -145,12 +168,13 @@ def _leaving_port(part: Part, after: str) -> Part:
     return replace(moved, leaves_port=True)
 
 
-def parts(folder: Path, *, slow: bool = False) -> tuple[Part, ...]:
-    """The whole fleet, in the order of tiers. `folder`: where the calling neighbour writes its report, and the volume is.
+def parts(folder: Path, *, slow: bool = False, body: Body | None = None) -> tuple[Part, ...]:
+    """The whole fleet, in the order of tiers. `folder`: where the volume is. `slow`: moves take longer.
 
-    `slow`: moves take longer.
+    `body`: what runs it; None: plain processes.
     """
-    return (*_trial(), *_hobby(SLOWLY_S if slow else LEAVES_PORT_S), *_pro(folder), *_enterprise(folder))
+    fleet = (*_trial(), *_hobby(SLOWLY_S if slow else LEAVES_PORT_S), *_pro(), *_enterprise(folder))
+    return tuple(_in(part, body or Body(), folder) for part in fleet)
 
 
 def _trial() -> Sequence[Part]:
@@ -166,10 +190,10 @@ def _hobby(leaves_port_after: str) -> Sequence[Part]:
     return (*sound, mailer, idle, _leaving_port(_part(Tier.HOBBY, "bank/rates", "finn"), leaves_port_after))
 
 
-def _pro(folder: Path) -> Sequence[Part]:
-    api = _part(Tier.PRO, "shop/api", "dora")
-    options = ("--calls", api.service.host_name, "--report", str(folder / NEIGHBOUR_REPORT))
-    web = _running(_part(Tier.PRO, "shop/web", "eve"), *options, note="calls shop/api by name all the time")
+def _pro() -> Sequence[Part]:
+    api, web = _part(Tier.PRO, "shop/api", "dora"), _part(Tier.PRO, "shop/web", "eve")
+    options = ("--calls", api.service.host_name, "--own", web.service.host_name)
+    web = _running(web, *options, note="calls shop/api by name all the time")
     search = _part(Tier.PRO, "shop/search", "finn", Fault.ERRORS)
     prices = _slow(_part(Tier.PRO, "shop/prices", "gus"))
     cards = replace(_part(Tier.PRO, "bank/cards", "hana"), pin="a trade fair")
@@ -179,10 +203,10 @@ def _pro(folder: Path) -> Sequence[Part]:
 def _enterprise(folder: Path) -> Sequence[Part]:
     sound = [_part(Tier.ENTERPRISE, name, "gus") for name in ("shop/orders", "bank/payments", "bank/audit")]
     ledger = _fixed(_part(Tier.ENTERPRISE, "shop/ledger", "hana"))
-    return (*sound, ledger, _with_volume(_part(Tier.ENTERPRISE, "bank/vault", "hana"), folder / "vault.data"))
+    return (*sound, ledger, _with_volume(_part(Tier.ENTERPRISE, "bank/vault", "hana"), folder))
 
 
 def repaired(part: Part) -> Service:
     """The service without its fault."""
     options = ("--takes", TAKES_MS) if part.fault is Fault.SLOW else ()
-    return replace(part.service, command=command("http", *options))
+    return replace(part.service, command=(*part.body.program, "http", *options))

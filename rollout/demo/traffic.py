@@ -1,16 +1,14 @@
-"""The load on the demo: sent by the built-in client and by the calling neighbour, then added up against the edge's log."""
+"""The load on the demo, by the built-in client and by a service that calls its neighbour, added up against the edge's log."""
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 from rollout.demo.accounting import Downtime, Planted, Requests, Seen, Shot, account, longest_gap_ms
 from rollout.demo.gaps import Gap
-from rollout.demo.load import Load
+from rollout.demo.load import Call, Load
 from rollout.demo.services import Part
 from rollout.edge.access_log import AccessLine
 from rollout.model.fleet import RuntimeName
@@ -34,12 +32,11 @@ class Counted:
 
 
 class Traffic:
-    """Continuous load on every service that takes it. `report`: where the neighbour that calls `called` writes."""
+    """Continuous load on every service that takes it. `called`: whom the neighbour calls that tells of it in its answers."""
 
-    def __init__(self, parts: Sequence[Part], *, report: Path, called: str, seed: int = 0) -> None:
+    def __init__(self, parts: Sequence[Part], *, called: str, seed: int = 0) -> None:
         self._seed = seed
         self._parts = parts
-        self._report = report
         self._called = called
         self._load: Load | None = None
         self._repaired: dict[str, float] = {}
@@ -65,7 +62,7 @@ class Traffic:
         if self._load is None:
             return Counted(requests=account((), {}, planted={}, downtimes=()), longest_gap_ms=0.0, unlogged=0, neighbour_calls=0)
         self._load.stop()
-        neighbour = calls_in(self._report, self._called)
+        neighbour = calls_in(self._load.calls(), self._called)
         shots = [*self._load.shots(), *neighbour]
         seen, copies = _read_until_whole(lines, {shot.id for shot in shots if shot.status})
         downtimes = [downtime(gap) for gap in gaps]
@@ -90,13 +87,9 @@ def downtime(gap: Gap) -> Downtime:
     return Downtime(gap.service, gap.begin.timestamp(), end.timestamp())
 
 
-def calls_in(report: Path, called: str) -> list[Shot]:
-    """The calls of the neighbour, by its own report; a last line that it could not finish is none."""
-    if not report.exists():
-        return []
-    whole = report.read_text(encoding="utf-8").rpartition("\n")[0]
-    rows = [json.loads(line) for line in whole.splitlines()]
-    return [Shot(called, row["id"], row["began"], row["ended"], row["status"], row["error"]) for row in rows]
+def calls_in(told: Sequence[Call], called: str) -> list[Shot]:
+    """The calls of the neighbour, in its own words."""
+    return [Shot(called, row["id"], row["began"], row["ended"], row["status"], row["error"]) for row in told]
 
 
 def _seen(line: AccessLine) -> Seen:

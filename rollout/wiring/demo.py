@@ -26,6 +26,7 @@ from rollout.operations.numbers import Comparison, comparisons
 from rollout.operations.setting import Wish
 from rollout.store.progress import Progress
 from rollout.wiring import host as hosting
+from rollout.wiring.demo_engines import DemoEngines
 from rollout.wiring.deploy import desk
 from rollout.wiring.execute import Names
 from rollout.wiring.finalize import Finalizing
@@ -37,6 +38,8 @@ from rollout.wiring.world import Voice, means
 
 POLICY = "demo"
 SLOWLY = {'step = "1s"': 'step = "8s"', 'bake = "2s"': 'bake = "15s"', 'keep_warm = "1s"': 'keep_warm = "10s"'}
+PATIENTLY = {'publishing = "15s"': 'publishing = "60s"', 'launching = "20s"': 'launching = "60s"'}
+"""An engine that copies images and makes many containers at once takes its time."""
 WAVES_AT_ONCE = 4
 REASON = "rollout demo"
 Told = Callable[[Entry, Move], None]
@@ -45,16 +48,22 @@ Told = Callable[[Entry, Move], None]
 class DemoStage:
     """Fulfils `demo.stage.Stage` in `folder`, which is there. From `open` on this process uses that home and no other."""
 
-    def __init__(self, folder: Path, *, slow: bool = False) -> None:
+    def __init__(self, folder: Path, *, slow: bool = False, engines: DemoEngines | None = None) -> None:
         self._slow = slow
         self._folder = folder
-        self._home = Home(folder / FOLDER)
+        self._engines = engines
+        self._home = Home(self.home_in(folder))
         self._asked_to_stop = threading.Event()
         self._addresses: set[str] = set()
 
+    @staticmethod
+    def home_in(folder: Path) -> Path:
+        """Where the home of a demo in this folder is."""
+        return folder / FOLDER
+
     def open(self) -> str:
         """See Stage. The edge never tries a request twice here: each failure is to be seen."""
-        self._home.path.mkdir(mode=0o700)
+        self._home.path.mkdir(mode=0o700, exist_ok=True)
         os.environ["ROLLOUT_HOME"] = str(self._home.path)
         os.environ.pop("ROLLOUT_ENGINE", None)
         with opened() as planning:
@@ -62,14 +71,17 @@ class DemoStage:
         keep_settings(host_folder(self._home.path) / "edge", EdgeSettings(retries=False))
         done = hosting.up(self._home, scheduler=False)
         self._addresses |= {done.edge, done.dns}
+        if self._engines:
+            self._engines.load()
         return done.edge
 
     def _policy(self) -> str:
-        """The demo's policy by name; the slow one as a file."""
-        if not self._slow:
+        """The demo's policy by name; as a file where it takes more time."""
+        changes = {**(SLOWLY if self._slow else {}), **(PATIENTLY if self._engines else {})}
+        if not changes:
             return POLICY
         text = shipped()[POLICY]
-        for quick, slow in SLOWLY.items():
+        for quick, slow in changes.items():
             text = text.replace(quick, slow)
         path = self._folder / f"{POLICY}.toml"
         path.write_text(text, encoding="utf-8")
@@ -163,7 +175,11 @@ class DemoStage:
         if self._home.path.exists():
             paths = self._sockets()
             self._addresses |= self._copies()
+            if self._engines:
+                paths += self._engines.traces()
             hosting.down(self._home)
+            if self._engines:
+                self._engines.clear()
         shutil.rmtree(self._folder)
         return sorted(self._addresses), paths
 

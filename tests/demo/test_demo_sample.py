@@ -6,7 +6,11 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import psutil
 import pytest
@@ -46,6 +50,51 @@ def until(condition: Callable[[], bool], limit_s: float = 10.0) -> None:
 def connected(port: int) -> http.client.HTTPConnection:
     until(lambda: leftovers.answers(f"127.0.0.1:{port}"))
     return http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+
+
+@dataclass
+class Left:
+    """What was asked of a server that takes calls: how often it was called, and what was left with it."""
+
+    calls: int = 0
+    path: str = ""
+    host: str = ""
+    untold: list[dict[str, object]] = field(default_factory=list)
+
+
+@contextmanager
+def left_with(port: int) -> Iterator[Left]:
+    left = Left()
+
+    class Takes(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            left.calls += 1
+            self._answer()
+
+        def do_POST(self) -> None:
+            left.path, left.host = self.path, self.headers["host"]
+            left.untold = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            self._answer()
+
+        def _answer(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Takes)
+    server.daemon_threads = True
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield left
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_the_fault_errors_shows_from_the_30th_request_on_v2_while_health_stays_good(start: Start) -> None:
@@ -138,28 +187,57 @@ def test_a_sample_that_cannot_listen_ends(start: Start) -> None:
     assert second.returncode == 1
 
 
-def test_the_neighbour_reports_every_call_and_the_load_client_counts_per_service(start: Start, tmp_path: Path) -> None:
-    port, report = free_port(), tmp_path / "calls.jsonl"
+def test_the_neighbour_tells_every_call_once_and_leaves_the_rest_with_its_next_copy(start: Start) -> None:
+    called, first, second = free_port(), free_port(), free_port()
+    calling = ("http", "--calls", "api.shop.internal", "--own", "web.shop.internal")
+    start("http", PORT=str(called))
+    connected(called).close()
+    old = start(*calling, PORT=str(first), ROLLOUT_EDGE=f"127.0.0.1:{called}")
+    heard: list[dict[str, object]] = []
+    connection = connected(first)
+
+    def tells() -> bool:
+        one_request(connection, "shop/web", "web", hear=lambda said: heard.extend(json.loads(said)["calls"]))
+        return len(heard) > 10
+
+    until(tells)
+    assert {call["status"] for call in heard} == {200}
+    assert len({str(call["id"]) for call in heard}) == len(heard)
+    connection.close()
+    with left_with(second) as left:  # stands where the edge stands: its own name leads to whom comes after it
+        leaving = start(*calling, PORT=str(free_port()), ROLLOUT_EDGE=f"127.0.0.1:{second}")
+        until(lambda: left.calls > 5)
+        leaving.terminate()
+        assert leaving.wait(10) == 0
+    assert (left.path, left.host) == ("/calls", "web.shop.internal")
+    assert len(left.untold) == left.calls
+    connection = connected(first)
+    connection.request("POST", "/calls", json.dumps(left.untold))
+    assert connection.getresponse().read()
+    kept = len(heard)
+    until(tells)
+    assert {str(call["id"]) for call in left.untold} <= {str(call["id"]) for call in heard[kept:]}
+    connection.close()
+    old.terminate()
+    assert old.wait(10) == 0
+
+
+def test_the_load_client_counts_per_service_and_hears_of_the_neighbours_calls(start: Start) -> None:
+    port, calling = free_port(), free_port()
     start("http", PORT=str(port))
     connected(port).close()
-    start(
-        "http", "--calls", "api.shop.internal", "--report", str(report), PORT=str(free_port()), ROLLOUT_EDGE=f"127.0.0.1:{port}"
-    )
-    load = Load(
-        f"127.0.0.1:{port}",
-        {"shop/api": "api.shop.internal", "shop/orders": "orders.shop.internal"},
-        {"shop/api": 1, "shop/orders": 2},
-        7,
-    )
-    load.busy(["shop/api", "shop/orders"])
+    start("http", "--calls", "api.shop.internal", "--own", "web", PORT=str(calling), ROLLOUT_EDGE=f"127.0.0.1:{port}")
+    connected(calling).close()
+    names = {"shop/web": "web.shop.internal", "shop/orders": "orders.shop.internal"}
+    load = Load(f"127.0.0.1:{calling}", names, {"shop/web": 1, "shop/orders": 2}, 7)
+    load.busy(["shop/web", "shop/orders"])
     load.start()
-    until(lambda: len({shot.service for shot in load.shots()}) == 2 and report.exists() and len(report.read_text()) > 300)
+    until(lambda: len({shot.service for shot in load.shots()}) == 2 and len(load.calls()) > 3)
     load.stop()
     shots = load.shots()
     assert {shot.status for shot in shots} == {200}
     assert len({shot.id for shot in shots}) == len(shots)
-    first = json.loads(report.read_text().splitlines()[0])
-    assert (first["status"], first["error"]) == (200, "")
+    assert (load.calls()[0]["status"], load.calls()[0]["error"]) == (200, "")
     load.stop()
     assert len(load.shots()) == len(shots)
 

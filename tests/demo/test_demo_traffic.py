@@ -1,6 +1,5 @@
 """The load and the neighbour's calls are added up against the edge's log, read until it is whole."""
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,7 +11,7 @@ from threading import Thread
 import pytest
 
 from rollout.demo.gaps import Gap
-from rollout.demo.services import NEIGHBOUR_REPORT, Part, parts
+from rollout.demo.services import Part, parts
 from rollout.demo.traffic import Traffic, calls_in, downtime
 from rollout.edge.access_log import AccessLine
 from rollout.model.fleet import RuntimeName
@@ -73,12 +72,12 @@ def wait_for(count: int) -> None:
         time.sleep(0.02)
 
 
-def traffic(fleet: Sequence[Part], folder: Path) -> Traffic:
-    return Traffic(fleet, report=folder / NEIGHBOUR_REPORT, called="shop/api")
+def traffic(fleet: Sequence[Part]) -> Traffic:
+    return Traffic(fleet, called="shop/api")
 
 
 def test_planted_failures_are_found_in_the_log_which_may_come_late(edge: str, tmp_path: Path) -> None:
-    sent = traffic(parts(tmp_path), tmp_path)
+    sent = traffic(parts(tmp_path))
     sent.start(edge)
     wait_for(40)
     looks: list[int] = []
@@ -97,7 +96,7 @@ def test_planted_failures_are_found_in_the_log_which_may_come_late(edge: str, tm
 
 
 def test_after_the_repair_a_failure_is_not_planted(edge: str, tmp_path: Path) -> None:
-    sent = traffic(parts(tmp_path), tmp_path)
+    sent = traffic(parts(tmp_path))
     sent.repaired("shop/search")
     sent.start(edge)
     wait_for(40)
@@ -108,7 +107,7 @@ def test_after_the_repair_a_failure_is_not_planted(edge: str, tmp_path: Path) ->
 
 def test_an_answer_that_the_log_does_not_know_is_counted(edge: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rollout.demo.traffic.LOG_LIMIT_S", 0.1)
-    sent = traffic(parts(tmp_path), tmp_path)
+    sent = traffic(parts(tmp_path))
     sent.start(edge)
     wait_for(40)
     counted = sent.end(lambda: FakeEdge.log[1:], [])
@@ -116,17 +115,14 @@ def test_an_answer_that_the_log_does_not_know_is_counted(edge: str, tmp_path: Pa
 
 
 def test_traffic_that_never_began_comes_to_nothing(tmp_path: Path) -> None:
-    counted = traffic(parts(tmp_path), tmp_path).end(list, [])
+    counted = traffic(parts(tmp_path)).end(list, [])
     assert (counted.requests.sent, counted.requests.failed) == (0, 0)
 
 
-def test_the_report_of_the_neighbour_is_read_without_its_unfinished_line(tmp_path: Path) -> None:
+def test_the_calls_of_the_neighbour_are_taken_in_its_own_words() -> None:
     row = {"id": "neighbour-1", "began": 1.0, "ended": 2.0, "status": 200, "error": ""}
-    report = tmp_path / NEIGHBOUR_REPORT
-    assert calls_in(report, "shop/api") == []
-    report.write_text(json.dumps(row) + "\n" + '{"id": "neighbour-2", "beg')
-    (call,) = calls_in(report, "shop/api")
-    assert (call.service, call.id, call.status) == ("shop/api", "neighbour-1", 200)
+    (call,) = calls_in([row], "shop/api")
+    assert (call.service, call.id, call.status, call.ended) == ("shop/api", "neighbour-1", 200, 2.0)
 
 
 def test_declared_downtime_ends_with_the_gap_or_when_the_plan_said() -> None:
