@@ -56,9 +56,18 @@ def _cannot_run() -> dict[str, str]:
     }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="also the tests that CI's share of time leaves out (mark `long`)")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     cannot = _cannot_run()
-    left_out = [item for item in items if item.nodeid.startswith(tuple(cannot) or ("\0",))]
+    short = not config.getoption("--long")
+    left_out = [
+        item
+        for item in items
+        if item.nodeid.startswith(tuple(cannot) or ("\0",)) or (short and item.get_closest_marker("long") is not None)
+    ]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
