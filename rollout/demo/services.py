@@ -14,6 +14,8 @@ DATA, MOUNTED = "vault.data", "/data"
 CUSTOMERS = ("ada", "bob", "cleo", "dora", "eve")
 TAKES_MS = "60"
 """How long the service that will be slow takes for an answer: 40 % of it are more than the scatter of a busy machine."""
+FIXED, FIXED_APART = "a port of its own: recreate", "a port of its own, in a network of its own"
+CONTAINER_HEALTHY_S = 30.0
 LEAVES_PORT_S, SLOWLY_S = "28", "75"
 """Later than its move takes, so that nobody drives it any more: only the host part is there to follow."""
 
@@ -58,12 +60,13 @@ def command(*options: str) -> tuple[str, ...]:
 class Body:
     """What runs the sample services: the program with all that stands before its options, and the image that has it.
 
-    Without an image they are plain processes.
+    Without an image they are plain processes. `apart`: each is in a network of its own, where it shares no port with another.
     """
 
     program: tuple[str, ...] = command()
     engine: EngineName = EngineName.PROCESS
     image: str = ""
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +129,7 @@ def _worker(part: Part) -> Part:
 def _fixed(part: Part) -> Part:
     """The same on a port of its own: two copies cannot run at once, so that it is moved by `recreate`."""
     port = free_port()
-    return _running(part, "--port", str(port), note="a port of its own: recreate")
+    return _running(part, "--port", str(port), note=FIXED)
 
 
 def _with_volume(part: Part, folder: Path) -> Part:
@@ -142,7 +145,8 @@ def _in(part: Part, body: Body, folder: Path) -> Part:
     data = str(folder / DATA)
     options = [f"{MOUNTED}/{DATA}" if word == data else word for word in (part.service.command or ())[len(command()) :]]
     made = replace(part.service, command=(*body.program, *options), engine=body.engine, image=body.image)
-    return replace(part, service=made, body=body)
+    note = part.note.replace(FIXED, FIXED_APART) if body.apart else part.note
+    return replace(part, service=replace(made, health_timeout_s=CONTAINER_HEALTHY_S), body=body, note=note)
 
 
 def _running(part: Part, *options: str, note: str) -> Part:

@@ -11,6 +11,7 @@ from rollout.demo.services import Body, parts
 from rollout.demo.story import Story
 from rollout.demo.traffic import Traffic
 from rollout.model.fleet import EngineName
+from rollout.wiring.able import here
 from rollout.wiring.demo import DemoStage
 from rollout.wiring.demo_engines import DemoEngines, check
 
@@ -32,7 +33,7 @@ def story(*, seed: int, keep: bool = False, slow: bool = False, engine: EngineNa
         body, engines = Body(), None
         if contained:
             engines = DemoEngines(DemoStage.home_in(folder), engine, image=partial(archive, root=root))
-            body = Body(program=root.argv, engine=engine, image=engines.tag)
+            body = Body(program=root.argv, engine=engine, image=engines.tag, apart=here())
         fleet = parts(folder, slow=slow, body=body)
         stage = DemoStage(folder, slow=slow, engines=engines)
     except BaseException:

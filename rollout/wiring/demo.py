@@ -38,8 +38,13 @@ from rollout.wiring.world import Voice, means
 
 POLICY = "demo"
 SLOWLY = {'step = "1s"': 'step = "8s"', 'bake = "2s"': 'bake = "15s"', 'keep_warm = "1s"': 'keep_warm = "10s"'}
-PATIENTLY = {'publishing = "15s"': 'publishing = "60s"', 'launching = "20s"': 'launching = "60s"'}
-"""An engine that copies images and makes many containers at once takes its time."""
+PATIENTLY = {
+    'publishing = "15s"': 'publishing = "60s"',
+    'launching = "20s"': 'launching = "60s"',
+    'hold_limit = "30s"': 'hold_limit = "60s"',
+    'tolerance = "5ms"': 'tolerance = "12ms"',
+}
+"""An engine that makes many containers at once takes its time, and what runs beside that does too."""
 WAVES_AT_ONCE = 4
 REASON = "rollout demo"
 Told = Callable[[Entry, Move], None]
