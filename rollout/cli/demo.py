@@ -16,7 +16,7 @@ from rollout.cli.demo_view import Telling
 from rollout.cli.screen import is_live
 from rollout.demo.show import story
 from rollout.demo.story import INTERRUPTED, Story
-from rollout.errors import BrokenError, Exit, RolloutError, StoppedByPersonError
+from rollout.errors import BrokenError, Exit, RolloutError, StoppedByPersonError, UsageError
 from rollout.model.fleet import EngineName
 
 app = typer.Typer(add_completion=False)
@@ -51,6 +51,9 @@ def demo(
 
     Example: rollout demo --slow
     """
+    if keep and engine is not Engine.PROCESS:
+        what = "--keep is for plain processes: containers and images that stay would be nobody's to remove"
+        raise UsageError(what, then=f"rollout demo --engine {engine} --slow")
     signals = Signals()
     seed = int.from_bytes(os.urandom(2)) if seed is None else seed
     played = story(seed=seed, keep=keep, slow=slow, engine=EngineName(engine))

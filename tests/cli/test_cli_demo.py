@@ -154,6 +154,13 @@ def test_the_live_view_is_told_what_is_special_about_a_wave_and_what_a_failed_co
     assert news(events.Changed(service="shop/api", state=State.WARM), {}) == []
 
 
+def test_containers_are_not_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["demo", "--engine", "containers", "--keep"])
+    assert ended.value.code == 2
+    assert "rollout demo --engine containers --slow" in capsys.readouterr().err
+
+
 def test_a_demo_that_nobody_reads_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(monkeypatch, Played(error="interrupted"), "--json") == 1
     assert "nobody read any more" in capsys.readouterr().err
