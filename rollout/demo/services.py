@@ -15,7 +15,9 @@ CUSTOMERS = ("ada", "bob", "cleo", "dora", "eve")
 TAKES_MS = "60"
 """How long the service that will be slow takes for an answer: 40 % of it are more than the scatter of a busy machine."""
 FIXED, FIXED_APART = "a port of its own: recreate", "a port of its own, in a network of its own"
-CONTAINER_HEALTHY_S = 30.0
+IN_CONTAINERS = {TAKES_MS: "150"}
+"""What options are instead: between containers a busy machine scatters answers more."""
+CONTAINER_HEALTHY_S = 60.0
 LEAVES_PORT_S, SLOWLY_S = "28", "75"
 """Later than its move takes, so that nobody drives it any more: only the host part is there to follow."""
 
@@ -142,8 +144,8 @@ def _in(part: Part, body: Body, folder: Path) -> Part:
     """The same, run by this body; what it mounts is at another place for a container."""
     if not body.image:
         return part
-    data = str(folder / DATA)
-    options = [f"{MOUNTED}/{DATA}" if word == data else word for word in (part.service.command or ())[len(command()) :]]
+    instead = {**IN_CONTAINERS, str(folder / DATA): f"{MOUNTED}/{DATA}"}
+    options = [instead.get(word, word) for word in (part.service.command or ())[len(command()) :]]
     made = replace(part.service, command=(*body.program, *options), engine=body.engine, image=body.image)
     note = part.note.replace(FIXED, FIXED_APART) if body.apart else part.note
     return replace(part, service=replace(made, health_timeout_s=CONTAINER_HEALTHY_S), body=body, note=note)

@@ -39,8 +39,8 @@ from rollout.wiring.world import Voice, means
 POLICY = "demo"
 SLOWLY = {'step = "1s"': 'step = "8s"', 'bake = "2s"': 'bake = "15s"', 'keep_warm = "1s"': 'keep_warm = "10s"'}
 PATIENTLY = {
-    'publishing = "15s"': 'publishing = "60s"',
-    'launching = "20s"': 'launching = "60s"',
+    'publishing = "15s"': 'publishing = "120s"',
+    'launching = "20s"': 'launching = "120s"',
     'hold_limit = "30s"': 'hold_limit = "60s"',
     'tolerance = "5ms"': 'tolerance = "12ms"',
 }

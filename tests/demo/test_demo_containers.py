@@ -117,6 +117,7 @@ def as_told(result: dict[str, object]) -> None:
     assert requests["failed_planted"] >= 1
 
 
+@pytest.mark.long
 @pytest.mark.timeout(500)
 def test_the_whole_demo_runs_on_docker_and_podman_and_leaves_nothing(demo: Demo) -> None:
     as_told(demo.ended())
