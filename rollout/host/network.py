@@ -58,6 +58,9 @@ class Network(Protocol):
     def held(self, service: str, address: str, /) -> int:
         """Open connections to the service's address that were led to this instance's address; 0 where there is no room."""
 
+    def set_egress(self, environment: str, *, egress: bool) -> None:
+        """Its instances, those that run too, may reach the outside from now on, or may not. Kept on disk."""
+
     def leave(self, instance: str, /) -> None:
         """Its tunnel, key, namespace and address are gone: nobody can use them any more."""
 
@@ -105,6 +108,9 @@ class NoNetwork:
     def held(self, _service: str, _address: str) -> int:
         """None."""
         return 0
+
+    def set_egress(self, environment: str, *, egress: bool) -> None:
+        """Nothing: all have the host's own network."""
 
     def leave(self, _instance: str) -> None:
         """It never was in."""

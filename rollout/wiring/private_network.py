@@ -73,6 +73,11 @@ class OnDemand:
         """See Network."""
         return self._mesh.held(service, address)
 
+    def set_egress(self, environment: str, *, egress: bool) -> None:
+        """See Network. Closed is what it is before anybody has joined."""
+        if egress or self._used:
+            self._mesh.set_egress(environment, egress=egress)
+
     def leave(self, instance: str) -> None:
         """See Network."""
         if self._used:

@@ -16,6 +16,7 @@ ALL4 = "100.64.0.0/10"
 ENVIRONMENTS = (1 << 16) - 1
 _START4 = int(ipaddress.IPv4Address("100.64.0.0"))
 _SERVICES = 5 << 48
+_OUTLETS = 6 << 48
 _DNS = 0x53
 
 
@@ -28,6 +29,11 @@ def environment_prefix(home: str, number: int) -> str:
     """The /64 with this number (1 to ENVIRONMENTS) of a home's /48."""
     start = int(ipaddress.IPv6Network(home).network_address)
     return str(ipaddress.IPv6Network((start + (number << 64), 64)))
+
+
+def home_of(prefix: str) -> str:
+    """The /48 of the home whose environment has this /64."""
+    return str(ipaddress.IPv6Network(prefix).supernet(new_prefix=48))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,10 @@ class Block:
     def service(self, number: int) -> str:
         """Stable address of the service with this number."""
         return self._at(_SERVICES + number)
+
+    def outlet(self, end: int) -> str:
+        """The host's (0) or the room's (1) end of the room's way out."""
+        return self._at(_OUTLETS + (self.host << 32) + end)
 
     @property
     def services(self) -> str:

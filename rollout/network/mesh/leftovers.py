@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from rollout.network.mesh import links, namespaces
 from rollout.network.mesh.marks import Mark
+from rollout.network.mesh.outlets import Outlets
 from rollout.network.mesh.state import State
 from rollout.network.mesh.tunnels import Tunnels
 
@@ -11,7 +12,8 @@ from rollout.network.mesh.tunnels import Tunnels
 class Leftovers:
     """Finds and ends them. Records are written before anything is made, so nothing that is just being made is one."""
 
-    def __init__(self, state: State, mark: Mark, tunnels: Tunnels) -> None:
+    def __init__(self, state: State, mark: Mark, tunnels: Tunnels, outlets: Outlets) -> None:
+        self._outlets = outlets
         self._state = state
         self._mark = mark
         self._tunnels = tunnels
@@ -31,6 +33,7 @@ class Leftovers:
     def clear_all(self) -> None:
         """Nothing with the mark is left, known or not."""
         self._tunnels.clear(self._mark.links, set)
+        self._outlets.clear()
         for path in namespaces.strays(self._mark.namespaces):
             namespaces.drop(path)
         links.remove(self._mark.links)
@@ -41,5 +44,6 @@ class Leftovers:
         return rooms | {self._mark.member_path(known.number) for known in self._state.members.all().values()}
 
     def _links(self) -> set[str]:
-        hubs = {self._mark.hub_link(known.number) for known in self._state.environments.all().values()}
+        environments = self._state.environments.all().values()
+        hubs = {link(known.number) for known in environments for link in (self._mark.hub_link, self._mark.outlet_link)}
         return hubs | {self._mark.member_link(known.number) for known in self._state.members.all().values()}

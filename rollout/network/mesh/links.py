@@ -46,7 +46,7 @@ AS_USUAL = ("ipv4/ip_unprivileged_port_start", "0"), ("ipv4/ping_group_range", "
 
 def move(link: str, namespace: str) -> None:
     """The link, which is down in our namespace, is in the one at this path, named INSIDE; one of that name there is replaced."""
-    with _netlink(f"move {link} into {namespace}"):
+    with told(f"move {link} into {namespace}"):
         try:
             _move(link, namespace)
         except NetlinkError as error:
@@ -58,7 +58,7 @@ def move(link: str, namespace: str) -> None:
 
 def dress(namespace: str, dress: Dress) -> None:
     """The link INSIDE is up in the namespace at this path, with these addresses and networks. Again changes nothing."""
-    with _netlink(f"set addresses in {namespace}"), inside(namespace):
+    with told(f"set addresses in {namespace}"), inside(namespace):
         for name, value in dress.settings:
             (SYSCTL / name).write_text(value)
         with IPRoute() as kernel:
@@ -76,9 +76,16 @@ def dress(namespace: str, dress: Dress) -> None:
                 kernel.route("replace", dst=network, oif=1, type=LOCAL, table=255)
 
 
+def remove_one(link: str) -> None:
+    """There is no such link in our own namespace. Idempotent; NetlinkError where the kernel refuses."""
+    with IPRoute() as kernel:
+        for index in kernel.link_lookup(ifname=link):
+            _unlink(kernel, index)
+
+
 def remove(prefix: str) -> Sequence[str]:
     """Links in our own namespace whose name begins so are gone; which there were."""
-    with _netlink("list links"), IPRoute() as kernel:
+    with told("list links"), IPRoute() as kernel:
         found = {link["index"]: str(link.get_attr("IFLA_IFNAME")) for link in kernel.get_links()}
         ours = {index: name for index, name in found.items() if name.startswith(prefix)}
         for index in ours:
@@ -111,7 +118,7 @@ def _unlink(kernel: IPRoute, index: int) -> None:
 
 
 @contextmanager
-def _netlink(doing: str) -> Iterator[None]:
+def told(doing: str) -> Iterator[None]:
     """What the kernel says, in words for a person."""
     try:
         yield

@@ -33,6 +33,15 @@ class Mark:
         """Link of an environment's hub. No instance's: those have no dash."""
         return f"{self.links}-{_short(environment)}"
 
+    @property
+    def outlets(self) -> str:
+        """How the names of all links to the outside begin."""
+        return f"{self.links}_"
+
+    def outlet_link(self, environment: int) -> str:
+        """The host's end of the way out of an environment's room."""
+        return f"{self.outlets}{_short(environment)}"
+
     def member_path(self, number: int) -> str:
         """Network namespace of an instance."""
         return f"{NAMESPACES}/{self.namespaces}{number}"

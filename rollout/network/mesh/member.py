@@ -5,10 +5,12 @@ from collections.abc import Callable
 
 from rollout.errors import BrokenError
 from rollout.host.network import Member
+from rollout.host.rooms import OPEN
 from rollout.network.mesh import addresses, links, namespaces
 from rollout.network.mesh.keys import public_of
 from rollout.network.mesh.marks import Mark
 from rollout.network.mesh.numbers import Numbers
+from rollout.network.mesh.outlets import lead_member
 from rollout.network.mesh.room import Hubs, hub_peer
 from rollout.network.mesh.state import EnvironmentRecord, MemberRecord, State
 from rollout.network.mesh.tunnels import Settings, Tunnel, Tunnels
@@ -59,9 +61,22 @@ class Joining:
         self._tunnels.write(tunnel, Settings(private_key=record.private_key, port=record.port, peers=(hub_peer(hub),)))
         links.move(tunnel.name, tunnel.namespace)
         links.dress(tunnel.namespace, self._dress(record, hub))
+        lead_member(tunnel.namespace, egress=hub.egress)
         key = public_of(hub.private_key)
         _until(lambda: self._tunnels.shaken(tunnel, key), f"the tunnel of {record.instance} got no answer from its hub")
         self._state.mark_joined(record.instance, self._what(record))
+
+    def turn(self, record: MemberRecord) -> None:
+        """It can send to the outside, or not, as its environment says; its tunnel stays. For one that stands. BrokenError."""
+        hub = self._numbers.environment(record.environment)
+        tunnel = self._tunnel(record)
+        self._tunnels.write(tunnel, Settings(peers=(hub_peer(hub),)))
+        lead_member(tunnel.namespace, egress=hub.egress)
+        self._state.mark_joined(record.instance, self._what(record))
+
+    def turns(self, record: MemberRecord) -> bool:
+        """It would stand, had the egress of its environment not changed."""
+        return self._state.was_joined(record.instance, self._what(record, changed=True))
 
     def end(self, record: MemberRecord) -> None:
         """Its key opens nothing; nothing of it is left on the machine; its record stays. Idempotent."""
@@ -70,8 +85,10 @@ class Joining:
         namespaces.drop(self.path(record))
         self._state.forget_joined(record.instance)
 
-    def _what(self, record: MemberRecord) -> str:
-        return f"{self._tunnels.standing(self._tunnel(record))} {namespaces.inode(self.path(record))}"
+    def _what(self, record: MemberRecord, *, changed: bool = False) -> str:
+        egress = self._numbers.environment(record.environment).egress is not changed
+        run = f"{self._tunnels.standing(self._tunnel(record))} {namespaces.inode(self.path(record))}"
+        return f"{run} {OPEN}" if egress else run
 
     def _tunnel(self, record: MemberRecord) -> Tunnel:
         return Tunnel(self._mark.member_link(record.number), self.path(record))

@@ -48,7 +48,7 @@ class Mesh:
         self._numbers = Numbers(self._state, host)
         self._hubs = Hubs(self._state, self._numbers, self.mark, tunnels=tunnels, rooms=rooms, host=host)
         self._joining = Joining(self._state, self._numbers, self.mark, tunnels=tunnels, hubs=self._hubs)
-        self._leftovers = Leftovers(self._state, self.mark, tunnels)
+        self._leftovers = Leftovers(self._state, self.mark, tunnels, self._hubs.outlets)
         self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
         self._keeping = threading.Lock()
 
@@ -130,6 +130,12 @@ class Mesh:
         """
         self._hubs.neighbour(environment, public_key, Neighbour(endpoint=endpoint, here=here))
 
+    def set_egress(self, environment: str, *, egress: bool) -> None:
+        """As in the port. Written first: what dies on the way is made by `keep`."""
+        self._hubs.set_egress(environment, egress=egress)
+        for said in self._turn_members(environment):
+            raise BrokenError(said, state=f"egress of {environment} is written down; it is tried again", then="rollout doctor")
+
     def leave(self, instance: str) -> None:
         """As in the port. BrokenError when something of it cannot be ended: it is not forgotten then."""
         with self._locks[instance]:
@@ -160,6 +166,21 @@ class Mesh:
                     said.append(f"the room of {name} was empty and is gone")
                 if self._hubs.used(name) and self._hubs.stand(name)[1]:
                     said.append(f"the room of {name} was made again")
+                if self._hubs.turn(name):
+                    said.append(f"the way out of the room of {name} is as it should be again")
+            yield from said
+        with _told(said := list[str](), "cannot mend the ways out"):
+            if self._hubs.outlets.keep():
+                said.append("rules and settings for the ways out were made again")
+        yield from said
+
+    def _turn_members(self, environment: str) -> Iterator[str]:
+        """Those that stand lead to the outside as their environment says. What went wrong."""
+        for instance in sorted(self._state.members.all()):
+            with _told(said := list[str](), f"cannot change the routes of {instance}"), self._locks[instance]:
+                record = self._state.members.get(instance)
+                if record and record.environment == environment and self._joining.turns(record):
+                    self._joining.turn(record)
             yield from said
 
     def _mend_members(self) -> Iterator[str]:
@@ -167,8 +188,12 @@ class Mesh:
             with _told(said := list[str](), f"cannot mend the tunnel of {instance}"), self._locks[instance]:
                 record = self._state.members.get(instance)
                 if record and namespaces.inode(self._joining.path(record)) and not self._joining.stands(record):
-                    self._joining.join(record)
-                    said.append(f"the tunnel of {instance} was made again")
+                    if self._joining.turns(record):
+                        self._joining.turn(record)
+                        said.append(f"the routes of {instance} are as they should be again")
+                    else:
+                        self._joining.join(record)
+                        said.append(f"the tunnel of {instance} was made again")
             yield from said
 
     def close(self) -> None:

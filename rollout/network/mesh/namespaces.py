@@ -63,7 +63,7 @@ def strays(prefix: str) -> Sequence[str]:
 
 def tidy() -> None:
     """/run/netns is as it was before the first namespace, if nobody has any in it."""
-    with _alone(), suppress(OSError):
+    with alone(), suppress(OSError):
         if not os.listdir(NAMESPACES) and _libc().umount2(os.fsencode(NAMESPACES), 0) == 0:
             NAMESPACES.rmdir()
 
@@ -85,13 +85,13 @@ def _bind(source: str, path: str) -> None:
 
 
 def _touch(path: str) -> None:
-    with _alone():
+    with alone():
         _share()
         os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o444))
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """Nobody else, thread or other home, makes or removes the folder meanwhile."""
     folder = os.open(NAMESPACES.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -7,13 +7,17 @@ from dataclasses import replace
 from rollout.host.rooms import Room, Rooms
 from rollout.network.mesh import addresses, links, namespaces, rules
 from rollout.network.mesh.addresses import Block
+from rollout.network.mesh.forwarding import Forwarding
 from rollout.network.mesh.keys import public_of
 from rollout.network.mesh.marks import Mark
 from rollout.network.mesh.numbers import Numbers
+from rollout.network.mesh.outlets import Outlets
 from rollout.network.mesh.state import EnvironmentRecord, MemberRecord, Neighbour, State
 from rollout.network.mesh.tunnels import Peer, Settings, Tunnel, Tunnels
 
 FORWARDING = (("ipv6/conf/all/forwarding", "1"), ("ipv4/ip_forward", "1"))
+
+EVERYTHING = ("::/0", "0.0.0.0/0")
 
 
 class Hubs:
@@ -26,6 +30,7 @@ class Hubs:
         self._tunnels = tunnels
         self._rooms = rooms
         self._host = host
+        self.outlets = Outlets(Forwarding(state.settings_before), mark, host)
         self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
         self._left: defaultdict[str, set[str]] = defaultdict(set)
 
@@ -70,6 +75,27 @@ class Hubs:
                 gone = () if other.endpoint else (public_key,)
                 self._tunnels.write(self._tunnel(record), Settings(peers=_neighbours(record), gone=gone))
 
+    def set_egress(self, environment: str, *, egress: bool) -> None:
+        """Written first; its room, where it stands, leads to the outside or not. Durable."""
+        with self._locks[environment]:
+            record = self._numbers.environment(environment)
+            if record.egress != egress:
+                self._state.environments.put(environment, replace(record, egress=egress))
+            self.turn(environment)
+
+    def turn(self, environment: str) -> bool:
+        """The room, where it stands, leads to the outside as the state says; True where it did not."""
+        with self._locks[environment]:
+            record = self._state.environments.get(environment)
+            if record is None or not self._stands(record):
+                return False
+            path = self._path(record)
+            turned = self.outlets.turn(record, path)
+            room = _room(record, path, Block(record.prefix, self._host))
+            if self._rooms.find(environment) != room:
+                self._rooms.write(room)
+            return turned
+
     def end(self, environment: str, *, unless_used: bool = False) -> bool:
         """Nothing of its room is left on the machine; False where it is used and shall stay, or was not there."""
         with self._locks[environment]:
@@ -78,6 +104,7 @@ class Hubs:
                 return False
             there = self._rooms.find(environment) is not None or bool(namespaces.inode(self._path(record)))
             self._rooms.remove(environment)
+            self.outlets.end(record)
             self._tunnels.end(self._tunnel(record))
             namespaces.drop(self._path(record))
             self._state.forget_joined(environment)
@@ -123,9 +150,8 @@ class Hubs:
         links.dress(path, _dress(block))
         rules.apply(path, rules.table(block.services, self._leads(record)))
         self._state.mark_joined(record.name, self._what(record))
-        known = self._rooms.find(record.name)
-        egress = known is not None and known.egress
-        self._rooms.write(Room(environment=record.name, path=path, prefix=record.prefix, dns=block.dns, egress=egress))
+        self.outlets.turn(record, path)
+        self._rooms.write(_room(record, path, block))
 
     def _members(self, environment: str) -> list[MemberRecord]:
         left, known = self._left[environment], self._state.members.all().values()
@@ -154,7 +180,11 @@ class Hubs:
 def hub_peer(record: EnvironmentRecord) -> Peer:
     """The hub as its members on this host know it: everybody else of the environment is behind it."""
     key, endpoint = public_of(record.private_key), f"127.0.0.1:{record.port}"
-    return Peer(public_key=key, endpoint=endpoint, allowed=(record.prefix, addresses.ALL4))
+    return Peer(public_key=key, endpoint=endpoint, allowed=EVERYTHING if record.egress else (record.prefix, addresses.ALL4))
+
+
+def _room(record: EnvironmentRecord, path: str, block: Block) -> Room:
+    return Room(environment=record.name, path=path, prefix=record.prefix, dns=block.dns, egress=record.egress)
 
 
 def _neighbours(record: EnvironmentRecord) -> tuple[Peer, ...]:

@@ -56,15 +56,24 @@ def _elements(leads: Leads) -> str:
     return f"add element {TABLE} led {{ {led} }}\nadd element {TABLE} itself {{ {itself} }}\n"
 
 
+def has(namespace: str, table: str) -> bool:
+    """The namespace at this path has such a table."""
+    return not _run(namespace, "list", "table", *table.split()).returncode
+
+
 def apply(namespace: str, script: str) -> None:
     """The script is in force in the namespace at this path, all of it; or BrokenError, and nothing of it."""
+    done = _run(namespace, "-f", "-", script=script)
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        raise BrokenError(f"nft refused the rules of {namespace}: {said[0] if said else done.returncode}", then="rollout doctor")
+
+
+def _run(namespace: str, *arguments: str, script: str = "") -> "subprocess.CompletedProcess[str]":
     nft = program()
     if nft is None:
         raise BrokenError("nft is not installed", then="apt-get install nftables")
     with inside(namespace):
-        done = subprocess.run(
-            [nft, "-f", "-"], input=script, capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd="/"
+        return subprocess.run(
+            [nft, *arguments], input=script, capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd="/"
         )
-    if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise BrokenError(f"nft refused the rules of {namespace}: {said[0] if said else done.returncode}", then="rollout doctor")

@@ -28,7 +28,7 @@ class Neighbour:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentRecord:
     """`number` names its room on the machine, `generation` how often that was made. Key and port are its hub's; `neighbours`
-    by their public keys."""
+    by their public keys. `egress`: its instances may reach the outside."""
 
     name: str
     number: int
@@ -37,6 +37,7 @@ class EnvironmentRecord:
     port: int
     generation: int = 1
     neighbours: Mapping[str, Neighbour] = field(default_factory=dict)
+    egress: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +136,7 @@ class State:
         self.services = Shelf(folder / "services", ServiceRecord)
         self.joined = folder / "joined"
         self.joined.mkdir(mode=0o700, exist_ok=True)
+        self.settings_before = folder / "settings-before"
 
     def prefix(self) -> str:
         """The home's /48; empty before it was chosen."""

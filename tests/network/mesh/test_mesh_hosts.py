@@ -44,6 +44,9 @@ def serve(home: Path, number: int) -> None:
             "hub": lambda environment: asdict(mesh.hub(environment)),
             "neighbour": mesh.neighbour,
             "keep": lambda *wanted: mesh.keep(wanted),
+            "egress": lambda environment, wish: mesh.set_egress(environment, egress=wish == "open"),
+            "leave": mesh.leave,
+            "close": mesh.close,
         }
         for line in sys.stdin:
             what, *arguments = json.loads(line)
