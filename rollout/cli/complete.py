@@ -58,6 +58,7 @@ NAMED: dict[str, tuple[Kinds, dict[str, Kinds]]] = {
     "service stop": ((SERVICE,), {}),
     "service restart": ((SERVICE,), {}),
     "service logs": ((SERVICE,), {}),
+    "environment set": ((ENVIRONMENT,), {}),
     "schedule add": ((WAVE,), {"--confirm": (WAVE,)}),
     "schedule next": ((WAVE,), {}),
     "schedule remove": ((SCHEDULE, WAVE), {}),

@@ -42,6 +42,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "service stop": ("rollout service stop shop/api --yes",),
     "service restart": ("rollout service restart shop/api --yes",),
     "service logs": ("rollout service logs shop/api --lines 20",),
+    "environment list": ("rollout environment list", "rollout environment list --json"),
+    "environment set": ("rollout environment set shop --egress open",),
     "schedule add": (
         'rollout schedule add wave-1 --at "{tomorrow} 02:00" --timezone Europe/Berlin',
         'rollout schedule add wave-1 --cron "0 2 * * SUN" --window 2h',

@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "scheduler": ("rollout.cli.scheduler", START, "Finish what is warm, drive what nobody drives (kept by up)."),
     "doctor": ("rollout.cli.doctor", START, "What works on this machine, what is missing, what would add it."),
     "service": ("rollout.cli.service", GROUPS, "Services"),
+    "environment": ("rollout.cli.environment", GROUPS, "Environments and their way to the outside"),
     "schedule": ("rollout.cli.schedule", GROUPS, "When waves run"),
     "policy": ("rollout.cli.policy", GROUPS, "The policy in force"),
     "image": ("rollout.cli.image", GROUPS, "Images"),
@@ -55,6 +56,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 
 GROUP: dict[str, tuple[str, ...]] = {
     "service": ("add", "set", "remove", "list", "show", "import", "export", "deploy", "stop", "restart", "logs"),
+    "environment": ("list", "set"),
     "schedule": ("add", "list", "next", "remove"),
     "policy": ("use", "list", "show"),
     "image": ("show", "list", "prune"),

@@ -116,6 +116,10 @@ class Client:
         """See Upkeep."""
         return cast("Sequence[str]", self._ask("bring_back", answer_s=LONG_S))
 
+    def set_egress(self, environment: str, *, egress: bool) -> None:
+        """See Upkeep."""
+        self._ask("set_egress", answer_s=LONG_S, environment=environment, egress=egress)
+
     def known(self) -> Sequence[Known]:
         """See Upkeep."""
         return cast("Sequence[Known]", self._ask("known"))

@@ -106,6 +106,10 @@ class KeepingDesk(Desk, ImageDesk):
         self._revived.append(held.spec.id)
         return True
 
+    def set_egress(self, environment: str, *, egress: bool) -> None:
+        """See Upkeep."""
+        self.doers.network.set_egress(environment, egress=egress)
+
     def known(self) -> Sequence[Known]:
         """Every service that the ledger has a record of."""
         return [Known(service=one.service, fence=one.fence, weight=one.weight) for one in self.ledger.records()]

@@ -21,6 +21,12 @@ class Upkeep(Protocol):
     def look_at_ports(self, service: str) -> None:
         """Names and edge lead where the followed copies of the service listen now."""
 
+    def set_egress(self, environment: str, *, egress: bool) -> None:
+        """The environment's instances on this host may reach the outside from now on, or may not; kept over a restart.
+
+        BrokenError when it cannot be done for all of them; it is tried again by itself.
+        """
+
     def lead_back(self, service: str, actor: str, at: str) -> Note:
         """All traffic goes to legacy, whose health was proven; nothing was stopped; noted, also on a full disk.
 

@@ -14,7 +14,7 @@ from rollout.network.ask import Asker, Question
 from rollout.operations.driving import subject
 from rollout.operations.restore import Placed, Restored, amends, make, unknown
 from rollout.operations.subject import is_scheduler, wave_name
-from rollout.store import counters, placements, releases
+from rollout.store import counters, egress, placements, releases
 from rollout.store.database import FILE, Database
 from rollout.store.leases import StoreLeases
 from rollout.store.progress import Progress
@@ -63,6 +63,7 @@ def bring_back(home: Home, client: Client, *, store: bool = True) -> Back:
     try:
         if store and (home.path / FILE).exists():
             with home.opened() as database:
+                _lead_out(database, client)
                 placed = _placed(database)
                 restored = _restore(database, client, placed, asking)
     except RolloutError as error:
@@ -75,6 +76,14 @@ def bring_back(home: Home, client: Client, *, store: bool = True) -> Back:
         silent=_silent(client, asking, started, {service: one.release.spec for service, one in placed.items()}),
         problems=[*problems, *restored.problems],
     )
+
+
+def _lead_out(database: Database, client: Client) -> None:
+    """The host part knows of each environment whether it may reach the outside."""
+    with database.reading() as session:
+        said = egress.said(session)
+    for environment, is_open in said.items():
+        client.set_egress(environment, egress=is_open)
 
 
 def _placed(database: Database) -> dict[str, Placed]:

@@ -50,6 +50,8 @@ BEFORE: dict[str, tuple[str, ...]] = {
     "store unlock": (),
     "image show": (),
     "image list": ADDED,
+    "environment list": ADDED,
+    "environment set": ADDED,
     "image prune": ADDED,
     "service deploy": ADDED,
     "schedule list": (*PLANNED, "schedule add wave-1 --cron '0 2 * * SUN' --window 2h"),

@@ -45,6 +45,11 @@ def two_leases(home: Path, _: pytest.MonkeyPatch) -> None:
         StoreLeases(database, lambda: actor.now() - timedelta(days=1), lambda _: False).take("wave-2", gone)
 
 
+def without_a_private_network(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the machine has."""
+    monkeypatch.setattr("rollout.wiring.able.lacking", lambda: iter([("no nft", "apt-get install nftables")]))
+
+
 def on_cardboard(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo is played without processes, traffic and time."""
     folder = Path("/nonexistent/rollout-demo")
@@ -76,6 +81,7 @@ PREPARED: dict[str, Callable[[Path, pytest.MonkeyPatch], None]] = {
     "demo.txt": on_cardboard,
     "doctor.txt": without_engines,
     "image.txt": images,
+    "environment.txt": without_a_private_network,
 }
 
 

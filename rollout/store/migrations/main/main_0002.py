@@ -11,6 +11,7 @@ depends_on = None
 TABLES = (
     "audit",
     "control",
+    "environment",
     "journal",
     "lease",
     "manifest",
@@ -61,6 +62,17 @@ def _control() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_control_subject"), "control", ["subject"], unique=False)
+
+
+def _environment() -> None:
+    op.create_table(
+        "environment",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("egress", sa.Boolean(), nullable=False),
+        sa.Column("at", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
 
 
 def _journal() -> None:
@@ -266,6 +278,7 @@ def upgrade() -> None:
     """All tables are there."""
     _audit()
     _control()
+    _environment()
     _journal()
     _lease()
     _manifest()

@@ -1,0 +1,56 @@
+"""The environments of the home that is found, and telling its host part."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rollout.errors import BrokenError, RolloutError
+from rollout.host.rooms import Rooms
+from rollout.operations import environment
+from rollout.operations.environment import Egress, Line, Place
+from rollout.wiring import able, actor, seen
+from rollout.wiring.home import find
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Became:
+    """`changed`: the store said otherwise before. `told`: the host part runs, and does so now. `lacking`: why it has no effect
+    on this machine, in words; empty where it has."""
+
+    changed: bool
+    told: bool
+    lacking: str = ""
+
+
+def lines() -> Sequence[Line]:
+    """All environments, by name."""
+    home = find()
+    with home.opened() as database, database.reading() as session:
+        return environment.lines(session, _places(home.path / "host"))
+
+
+def set_egress(name: str, wish: Egress) -> Became:
+    """Stored; the host part, where one runs, has done it on return. BrokenError when it cannot: it is stored all the same."""
+    home = find()
+    with home.opened() as database, database.writing() as session:
+        changed = environment.set_egress(session, name, wish, who=actor.user(), now=actor.now())
+    lacking = "; ".join(what for what, _ in able.lacking())
+    if lacking or not seen.running(home.path):
+        return Became(changed=changed, told=False, lacking=lacking)
+    from rollout.wiring.part import client  # noqa: PLC0415 (loaded where a host part runs)
+
+    try:
+        client(home).set_egress(name, egress=wish is Egress.OPEN)
+    except RolloutError as error:
+        stored = f"egress of {name} is stored as {wish}; what runs is as it was"
+        raise BrokenError(f"the host part could not do it: {error.what}", state=stored, then="rollout up") from error
+    return Became(changed=changed, told=True)
+
+
+def _places(folder: Path) -> Mapping[str, Place]:
+    """By environment. The numbers that a room had are kept when it is gone."""
+    from rollout.network.prefixes import kept  # noqa: PLC0415 (for the list alone)
+
+    rooms = {room.environment: room for room in Rooms(folder / "rooms").all()}
+    stand = {name: Place(prefix=room.prefix, room=Path(room.path).exists()) for name, room in rooms.items()}
+    return {name: Place(prefix=prefix, room=False) for name, prefix in kept(folder / "mesh").items()} | stand
