@@ -12,7 +12,7 @@ from alembic.operations.ops import UpgradeOps
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
-from rollout.store import schedule_tables, snapshot_table  # noqa: F401 (their tables are in MAIN when they are loaded)
+from rollout.store import environment_table, schedule_tables, snapshot_table  # noqa: F401 (their tables are in MAIN when they are loaded)
 from rollout.store.migrations.elsewhere import complete
 from rollout.store.setting import SETTING
 from rollout.store.tables import MAIN

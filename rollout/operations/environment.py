@@ -6,10 +6,9 @@ from datetime import datetime
 from difflib import get_close_matches
 from enum import StrEnum
 
-from sqlmodel import Session
-
 from rollout.errors import UsageError
 from rollout.store import egress
+from rollout.store.database import Transaction
 
 
 class Egress(StrEnum):
@@ -38,7 +37,7 @@ class Line:
     room: bool
 
 
-def lines(session: Session, places: Mapping[str, Place]) -> Sequence[Line]:
+def lines(session: Transaction, places: Mapping[str, Place]) -> Sequence[Line]:
     """All that a service is in, by name; and those without a service that are open still."""
     counted, said = egress.services(session), egress.said(session)
     names = sorted({*counted, *(name for name, is_open in said.items() if is_open)})
@@ -55,7 +54,7 @@ def lines(session: Session, places: Mapping[str, Place]) -> Sequence[Line]:
     ]
 
 
-def set_egress(session: Session, name: str, wish: Egress, *, who: str, now: datetime) -> bool:
+def set_egress(session: Transaction, name: str, wish: Egress, *, who: str, now: datetime) -> bool:
     """It is stored, and stands in the audit; False where it was so before. UsageError for an unknown environment."""
     known = {*egress.services(session), *egress.said(session)}
     if name not in known:

@@ -7,7 +7,8 @@ from sqlalchemy import func, select
 from sqlmodel import Session
 
 from rollout.store import audit
-from rollout.store.tables import MAIN, EnvironmentRow
+from rollout.store.environment_table import EnvironmentRow
+from rollout.store.tables import MAIN
 
 SERVICE = MAIN.tables["service"]
 TABLE = MAIN.tables["environment"]

@@ -57,16 +57,6 @@ class ServiceRow(MainTable, table=True):
     asked_for_v2: bool = False
 
 
-class EnvironmentRow(MainTable, table=True):
-    """What somebody has said of an environment. `egress`: its instances may reach the outside; without a row they may not."""
-
-    __tablename__ = "environment"
-    name: str = Field(primary_key=True)
-    egress: bool
-    at: str
-    by: str
-
-
 class ManifestRow(MainTable, table=True):
     """A file of people's own that named a runtime when it was imported: `key` is the first place that did, `times` how many."""
 

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, MetaData, inspect, text
 
 from rollout.errors import BrokenError
 from rollout.store.database import connect
+from rollout.store.environment_table import EnvironmentRow
 from rollout.store.migrate import HERE, KNOWN, MAIN_HEAD, SETTING_HEAD, upgrade
 from rollout.store.schedule_tables import ScheduleRow
 from rollout.store.setting import SETTING
@@ -35,7 +36,7 @@ def differences(engine: Engine, metadata: MetaData) -> list[object]:
 
 @pytest.mark.parametrize("metadata", [MAIN, SETTING], ids=["main", "setting"])
 def test_each_branch_equals_its_tables(tmp_path: Path, metadata: MetaData) -> None:
-    apart = {ScheduleRow.__tablename__, SnapshotRow.__tablename__}
+    apart = {EnvironmentRow.__tablename__, ScheduleRow.__tablename__, SnapshotRow.__tablename__}
     assert apart <= MAIN.tables.keys(), "tables in a module of their own count when it is loaded"
     engine = opened(tmp_path)
     assert differences(engine, metadata) == []
