@@ -177,7 +177,7 @@ class ContainerEngine:
             return self._told(record, Phase.LOST if seen is None else Phase.GONE)
         if seen.live:
             if seen.restarts != record.restarts:
-                record = self.records.note(record, exit_code=self._last_exit(seen), restarts=seen.restarts)
+                record = self._noted(record, replace(seen, exit_code=self._last_exit(seen)))
             record = self.records.note(record, lost=False)
             known = _Alive(seen.pid, started(seen.pid) if seen.pid else None, seen.restarts)
             if known.started is None or not alive(seen.pid):
@@ -187,7 +187,7 @@ class ContainerEngine:
         if record.lost:
             return self._told(record, Phase.LOST)
         if not record.stopping and self._comes_again(record, seen):
-            return self._told(replace(record, restarts=seen.restarts, exit_code=seen.exit_code), Phase.STARTING)
+            return self._told(self._noted(record, seen), Phase.STARTING)
         return self._ended(record, seen)
 
     def _last_exit(self, seen: Seen) -> int | None:
@@ -205,12 +205,17 @@ class ContainerEngine:
         again = record.restart is RestartPolicy.ALWAYS or bool(failed)
         return again and self.clock() - seen.ended < AGAIN_S
 
+    def _by_memory(self, record: Record, seen: Seen) -> str:
+        """The container where the kernel ended it at its memory limit, also where its engine starts it again; else empty."""
+        known = seen.out_of_memory or record.ended_by_memory == seen.container
+        return seen.container if seen.exit_code == KILLED and (known or self.ended_by_memory(seen.container)) else ""
+
+    def _noted(self, record: Record, seen: Seen) -> Record:
+        memory = self._by_memory(record, seen)
+        return self.records.note(record, exit_code=seen.exit_code, restarts=seen.restarts, ended_by_memory=memory)
+
     def _ended(self, record: Record, seen: Seen) -> InstanceFacts:
-        known = record.ended_by_memory == seen.container
-        if seen.exit_code == KILLED and not known and (seen.out_of_memory or self.ended_by_memory(seen.container)):
-            known = True
-        memory = seen.container if known else ""
-        record = self.records.note(record, exit_code=seen.exit_code, restarts=seen.restarts, ended_by_memory=memory)
+        record = self._noted(record, seen)
         given_up = record.restart is RestartPolicy.ON_FAILURE and seen.exit_code
         return self._told(record, Phase.FAILED if given_up else Phase.EXITED)
 
@@ -224,17 +229,9 @@ class ContainerEngine:
             out_of_memory=bool(record.ended_by_memory),
         )
 
-    @staticmethod
-    def _running(record: Record, known: _Alive) -> InstanceFacts:
+    def _running(self, record: Record, known: _Alive) -> InstanceFacts:
         phase = Phase.STOPPING if record.stopping else Phase.RUNNING
-        return InstanceFacts(
-            id=record.id,
-            phase=phase,
-            pid=known.pid,
-            started=known.started,
-            restarts=known.restarts,
-            exit_code=record.exit_code,
-        )
+        return replace(self._told(record, phase), pid=known.pid, started=known.started, restarts=known.restarts)
 
     def pids(self, instance: str) -> Sequence[int]:
         """Its live processes, the first of the container first: all others descend from it."""

@@ -12,7 +12,7 @@ import pytest
 from rollout.contract.engine import EngineContract, spec_of, until
 from rollout.errors import BrokenError
 from rollout.host.ports import InstanceSpec, Phase
-from rollout.model.fleet import EngineName
+from rollout.model.fleet import EngineName, RestartPolicy
 from rollout.runtimes.engines.container_api import AwayError, ContainerApi
 from rollout.runtimes.engines.container_records import Records
 from rollout.runtimes.engines.containers import ContainerEngine
@@ -143,6 +143,13 @@ def test_more_memory_than_its_limit_is_told_as_such(engine: ContainerEngine, rea
     facts = engine.facts(eats.id)
     assert facts is not None
     assert (facts.exit_code, facts.out_of_memory) == (137, True)
+
+
+def test_more_memory_than_its_limit_is_told_also_where_it_is_started_again(engine: ContainerEngine, real: RealEngine) -> None:
+    eats = container("x=a; while true; do x=$x$x; done", real.name, memory_mb=32)
+    engine.start(replace(eats, restart=RestartPolicy.ALWAYS))
+    until(lambda: (facts := engine.facts(eats.id)) and facts.restarts)
+    until(lambda: (facts := engine.facts(eats.id)) and facts.out_of_memory)
 
 
 def test_a_kill_is_not_told_as_want_of_memory(engine: ContainerEngine, lasting: InstanceSpec) -> None:
