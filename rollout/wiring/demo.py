@@ -199,10 +199,10 @@ class DemoStage:
         return [self._edge().places.admin]
 
     def _copies(self) -> set[str]:
-        """Where copies listen now."""
+        """Where copies listen now; nobody reaches those in a network of their own, whose namespaces are looked for instead."""
         try:
             client = hosting.host_part(self._home, start=False)
-            return {copy.address for copy in client.instances() if copy.address}
+            return {copy.address for copy in client.instances() if copy.address and not copy.apart}
         except HostGoneError:
             return set()
 
