@@ -42,7 +42,7 @@ tmp_dir = "{folder}/tmp"
 """
 STORAGE_CONF = """
 [storage]
-driver = "vfs"
+driver = "{driver}"
 graphroot = "{folder}/root"
 runroot = "{folder}/run"
 """
@@ -139,7 +139,7 @@ def _add(
 
 
 @contextmanager
-def docker() -> Iterator[RealEngine]:
+def docker(driver: str = "vfs") -> Iterator[RealEngine]:
     """A dockerd with its own containerd (a SIGKILLed dockerd would leave one behind that is nobody's)."""
     with temporary_folder("rollout-docker-") as folder, ExitStack() as stack:
         conf = folder / "containerd.toml"
@@ -149,7 +149,7 @@ def docker() -> Iterator[RealEngine]:
         words = (
             *("dockerd", "--containerd", f"{folder}/containerd.sock"),
             *("--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"),
-            *("-p", f"{folder}/pid", "-H", f"unix://{folder}/socket", "--storage-driver", "vfs"),
+            *("-p", f"{folder}/pid", "-H", f"unix://{folder}/socket", "--storage-driver", driver),
             *("--bridge=none", "--iptables=false", "--ip6tables=false"),
         )
         process = stack.enter_context(_process(folder, words))
@@ -157,19 +157,19 @@ def docker() -> Iterator[RealEngine]:
 
 
 @contextmanager
-def podman() -> Iterator[RealEngine]:
+def podman(driver: str = "vfs") -> Iterator[RealEngine]:
     """A service of Podman's with a storage of its own."""
-    with temporary_folder("rollout-podman-") as folder, podman_environment(folder) as env:
+    with temporary_folder("rollout-podman-") as folder, podman_environment(folder, driver) as env:
         words = ("podman", "system", "service", "--time", "0", f"unix://{folder}/socket")
         with _process(folder, words, env) as process:
             yield from _running(EngineName.PODMAN, folder, process, {"CONTAINER_HOST": f"unix://{folder}/socket"})
 
 
 @contextmanager
-def podman_environment(folder: Path) -> Iterator[dict[str, str]]:
+def podman_environment(folder: Path, driver: str = "vfs") -> Iterator[dict[str, str]]:
     """What lets a podman of these variables keep everything in the folder, and run containers where it is itself in one."""
     (folder / "containers.conf").write_text(PODMAN_CONF.format(folder=folder))
-    (folder / "storage.conf").write_text(STORAGE_CONF.format(folder=folder))
+    (folder / "storage.conf").write_text(STORAGE_CONF.format(folder=folder, driver=driver))
     yield {"CONTAINERS_CONF": f"{folder}/containers.conf", "CONTAINERS_STORAGE_CONF": f"{folder}/storage.conf"}
 
 
