@@ -35,7 +35,7 @@ echo " $EPOCHREALTIME" >>/www/index.html
 exec httpd -f -p "$PORT" -h /www
 """
 """Writes when its first instruction ran, and the moment just before the program that listens takes its place."""
-PAUSE_S, LIMIT_S = 0.003, 60.0
+PAUSE_S, LIMIT_S = 0.003, 30.0
 ENGINE = {RuntimeName.LEGACY: EngineName.DOCKER, RuntimeName.V2: EngineName.PODMAN}
 ENVIRONMENT = "shop"
 AT_ONCE = 4
@@ -112,6 +112,8 @@ class Stage:
         """It has been launched, with three that watch: names and network, its own address, and the edge."""
         self.runtimes[order.runtime].publish(order)
         self.orders.append(order)
+        share = 100 if order.runtime is RuntimeName.V2 else 0
+        self.client.weigh(order.service, order.release.spec.host_name, share, order.fence)
         found = Launch()
         own = _Own(lambda: self.client.instances(order.service))
         looks = (
@@ -141,7 +143,7 @@ class Stage:
             line = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
         line.settimeout(1.0)
         with line:
-            _until(lambda: _resolves(line, room.dns, order.release.spec.host_name))
+            _until(lambda: _resolves(line, room.dns, f"{order.runtime}.{order.release.spec.host_name}"))
         found.named = time.time()
 
     def _reached(self, own: "_Own", found: Launch) -> None:
