@@ -25,6 +25,7 @@ runtime are watched while all others stand (`launches.py`: a neighbour in the pr
 """
 
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -245,6 +246,7 @@ def trace(watched: dict[RuntimeName, list[Launch]]) -> None:
 
 def main() -> None:
     began = time.perf_counter()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended then too
     report("containers", measure(LONG if arguments(__doc__ or "").long else SHORT), began)
 
 
