@@ -7,21 +7,32 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from rollout.cli import console
-from rollout.errors import BrokenError
+from rollout.errors import BrokenError, UsageError
 from rollout.model.plain import to_plain
 from rollout.operations.doctor import Finding, Standing, broken
 from rollout.wiring.doctor import findings
+from rollout.wiring.home import find
 
 app = typer.Typer(add_completion=False)
 STYLES = {Standing.GOOD: "green", Standing.MISSING: "yellow", Standing.BAD: "bold red"}
 
 
 @app.command()
-def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:
-    """What works on this machine, what is missing, and what would add it. Starts and changes nothing.
+def doctor(
+    *,
+    clean: Annotated[bool, typer.Option("--clean", help="List and remove leftovers of this home, and nothing else.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --clean: do not ask.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """What works on this machine, what is missing, and what would add it. Without --clean it starts and changes nothing.
 
     Exit 0 when the main job works here, else 1.
     """
+    if clean:
+        _clean(yes=yes, as_json=as_json)
+        return
+    if yes:
+        raise UsageError("--yes is for --clean", then="rollout doctor --clean --yes")
     found = list(findings())
     ill = broken(found)
     if as_json:
@@ -31,6 +42,28 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON doc
     if ill:
         told = ", ".join(f"{finding.name} ({finding.told})" for finding in ill)
         raise BrokenError(f"the main job does not work here: {told}", then=ill[0].then)
+
+
+def _clean(*, yes: bool, as_json: bool) -> None:
+    """What nothing wants is told, asked for and removed."""
+    from rollout.wiring import clean  # noqa: PLC0415 (loads the store, which looking does without)
+
+    home = find()
+    clean.refuse(home)
+    with clean.looked(home) as (found, silent):
+        told = [one.leftover for one in found]
+        if not as_json:
+            for one in told:
+                console.tell(f"{one.kind}  {one.name}" + (f"  {one.told}" if one.told else ""))
+            for trouble in silent:
+                console.say(f"not looked at: {trouble}")
+        if told:
+            console.ask(f"Remove {len(told)} leftover{'s' * (len(told) != 1)}?", yes=yes)
+        gone = clean.removed(found)
+    if as_json:
+        console.emit({"home": str(home.path), "removed": [to_plain(one) for one in gone], "not_looked_at": list(silent)})
+    else:
+        console.say(f"{len(gone)} removed" if gone else "nothing is left over")
 
 
 def _table(found: list[Finding]) -> Table:

@@ -81,7 +81,7 @@ class UserspaceTunnels:
         socket, link = uapi.path_of(tunnel.name), Path("/sys/class/net", tunnel.name)
         if socket.exists() or link.exists():
             pid = uapi.owner(tunnel.name)
-            for found in [pid] if pid else [pid for pid, name in _running() if name == tunnel.name]:
+            for found in [pid] if pid else [pid for pid, name in running() if name == tunnel.name]:
                 _kill(found)
         socket.unlink(missing_ok=True)
         self._pids.pop(tunnel.name, None)
@@ -89,7 +89,7 @@ class UserspaceTunnels:
     def clear(self, prefix: str, known: Callable[[], Collection[str]]) -> Sequence[str]:
         """As in the port: also of those that are just being started, by whom nobody knows any more."""
         gone = set()
-        while found := _unknown(list(_running()), prefix, known):
+        while found := _unknown(list(running()), prefix, known):
             for pid, name in found:
                 _kill(pid)
                 gone.add(name)
@@ -106,7 +106,7 @@ def _unknown(found: Sequence[tuple[int, str]], prefix: str, known: Callable[[], 
     return [(pid, name) for pid, name in ours if name not in told]
 
 
-def _running() -> Iterator[tuple[int, str]]:
+def running() -> Iterator[tuple[int, str]]:
     """Pid and tunnel of each process that is one, or is just about to start one."""
     for entry in os.listdir("/proc"):
         if entry.isdigit() and (name := _tunnel_of(int(entry))):

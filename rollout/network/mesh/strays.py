@@ -1,0 +1,75 @@
+"""What carries the mark of a home on this machine, looked at from outside: no record is written, the host part may run or not."""
+
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+
+from pyroute2 import IPRoute
+
+from rollout.errors import BrokenError
+from rollout.network.mesh import namespaces, uapi, userspace
+from rollout.network.mesh.marks import Mark, mark_of
+from rollout.network.mesh.tunnels import Tunnel
+
+Wants = Callable[[str], bool]
+
+
+class Strays:
+    """Of the home with this folder (HOME/host/mesh). `wants`: whether an instance is still to be in the network."""
+
+    def __init__(self, folder: Path, wants: Wants) -> None:
+        self._folder = folder
+        self._mark = mark_of(folder)
+        self._wants = wants
+
+    def tunnels(self) -> Sequence[str]:
+        """Names of tunnels (process, link or control socket) of no wanted instance. BrokenError for a damaged record."""
+        there = {name for _, name in userspace.running()} | {path.stem for path in uapi.SOCKETS.glob("*.sock")} | _links()
+        ours = {name for name in there if name.startswith(self._mark.links)}
+        return sorted(ours - set(self._known(self._mark.member_link, lambda one: self._mark.hub_link(one["number"]))))
+
+    def namespaces(self) -> Sequence[str]:
+        """Paths of network namespaces of no wanted instance. BrokenError for a damaged record."""
+        ours = set(namespaces.strays(self._mark.namespaces))
+        return sorted(ours - set(self._known(self._mark.member_path, lambda one: _room(self._mark, one))))
+
+    def _known(self, member: Callable[[int], str], room: Callable[[dict[str, int]], str]) -> Iterator[str]:
+        """Of each wanted instance, and of the environments that have one. Read after what is there: records come first."""
+        members = [one for name, one in _records(self._folder / "members") if self._wants(name)]
+        environments = {one["environment"] for one in members}
+        yield from (member(one["number"]) for one in members)
+        yield from (room(one) for name, one in _records(self._folder / "environments") if name in environments)
+
+
+def end_tunnel(name: str) -> None:
+    """No process, link or control socket of just this name is left. BrokenError where its process cannot be killed."""
+    userspace.UserspaceTunnels().end(Tunnel(name, ""))
+    with IPRoute() as kernel:
+        for index in kernel.link_lookup(ifname=name):
+            kernel.link("del", index=index)
+
+
+def end_namespace(path: str) -> None:
+    """Nothing stands at this path."""
+    namespaces.drop(path)
+    namespaces.tidy()
+
+
+def _links() -> Collection[str]:
+    with IPRoute() as kernel:
+        return {str(link.get_attr("IFLA_IFNAME")) for link in kernel.get_links()}
+
+
+def _room(mark: Mark, record: dict[str, int]) -> str:
+    return mark.room_path(record["number"], record["generation"])
+
+
+def _records(folder: Path) -> Iterator[tuple[str, dict[str, int]]]:
+    for path in sorted(folder.glob("[!.]*")):
+        try:
+            yield path.name, json.loads(path.read_bytes())
+        except FileNotFoundError:  # it has just left
+            continue
+        except ValueError as error:
+            then = f"rollout down, rm {path}, rollout up"
+            raise BrokenError(f"{path} is damaged: {error}", state="nothing was removed", then=then) from error

@@ -1,0 +1,43 @@
+"""What is left of a home's private network is found from outside, told apart from what is wanted, and ended; others' is not."""
+
+import shutil
+from pathlib import Path
+
+from rollout.network.mesh import strays
+from rollout.network.mesh.mesh import Mesh
+from tests.network.mesh.mesh_rigs import closing, instance, traces
+
+
+def clean(home: Path, *wanted: str) -> list[str]:
+    found = strays.Strays(home / "host/mesh", wanted.__contains__)
+    names, paths = list(found.tunnels()), list(found.namespaces())
+    for name in names:
+        strays.end_tunnel(name)
+    for path in paths:
+        strays.end_namespace(path)
+    return names + paths
+
+
+def test_what_is_wanted_stays_and_what_nobody_wants_goes(mesh: Mesh, tmp_path: Path) -> None:
+    wanted, other, far = instance("a"), instance("b"), instance("c", "test/api")
+    for spec in (wanted, other, far):
+        mesh.prepare(spec)
+    before = traces(mesh.mark)
+    assert clean(tmp_path, wanted.id, other.id, far.id) == []
+    assert traces(mesh.mark) == before
+    gone = clean(tmp_path, wanted.id)
+    assert len(gone) == 6  # tunnels and namespaces of two instances, and of the hub of one
+    assert clean(tmp_path, wanted.id) == []
+    assert traces(mesh.mark) != []
+    assert mesh.prepare(wanted).instance == wanted.id
+
+
+def test_without_records_all_of_this_home_goes_and_nothing_of_another(mesh: Mesh, tmp_path: Path) -> None:
+    mesh.prepare(instance("a"))
+    with closing(tmp_path / "other") as other:
+        other.prepare(instance("a"))
+        before = traces(other.mark)
+        shutil.rmtree(tmp_path / "host/mesh")
+        assert len(clean(tmp_path)) == 4
+        assert traces(mesh.mark) == []
+        assert traces(other.mark) == before
