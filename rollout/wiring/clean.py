@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -124,7 +125,7 @@ def _containers(api: ContainerApi | None, labels: Labels) -> list[tuple[Kind, st
             Kind.SANDBOX if one.sandbox else Kind.CONTAINER,
             one.name,
             f"on {api.name}" + (f", of {one.service}" if one.service else ""),
-            lambda container=one.container: leftovers.remove(api, container),
+            partial(leftovers.remove, api, one.container),
             one.instance,
         )
         for one in leftovers.labelled(api, labels)
@@ -139,7 +140,7 @@ def _instances(where: Path) -> list[tuple[Kind, str, str, Callable[[], object], 
         kept.stop(name, GRACE_S)
         kept.forget(name)
 
-    return [(Kind.PROCESS, name, f"in {where / INSTANCES}", lambda name=name: end(name), name) for name in kept.names()]
+    return [(Kind.PROCESS, name, f"in {where / INSTANCES}", partial(end, name), name) for name in kept.names()]
 
 
 def _unkept(where: Path) -> Iterator[Found]:
@@ -153,7 +154,7 @@ def _unkept(where: Path) -> Iterator[Found]:
                 if place.is_relative_to(where.resolve()) and not place.exists():
                     places[place] = f"pid {process.pid}, its folder is gone"
     for place, told in sorted(places.items()):
-        yield Found(Leftover(kind=Kind.PROCESS, name=place.name, told=told), lambda place=place: _sweep(place))
+        yield Found(Leftover(kind=Kind.PROCESS, name=place.name, told=told), partial(_sweep, place))
 
 
 def _sweep(place: Path) -> None:
@@ -169,6 +170,6 @@ def _strays(where: Path, wanted: Wanted) -> Iterator[Found]:
 
     marked = strays.Strays(where / MESH, wanted.wants)
     for name in marked.tunnels():
-        yield Found(Leftover(kind=Kind.TUNNEL, name=name), lambda name=name: strays.end_tunnel(name))
+        yield Found(Leftover(kind=Kind.TUNNEL, name=name), partial(strays.end_tunnel, name))
     for path in marked.namespaces():
-        yield Found(Leftover(kind=Kind.NAMESPACE, name=path), lambda path=path: strays.end_namespace(path))
+        yield Found(Leftover(kind=Kind.NAMESPACE, name=path), partial(strays.end_namespace, path))

@@ -61,6 +61,7 @@ IN_SENTENCES = {
     "rollout up": ("up",),
     "rollout report": ("report", "report --html report.html"),
     "rollout doctor": ("doctor",),
+    "rollout doctor --clean": ("doctor --clean --yes",),
     "rollout image show PATH": ("image show app",),
     "rollout image list": ("image list",),
     "rollout image prune": ("image prune --yes",),

@@ -1,8 +1,9 @@
 """What carries the mark of a home on this machine, looked at from outside: no record is written, the host part may run or not."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from pyroute2 import IPRoute
 
@@ -26,14 +27,14 @@ class Strays:
         """Names of tunnels (process, link or control socket) of no wanted instance. BrokenError for a damaged record."""
         there = {name for _, name in userspace.running()} | {path.stem for path in uapi.SOCKETS.glob("*.sock")} | _links()
         ours = {name for name in there if name.startswith(self._mark.links)}
-        return sorted(ours - set(self._known(self._mark.member_link, lambda one: self._mark.hub_link(one["number"]))))
+        return sorted(ours - set(self._known(self._mark.member_link, lambda one: self._mark.hub_link(int(one["number"])))))
 
     def namespaces(self) -> Sequence[str]:
         """Paths of network namespaces of no wanted instance. BrokenError for a damaged record."""
         ours = set(namespaces.strays(self._mark.namespaces))
         return sorted(ours - set(self._known(self._mark.member_path, lambda one: _room(self._mark, one))))
 
-    def _known(self, member: Callable[[int], str], room: Callable[[dict[str, int]], str]) -> Iterator[str]:
+    def _known(self, member: Callable[[int], str], room: Callable[[dict[str, Any]], str]) -> Iterator[str]:
         """Of each wanted instance, and of the environments that have one. Read after what is there: records come first."""
         members = [one for name, one in _records(self._folder / "members") if self._wants(name)]
         environments = {one["environment"] for one in members}
@@ -55,16 +56,16 @@ def end_namespace(path: str) -> None:
     namespaces.tidy()
 
 
-def _links() -> Collection[str]:
+def _links() -> set[str]:
     with IPRoute() as kernel:
         return {str(link.get_attr("IFLA_IFNAME")) for link in kernel.get_links()}
 
 
-def _room(mark: Mark, record: dict[str, int]) -> str:
-    return mark.room_path(record["number"], record["generation"])
+def _room(mark: Mark, record: dict[str, Any]) -> str:
+    return mark.room_path(int(record["number"]), int(record["generation"]))
 
 
-def _records(folder: Path) -> Iterator[tuple[str, dict[str, int]]]:
+def _records(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for path in sorted(folder.glob("[!.]*")):
         try:
             yield path.name, json.loads(path.read_bytes())
