@@ -9,7 +9,7 @@ from pyroute2 import IPRoute
 
 from rollout.errors import BrokenError
 from rollout.network.mesh import namespaces, uapi, userspace
-from rollout.network.mesh.marks import Mark, mark_of
+from rollout.network.mesh.marks import mark_of
 from rollout.network.mesh.tunnels import Tunnel
 
 Wants = Callable[[str], bool]
@@ -27,19 +27,29 @@ class Strays:
         """Names of tunnels (process, link or control socket) of no wanted instance. BrokenError for a damaged record."""
         there = {name for _, name in userspace.running()} | {path.stem for path in uapi.SOCKETS.glob("*.sock")} | _links()
         ours = {name for name in there if name.startswith(self._mark.links)}
-        return sorted(ours - set(self._known(self._mark.member_link, lambda one: self._mark.hub_link(int(one["number"])))))
+        return sorted(ours - set(self._known(self._mark.member_link, self._room_links)))
 
     def namespaces(self) -> Sequence[str]:
         """Paths of network namespaces of no wanted instance. BrokenError for a damaged record."""
         ours = set(namespaces.strays(self._mark.namespaces))
-        return sorted(ours - set(self._known(self._mark.member_path, lambda one: _room(self._mark, one))))
+        return sorted(ours - set(self._known(self._mark.member_path, self._room_paths)))
 
-    def _known(self, member: Callable[[int], str], room: Callable[[dict[str, Any]], str]) -> Iterator[str]:
+    def _known(self, member: Callable[[int], str], room: Callable[[dict[str, Any]], Sequence[str]]) -> Iterator[str]:
         """Of each wanted instance, and of the environments that have one. Read after what is there: records come first."""
         members = [one for name, one in _records(self._folder / "members") if self._wants(name)]
         environments = {one["environment"] for one in members}
         yield from (member(one["number"]) for one in members)
-        yield from (room(one) for name, one in _records(self._folder / "environments") if name in environments)
+        for name, one in _records(self._folder / "environments"):
+            if name in environments:
+                yield from room(one)
+
+    def _room_links(self, record: dict[str, Any]) -> Sequence[str]:
+        """The hub's tunnel, and the way out where the environment is open."""
+        number = int(record["number"])
+        return self._mark.hub_link(number), self._mark.outlet_link(number)
+
+    def _room_paths(self, record: dict[str, Any]) -> Sequence[str]:
+        return (self._mark.room_path(int(record["number"]), int(record["generation"])),)
 
 
 def end_tunnel(name: str) -> None:
@@ -59,10 +69,6 @@ def end_namespace(path: str) -> None:
 def _links() -> set[str]:
     with IPRoute() as kernel:
         return {str(link.get_attr("IFLA_IFNAME")) for link in kernel.get_links()}
-
-
-def _room(mark: Mark, record: dict[str, Any]) -> str:
-    return mark.room_path(int(record["number"]), int(record["generation"]))
 
 
 def _records(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:

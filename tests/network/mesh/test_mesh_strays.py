@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+from pyroute2 import IPRoute
+
 from rollout.network.mesh import strays
 from rollout.network.mesh.mesh import Mesh
 from tests.network.mesh.mesh_rigs import closing, instance, traces
@@ -41,3 +43,14 @@ def test_without_records_all_of_this_home_goes_and_nothing_of_another(mesh: Mesh
         assert len(clean(tmp_path)) == 4
         assert traces(mesh.mark) == []
         assert traces(other.mark) == before
+
+
+def test_the_way_out_of_a_wanted_room_stays(mesh: Mesh, tmp_path: Path) -> None:
+    mesh.prepare(instance("a"))
+    way_out = mesh.mark.outlet_link(1)  # of the first room, as its name tells
+    with IPRoute() as kernel:
+        kernel.link("add", ifname=way_out, kind="veth", peer=f"x{way_out}")
+    assert any(path.endswith("room1.1") for path in traces(mesh.mark)), traces(mesh.mark)
+    assert clean(tmp_path, instance("a").id) == []
+    assert way_out in clean(tmp_path)
+    assert traces(mesh.mark) == []
