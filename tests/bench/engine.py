@@ -59,6 +59,8 @@ from rollout.wiring import actor
 from rollout.wiring.home import Home
 from rollout.wiring.world import Voice, means
 
+import rollout.wiring.building  # isort: skip  # noqa: F401 (what a verb loads when it drives: all imports are done)
+
 SERVICES = 10_000
 AT_KILL = 500
 AT_ONCE = 150

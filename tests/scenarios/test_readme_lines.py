@@ -28,6 +28,7 @@ ELSEWHERE = {
     ),
     "tests/run": (".ci/run", "bash tests/run"),
     "rollout demo --json": ("tests/demo/test_first_command.py", "{command} --json"),
+    "rollout demo --engine containers": ("tests/demo/test_demo_containers.py", '"demo", "--engine", name'),
 }
 """Line → the file that runs it, and where in it: a whole demo in a clean clone, and what runs this very test."""
 
@@ -62,6 +63,8 @@ IN_SENTENCES = {
     "rollout report": ("report", "report --html report.html"),
     "rollout doctor": ("doctor",),
     "rollout doctor --clean": ("doctor --clean --yes",),
+    "rollout environment set ENVIRONMENT --egress open": ("environment set production --egress open",),
+    "rollout environment list": ("environment list",),
     "rollout image show PATH": ("image show app",),
     "rollout image list": ("image list",),
     "rollout image prune": ("image prune --yes",),
