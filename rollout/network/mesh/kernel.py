@@ -31,7 +31,7 @@ def works(name: str) -> bool:
         if error.code in UNKNOWN:
             return False
         raise
-    links.remove(name)
+    links.remove_one(name)
     return True
 
 
@@ -69,8 +69,8 @@ class KernelTunnels:
     def end(self, tunnel: Tunnel) -> None:
         """As in the port."""
         for place in _places(tunnel):
-            with _in(place):
-                links.remove(_name(tunnel, place))
+            with _said(f"end tunnel {tunnel.name}"), _in(place):
+                links.remove_one(_name(tunnel, place))
 
     def clear(self, prefix: str, known: Callable[[], Collection[str]]) -> Sequence[str]:
         """As in the port. Those that were moved go with their namespaces."""
@@ -79,7 +79,8 @@ class KernelTunnels:
         told = known()
         gone = [name for name in names if name.startswith(prefix) and name not in told]
         for name in gone:
-            links.remove(name)
+            with _said(f"end tunnel {name}"):
+                links.remove_one(name)
         return gone
 
 

@@ -43,6 +43,19 @@ def test_links_of_the_kernel_come_and_go(mesh: Mesh, monkeypatch: pytest.MonkeyP
     assert traces(mesh.mark) == []
 
 
+def test_a_link_whose_name_begins_alike_stays(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "KIND", "bridge")
+    tunnels = kernel.KernelTunnels()
+    one, other = (Tunnel(mesh.mark.member_link(number), mesh.mark.member_path(number)) for number in (2, 72))
+    assert other.name.startswith(one.name)
+    tunnels.start(other)
+    tunnels.start(one)
+    tunnels.end(one)
+    assert tunnels.standing(other) != ""
+    tunnels.end(other)
+    assert traces(mesh.mark) == []
+
+
 def test_the_kernel_is_told_the_same_as_the_program() -> None:
     peer = Peer(public_key="00" * 31 + "01", endpoint="[fd99::2]:4001", allowed=("fd00::/64", "100.64.0.0/10"))
     assert kernel._peer(peer) == {
