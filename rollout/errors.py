@@ -4,7 +4,7 @@ An error says what happened, what state things are in now, and the next command 
 whether to try again, and the exit code of the command that it ends.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import IntEnum
 
 
@@ -42,6 +42,15 @@ class RolloutError(Exception):
 
 class BrokenError(RolloutError):
     """The tool or its environment failed: disk, permission, a missing program."""
+
+
+class RoomsRefusedError(BrokenError):
+    """The edge cannot listen in the rooms of these environments, and does in all others that it was told of."""
+
+    def __init__(self, environments: Collection[str], *, then: str) -> None:
+        named = ", ".join(sorted(environments))
+        super().__init__(f"the edge does not listen in the room of {named}", state="all other rooms are served", then=then)
+        self.environments = frozenset(environments)
 
 
 class TransientError(RolloutError):

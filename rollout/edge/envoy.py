@@ -140,7 +140,7 @@ class EnvoyEdge:
         self._forget_failures(_copies(known))
 
     def rooms(self, rooms: Sequence[Room]) -> None:
-        """See EdgeWriter. BrokenError when the disk fails, Envoy refuses or we may not enter rooms; TransientError: no answer."""
+        """See EdgeWriter. BrokenError when the disk fails, Envoy refuses all or we may not enter rooms."""
         here = standing(rooms)
         if may_enter():
             self._rooms.follow(here)

@@ -59,10 +59,15 @@ def private(room: Room, places: Places, settings: EdgeSettings) -> Json:
     Named by the room's path: a room that was made again is another one, and the listener of the old one ends.
     """
     address: Json = {"address": "::", "port_value": ROOM_PORT, "network_namespace_filepath": room.path}
-    found = _listener(f"{room.environment}:{room.path}", address, _http(places, settings, room.environment))
+    found = _listener(listener_name(room), address, _http(places, settings, room.environment))
     kind = {"@type": EXTENSIONS + "filters.listener.original_dst.v3.OriginalDst"}
     found["listener_filters"] = [_typed("envoy.filters.listener.original_dst", kind)]
     return found
+
+
+def listener_name(room: Room) -> str:
+    """What Envoy calls the listener in a room."""
+    return f"{room.environment}:{room.path}"
 
 
 def _listener(name: str, address: Json, http: Json) -> Json:

@@ -15,14 +15,15 @@ from pathlib import Path
 from rollout.edge.admin import Admin
 from rollout.edge.bootstrap import CLUSTERS, LISTENERS
 from rollout.edge.clusters import TYPES, Json, clusters
-from rollout.edge.listeners import Places, private
+from rollout.edge.listeners import Places, listener_name, private
 from rollout.edge.settings import EdgeSettings
-from rollout.errors import BrokenError, TransientError
+from rollout.errors import BrokenError, RoomsRefusedError, TransientError
 from rollout.host.rooms import Room
 
 FOLLOWED_S = 5.0
 """Envoy takes some ms; 50 rooms at once 110."""
 LOOK_S = 0.005
+THEN = "rollout doctor, then rollout up"
 OWN = "/proc/self/ns/net"
 
 
@@ -70,6 +71,15 @@ def standing(rooms: Sequence[Room]) -> Sequence[Room]:
     return [room for room in rooms if _stands(room.path)]
 
 
+class RefusedError(BrokenError):
+    """Envoy does not follow one of the files: of what it holds, some may be served."""
+
+    def __init__(self, kind: _Kind, path: Path) -> None:
+        what, state = f"the edge does not follow {path}", "what it serves is as before; why it refused stands in its log"
+        super().__init__(what, state=state, then=THEN)
+        self.kind = kind
+
+
 class RoomFiles:
     """The files in `places.rooms`. One process writes them (the host part); threads may call at once."""
 
@@ -92,13 +102,20 @@ class RoomFiles:
     def follow(self, rooms: Sequence[Room]) -> None:
         """Envoy listens in these rooms, which stand, and in no other.
 
-        BrokenError when the disk fails or Envoy refuses; TransientError when Envoy does not answer: it follows when it runs.
+        RoomsRefusedError names those in which Envoy cannot listen: something of the room's own has the port, and only the
+        others are served. BrokenError when the disk fails or Envoy refuses all; TransientError when Envoy does not answer: it
+        follows when it runs.
         """
         both = self._wanted(rooms)
         with self._lock:
             try:
                 for wanted in both:
                     self._put(wanted)
+            except RefusedError as refused:
+                deaf = self._deaf(rooms)
+                if not deaf or refused.kind is not _LISTENERS:
+                    raise
+                raise RoomsRefusedError(deaf, then=THEN) from refused
             except TransientError:
                 for wanted in both:
                     if not self._holds(wanted):
@@ -123,12 +140,14 @@ class RoomFiles:
         end = time.monotonic() + FOLLOWED_S
         while (now := self._figures(kind)).version != version:
             if now.refused > before.refused or time.monotonic() > end:
-                raise BrokenError(
-                    f"the edge does not follow {self._path(kind)}",
-                    state="what it serves is as before; why it refused stands in its log",
-                    then="rollout doctor, then rollout up",
-                )
+                raise RefusedError(kind, self._path(kind))
             self._sleep(LOOK_S)
+
+    def _deaf(self, rooms: Sequence[Room]) -> Sequence[str]:
+        """Environments in whose rooms Envoy does not listen."""
+        told = json.loads(self._admin.ask("GET", "/listeners?format=json")).get("listener_statuses", [])
+        there = {one["name"] for one in told}
+        return [room.environment for room in rooms if listener_name(room) not in there]
 
     def _figures(self, kind: _Kind) -> "_Figures":
         lines = self._admin.ask("GET", f"/stats?filter=^{kind.figures}").splitlines()

@@ -4,12 +4,11 @@ One that joins before its start gets a namespace that is ready; one that joins a
 it was, it is the same whenever the instance is started again: that order is what tells the runtimes apart.
 """
 
-import contextlib
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from rollout.errors import TransientError
+from rollout.errors import RoomsRefusedError, TransientError
 from rollout.host.ledger import Held, Joined, Ledger
 from rollout.host.network import Member, Network
 from rollout.host.ports import EdgeWriter, InstanceFacts, InstanceSpec, Phase
@@ -56,7 +55,7 @@ class Joining:
             return held
         self.coming.add(held.spec.id)
         member = self.network.prepare(held.spec)
-        self.tell()
+        self.tell(environment_of(held.spec))
         return _as(held, member, member.namespace)
 
     def after(self, held: Held, facts: InstanceFacts) -> Held:
@@ -66,7 +65,7 @@ class Joining:
         self.coming.add(held.spec.id)
         member = self.network.patch(held.spec, facts.pid)
         self._patched[held.spec.id] = facts.pid, facts.started
-        self.tell()
+        self.tell(environment_of(held.spec))
         return _as(held, member, ALONE)
 
     def lacks(self, held: Held, facts: InstanceFacts) -> bool:
@@ -83,15 +82,29 @@ class Joining:
         self._patched.pop(held.spec.id, None)
         return replace(held, spec=replace(held.spec, network=ALONE, own=()), joined=None, ipv4=False)
 
-    def tell(self) -> None:
-        """The edge listens in the rooms that there are, and in no other; while no edge runs, it will when it does."""
+    def tell(self, environment: str = "") -> None:
+        """The edge listens in the rooms that there are, and in no other; while no edge runs, it will when it does.
+
+        With an environment, RoomsRefusedError for another one's room is left to whoever asks without: every few seconds.
+        """
         with self._telling:
             rooms = list(self.rooms())
-            if rooms != self._told:
-                self._told = None
-                with contextlib.suppress(TransientError):
-                    self.edge.rooms(rooms)
-                    self._told = rooms
+            if rooms == self._told:
+                return
+            self._told = None
+            try:
+                self.edge.rooms(rooms)
+                self._told = rooms
+            except TransientError:
+                return
+            except RoomsRefusedError as refused:
+                if not environment or environment in refused.environments:
+                    raise
+
+
+def environment_of(spec: InstanceSpec) -> str:
+    """Whose room it is in, or would be."""
+    return spec.service.partition("/")[0]
 
 
 def _as(held: Held, member: Member, network: str) -> Held:

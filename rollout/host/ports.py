@@ -152,8 +152,8 @@ class EdgeWriter(Protocol):
 
     def rooms(self, rooms: Sequence[Room]) -> None:
         """From return on the proxy serves in these rooms, and in no other; one whose namespace is gone is left out. Idempotent.
-
-        No other room notices. One caller at a time: an older list takes a newer room away. TransientError while no proxy runs.
+        No other room notices. One caller at a time: an older list takes a newer room away. TransientError while no proxy runs;
+        RoomsRefusedError names those that cannot be served, after all others are.
         """
 
     def in_flight(self, addresses: Sequence[str]) -> int:

@@ -56,6 +56,7 @@ class KeepingDesk(Desk, ImageDesk):
         self._boot = boot
         self._clock = clock
         self._failed: dict[str, float] = {}
+        self._trouble = ""
         self._revived: list[str] = []
         self._bringing_back = threading.Lock()
 
@@ -146,8 +147,11 @@ class KeepingDesk(Desk, ImageDesk):
             for said in self.doers.network.keep(Members(self.ledger, self.joining.coming)):
                 print(said, file=sys.stderr, flush=True)  # noqa: T201 (the host part's own log)
             self.joining.tell()
+            self._trouble = ""
         except RolloutError as error:
-            print(error.what, file=sys.stderr, flush=True)  # noqa: T201 (its own log)
+            if error.what != self._trouble:  # said once, until it is another
+                print(error.what, file=sys.stderr, flush=True)  # noqa: T201 (its own log)
+            self._trouble = error.what
         for held in self._wanted():
             facts = self._facts(held) if held.joined else None
             if facts is not None and self.joining.lacks(held, facts):

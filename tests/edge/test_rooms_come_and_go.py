@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from rollout.contract.edge_rig import HttpCopy, RunningEdge, wait_for
-from rollout.errors import BrokenError, TransientError
+from rollout.errors import BrokenError, RoomsRefusedError, TransientError
 from rollout.host.ports import Route
 from rollout.network.inside import inside, open_inside
 from tests.edge.rooms_rig import RealRoom, room
@@ -180,16 +180,18 @@ def test_a_room_that_is_gone_keeps_nobody_from_starting_or_following(edge: Runni
 
 
 def test_a_port_that_is_taken_in_a_room_is_one_clear_error_there_alone(edge: RunningEdge, bank: RealRoom) -> None:
-    with room(1, "shop") as shop:
-        for one in (bank, shop):
+    with room(1, "shop") as shop, room(3, "zoo") as zoo:
+        every = [shop, bank, zoo]
+        for one in every:
             serve(edge, one, one.room.environment)
         with inside(shop.room.path), socket.create_server(("::", 10_000), family=socket.AF_INET6):
-            with pytest.raises(BrokenError, match="the edge does not follow") as found:
-                edge.edge.rooms([bank.room, shop.room])
-            assert "listeners.json" in found.value.what
-        assert ask(bank) == "bank"
-        edge.edge.rooms([bank.room, shop.room])
-        assert ask(shop) == "shop"
+            for told in (every[:2], every, every):  # one that comes while another is refused is served too
+                with pytest.raises(RoomsRefusedError, match="does not listen in the room of shop") as found:
+                    edge.edge.rooms([one.room for one in told])
+                assert found.value.environments == {"shop"}
+                assert [ask(one) for one in told[1:]] == [one.room.environment for one in told[1:]]
+        edge.edge.rooms([one.room for one in every])
+        assert [ask(one) for one in every] == ["shop", "bank", "zoo"]
 
 
 def test_without_the_right_to_enter_namespaces_it_is_configured_as_ever(

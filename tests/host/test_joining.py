@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from rollout.contract.host_part import FENCE, LEGACY, NAME, SERVICE
-from rollout.errors import BrokenError, TransientError
+from rollout.errors import BrokenError, RoomsRefusedError, TransientError
 from rollout.host.joining import PORT
 from rollout.host.network import Member
-from rollout.host.ports import InstanceFacts, InstanceSpec, Listener
+from rollout.host.ports import InstanceFacts, InstanceSpec, Listener, Phase
 from rollout.host.rooms import Room
 from rollout.runtimes.engines.memory import MemoryEngine
 from tests.host.host_rigs import MemoryRig
@@ -253,3 +253,32 @@ def test_what_cannot_be_mended_now_does_not_end_the_host_part(
         rig.desk.keep_network()
         rig.desk.replace_lost()
     assert rig.fresh() == []
+
+
+def test_a_room_that_the_edge_refuses_stops_nobody_of_another_one(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rooms = [Room(environment=name, path=f"/run/netns/{name}", prefix="fd00::/64", dns="fd00::53") for name in ("shop", "zoo")]
+    rig.desk.joining.rooms = lambda: rooms
+    asked: list[Sequence[Room]] = []
+    deaf = ["zoo"]
+
+    def refused(told: Sequence[Room]) -> None:
+        asked.append(told)
+        if deaf:
+            raise RoomsRefusedError(deaf, then="x")
+
+    monkeypatch.setattr(rig.edge, "rooms", refused)
+    before(rig)
+    assert rig.desk.instances(SERVICE)[0].facts.phase is Phase.RUNNING
+    deaf[:] = [SERVICE.partition("/")[0]]
+    with pytest.raises(RoomsRefusedError, match=r"room of \w"):
+        rig.desk.joining.tell(deaf[0])
+    asked.clear()
+    for _ in range(3):
+        rig.desk.keep_network()
+    assert (asked, capfd.readouterr().err.count("does not listen")) == ([rooms] * 3, 1)
+    deaf.clear()
+    for _ in range(2):
+        rig.desk.keep_network()
+    assert asked[3:] == [rooms]
