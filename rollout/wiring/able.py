@@ -4,13 +4,16 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+
+from rollout.errors import RolloutError
 
 TUN, IPV6 = Path("/dev/net/tun"), Path("/proc/net/if_inet6")
 CAPABILITIES = {"NET_ADMIN": 12, "SYS_ADMIN": 21}
 STATUS = Path("/proc/self/status")
 PACKAGES = {"wireguard-go": "wireguard-go", "nft": "nftables"}
-"""The programs that it takes, and where Debian has them."""
+"""The programs that it takes, and where Debian has them; that of tunnels only where the kernel makes none."""
 
 
 def lacking() -> Iterator[tuple[str, str]]:
@@ -18,16 +21,33 @@ def lacking() -> Iterator[tuple[str, str]]:
     if sys.platform != "linux":
         yield "it is not Linux", "run rollout on Linux, as root"
         return
-    if absent := [name for name, bit in CAPABILITIES.items() if not _effective() >> bit & 1]:
+    absent = [name for name, bit in CAPABILITIES.items() if not _effective() >> bit & 1]
+    if absent:
         yield f"no {' and '.join(absent)}", "run rollout as root"
-    if not TUN.exists():
-        yield f"no {TUN}", "modprobe tun"
     if not IPV6.exists():
         yield "no IPv6", "start the kernel without ipv6.disable=1"
+    yield from _without("nft")
+    tunnels = [(f"no {TUN}", "modprobe tun")] if not TUN.exists() else []
+    tunnels += _without("wireguard-go")
+    if tunnels and (absent or not by_the_kernel()):
+        yield from tunnels
+
+
+@cache
+def by_the_kernel() -> bool:
+    """The tunnels are the kernel's own. Found by trying, which takes a third of a second, once; for who has the capabilities."""
+    from rollout.network.mesh.kernel import works  # noqa: PLC0415 (few need to know)
+
+    try:
+        return works()
+    except RolloutError:
+        return False
+
+
+def _without(program: str) -> Iterator[tuple[str, str]]:
     places = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
-    for program, package in PACKAGES.items():
-        if shutil.which(program, path=places) is None:
-            yield f"no {program}", f"apt-get install {package}"
+    if shutil.which(program, path=places) is None:
+        yield f"no {program}", f"apt-get install {PACKAGES[program]}"
 
 
 def here() -> bool:

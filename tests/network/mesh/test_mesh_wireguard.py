@@ -1,26 +1,32 @@
 """Which WireGuard is taken, and that both are told the same."""
 
-from pathlib import Path
+import os
 
 import pytest
 from pyroute2 import IPRoute
 
-from rollout.network.mesh import kernel, wireguard
+from rollout.network.mesh import kernel, namespaces, wireguard
 from rollout.network.mesh.mesh import Mesh
 from rollout.network.mesh.tunnels import Peer, Tunnel
 from tests.network.mesh.mesh_rigs import traces
 
 
-def test_the_kernels_is_taken_where_it_makes_one(mesh: Mesh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    name = f"{mesh.mark.links}.try"
-    taken = wireguard.tunnels(tmp_path / "host/mesh")
-    assert isinstance(taken, kernel.KernelTunnels) == kernel.works(name)
-    assert traces(mesh.mark) == []
-    monkeypatch.setattr(kernel, "KIND", "veth")
-    assert kernel.works(name)
+def test_the_kernels_is_taken_where_it_makes_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, tried = kernel._make_one, set[int]()
+
+    def watched() -> None:
+        real()
+        tried.add(os.stat(namespaces.THIS_THREAD).st_ino)
+
+    monkeypatch.setattr(kernel, "_make_one", watched)
+    assert isinstance(wireguard.tunnels(), kernel.KernelTunnels) == kernel.works()
+    tried.clear()
+    monkeypatch.setattr(kernel, "KIND", "bridge")
+    assert kernel.works()
     monkeypatch.setattr(kernel, "KIND", "no-such-kind")
-    assert not kernel.works(name)
-    assert traces(mesh.mark) == []
+    assert not kernel.works()
+    assert len(tried) == 1, "where it is tried nobody sees it, and it is gone whatever dies"
+    assert tried.isdisjoint({namespaces.inode(namespaces.OWN)})
 
 
 def test_links_of_the_kernel_come_and_go(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
