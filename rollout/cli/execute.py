@@ -21,7 +21,8 @@ from rollout.wiring.home import find
 from rollout.wiring.host import keep_scheduler
 from rollout.wiring.rehearse import Rehearsed, rehearse
 from rollout.wiring.status import Board
-from rollout.wiring.world import Voice, means
+from rollout.wiring.workshop import Voice
+from rollout.wiring.world import means
 
 GOES_ON = frozenset({Exit.DONE, Exit.PARTIAL})
 app = typer.Typer(add_completion=False)

@@ -12,7 +12,7 @@ from rollout.wiring.home import find_or_create
 from rollout.wiring.host import brought_back
 from rollout.wiring.host import up as bring_up
 from rollout.wiring.host_desk import SCHEDULER
-from rollout.wiring.led_back import take_over_notes
+from rollout.wiring.noted import take_over_notes
 
 app = typer.Typer(add_completion=False)
 

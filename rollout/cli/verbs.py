@@ -18,7 +18,8 @@ from rollout.operations.subject import is_wave
 from rollout.operations.verbs import Said, worst
 from rollout.wiring.execute import Names
 from rollout.wiring.home import find
-from rollout.wiring.world import Voice, means
+from rollout.wiring.workshop import Voice
+from rollout.wiring.world import means
 
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why, for the audit and for everybody who looks.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]

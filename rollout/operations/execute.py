@@ -20,6 +20,7 @@ from rollout.operations.hours import within
 from rollout.operations.means import Means
 from rollout.operations.order import Cause, Obstacle, TierLeft, obstacles, refuse, refuse_what_is_over
 from rollout.operations.runs import taken_up
+from rollout.operations.saying import Say
 from rollout.operations.settling import FELL, done, settle
 from rollout.operations.subject import SCHEDULER
 from rollout.store import pins
@@ -131,7 +132,7 @@ def check(means: Means, number: int, order: Order, left: Left) -> StoredWave:
     return wave
 
 
-def execute(means: Means, wave: StoredWave, order: Order, *, left: Left, told: Callable[[str], None]) -> WaveReport:
+def execute(means: Means, wave: StoredWave, order: Order, *, left: Left, told: Say) -> WaveReport:
     """Drive the wave until every move is warm or has ended. `told` hears what is waited for, once per change.
 
     LockedError when somebody else drives it; the same command resumes after any interruption.
@@ -176,7 +177,7 @@ def _against(means: Means, wave: StoredWave, order: Order, left: Left) -> Sequen
     return [] if found.facts.state == ENDED or _tended(means, name) else standing_obstacles(means, found, order, left)
 
 
-def _wait(means: Means, look: Callable[[], Sequence[Obstacle]], told: Callable[[str], None]) -> None:
+def _wait(means: Means, look: Callable[[], Sequence[Obstacle]], told: Say) -> None:
     """Return when nothing stands against the wave any more, or when asked to stop."""
     last = ""
     while (found := look()) and not means.stop_requested():

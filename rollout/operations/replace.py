@@ -15,9 +15,8 @@ from rollout.model.fleet import Kind, Placement, Release, RuntimeName, Service
 from rollout.model.policy import HealthGate
 from rollout.model.ports import unexpected
 from rollout.operations.prove import prove
+from rollout.operations.saying import Say
 from rollout.runtimes.specs import serves
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

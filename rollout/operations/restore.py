@@ -15,6 +15,7 @@ from rollout.host.ports import Attached, HostPart
 from rollout.model.fleet import Placement, Release, RuntimeName
 from rollout.model.move import Move
 from rollout.operations.replace import order_for, why_stop_first
+from rollout.operations.saying import Say
 from rollout.runtimes.specs import serves
 
 AT_ONCE = 16
@@ -126,7 +127,7 @@ def make(todo: Sequence[Amends], host: HostPart, runtimes: Mapping[RuntimeName, 
     )
 
 
-def _try(one: Amends, host: HostPart, runtimes: Mapping[RuntimeName, Runtime], problem: Callable[[str], None]) -> None:
+def _try(one: Amends, host: HostPart, runtimes: Mapping[RuntimeName, Runtime], problem: Say) -> None:
     try:
         _make(one, host, runtimes)
     except FencedError:

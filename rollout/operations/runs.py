@@ -9,13 +9,13 @@ from rollout.model.schedule import Missed, Run, RunState, Schedule, Window
 from rollout.operations import hours
 from rollout.operations.hours import local
 from rollout.operations.means import Means
+from rollout.operations.saying import Say
 from rollout.operations.schedule import over
 from rollout.operations.subject import SCHEDULER
 from rollout.store.progress import WaveFacts
 from rollout.store.schedules import Schedules
 from rollout.store.waves import ENDED, PLANNED
 
-Say = Callable[[str], None]
 Waits = Callable[[int], str]
 LATE = timedelta(minutes=1)
 """Later than this a run counts as missed, and is begun only if its schedule says so."""

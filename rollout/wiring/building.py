@@ -15,7 +15,7 @@ from rollout.wiring.in_force import default_engine
 from rollout.wiring.memory import MemoryEngine
 from rollout.wiring.preconditions import Preconditions
 from rollout.wiring.processes import process_parts
-from rollout.wiring.world import Workshop
+from rollout.wiring.workshop import Workshop
 
 
 def build(workshop: Workshop, policy: Policy) -> World:

@@ -34,7 +34,8 @@ from rollout.wiring.fleet import rules
 from rollout.wiring.home import FOLDER, Home
 from rollout.wiring.plan import Asked, opened
 from rollout.wiring.seen import folder as host_folder
-from rollout.wiring.world import Voice, means
+from rollout.wiring.workshop import Voice
+from rollout.wiring.world import means
 
 POLICY = "demo"
 SLOWLY = {'step = "1s"': 'step = "8s"', 'bake = "2s"': 'bake = "15s"', 'keep_warm = "1s"': 'keep_warm = "10s"'}

@@ -14,6 +14,7 @@ from rollout.operations import back
 from rollout.operations.deploy import Means, Tell, refuse
 from rollout.operations.deployable import Machine
 from rollout.operations.replace import Live
+from rollout.operations.saying import Say, quiet
 from rollout.store import pins
 from rollout.store.deploys import Deploys
 from rollout.store.history import History, KeptLog
@@ -26,7 +27,7 @@ from rollout.wiring.host_desk import asker
 from rollout.wiring.in_force import default_engine, policy_in_force
 from rollout.wiring.live import live
 from rollout.wiring.noted import take_over_notes
-from rollout.wiring.world import Voice
+from rollout.wiring.workshop import Voice
 from rollout.wiring.world import means as driving_means
 
 
@@ -49,7 +50,7 @@ class Desk:
 
 
 @contextmanager
-def desk(doing: str, *, tell: Tell = lambda _s, _l: None, say: Callable[[str], None] = lambda _: None) -> Iterator[Desk]:
+def desk(doing: str, *, tell: Tell = lambda _s, _l: None, say: Say = quiet) -> Iterator[Desk]:
     """The home that is found. The host part is started at the first use of what runs on it, and that is said by `say`."""
     home = find()
     database = home.database()
@@ -73,7 +74,7 @@ def desk(doing: str, *, tell: Tell = lambda _s, _l: None, say: Callable[[str], N
         database.close()
 
 
-def _bring_back(home: Home, deploys: Deploys, service: str, verb: str, *, tell: Tell, say: Callable[[str], None]) -> None:
+def _bring_back(home: Home, deploys: Deploys, service: str, verb: str, *, tell: Tell, say: Say) -> None:
     """The service moves no more: its move was aborted, or finished where it was warm. WaitingError where it still moves."""
     if not deploys.in_a_wave(service):
         return

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from rollout.host.client import Client
 from rollout.host.ledger import Ledger
 from rollout.host.lock import locked
 from rollout.host.shim_state import read
+from rollout.operations.saying import Say, quiet
 from rollout.operations.updown import Down, Up, refuse_while_driven
 from rollout.store.database import FILE
 from rollout.store.progress import Progress
@@ -29,10 +30,9 @@ TRIES = 2
 GRACE_S = 10.0
 UNWANTED = "no-scheduler"
 """The file in the host part's folder that holds the wish of `up --no-scheduler`, until the next `up`."""
-Say = Callable[[str], None]
 
 
-def host_part(home: Home, *, start: bool = True, store: bool = True, say: Say = lambda _: None) -> Client:
+def host_part(home: Home, *, start: bool = True, store: bool = True, say: Say = quiet) -> Client:
     """Asks the host part. Where there is none, it is started, with all that should run, and that is said.
 
     With `store=False` the store is not opened: what should run is then what the host part knows. With `start=False` nothing is

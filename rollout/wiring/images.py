@@ -1,7 +1,7 @@
 """What `rollout image` needs: the host part, which knows the engines, and the store, which knows who needs what."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rollout.errors import UsageError
@@ -10,6 +10,7 @@ from rollout.operations import fleet as operations
 from rollout.operations import images
 from rollout.operations.fleet import View
 from rollout.operations.images import Listed, Pruned
+from rollout.operations.saying import Say
 from rollout.wiring import fleet
 from rollout.wiring.home import find
 from rollout.wiring.host import host_part
@@ -53,7 +54,7 @@ def _of_service(view: View) -> Place:
     return Place(path=reference.place, tag=reference.tag or None, digest=digest)
 
 
-def listed(say: Callable[[str], None]) -> Sequence[Listed]:
+def listed(say: Say) -> Sequence[Listed]:
     """The images of the home that is found. The host part is started where there is none, and that is said."""
     home = find()
     database = home.database()
@@ -63,7 +64,7 @@ def listed(say: Callable[[str], None]) -> Sequence[Listed]:
         database.close()
 
 
-def prune(say: Callable[[str], None]) -> Sequence[Pruned]:
+def prune(say: Say) -> Sequence[Pruned]:
     """What nobody needs now is gone: looked at again, since a person may have thought for a while."""
     home = find()
     database = home.database()

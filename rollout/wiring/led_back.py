@@ -2,13 +2,14 @@
 
 import contextlib
 import difflib
-from collections.abc import Callable
+from collections.abc import Sequence
 
 from rollout.errors import RolloutError, UsageError
 from rollout.executor.ports import ControlKind
 from rollout.host.known import Note
 from rollout.host.ports import HostPart
 from rollout.model.state import State
+from rollout.operations.saying import Say, quiet
 from rollout.store import blocks
 from rollout.store.controls import Ask, Controls
 from rollout.store.database import Database
@@ -16,13 +17,10 @@ from rollout.store.progress import Progress
 from rollout.wiring.actor import now, user
 from rollout.wiring.home import Home
 from rollout.wiring.host import host_part
-from rollout.wiring.noted import pending
 from rollout.wiring.part import client, running
 
-Say = Callable[[str], None]
 
-
-def revert_without_store(home: Home, name: str, say: Say = lambda _: None) -> Note:
+def revert_without_store(home: Home, name: str, say: Say = quiet) -> Note:
     """All traffic of the service goes to legacy, through the host part alone; the store is not opened.
 
     UsageError for an unknown or ambiguous name, BrokenError when legacy is not well (nothing was changed then).
@@ -45,7 +43,7 @@ def _named(part: HostPart, name: str) -> str:
     raise UsageError(f"the host part runs no service {name}", then=f"it runs: {', '.join(known) or 'nothing'}")
 
 
-def take_over_notes(home: Home, *, start: bool = False, say: Say = lambda _: None) -> list[str]:
+def take_over(home: Home, notes: Sequence[Note], *, start: bool, say: Say) -> list[str]:
     """The services whose `revert --without-store` the store knows from now on, so that drivers may act for them again.
 
     A move that has begun is asked to revert; any other service is blocked. Nothing is done, and nothing lost, while the host
@@ -53,8 +51,7 @@ def take_over_notes(home: Home, *, start: bool = False, say: Say = lambda _: Non
     """
     taken: list[str] = []
     with contextlib.suppress(RolloutError):
-        notes = pending(home)
-        if not notes or not (start or running(home)):
+        if not (start or running(home)):
             return taken
         part = host_part(home, say=say) if start else client(home)
         with home.opened() as database:

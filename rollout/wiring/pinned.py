@@ -1,15 +1,13 @@
 """A service whose owner has just chosen legacy, in the middle of its move."""
 
-from collections.abc import Callable
-
 from rollout.errors import LockedError
 from rollout.model.fleet import RuntimeName
 from rollout.operations.pin import bring_back_pinned
+from rollout.operations.saying import Say
 from rollout.store import moving, placements
 from rollout.store.services import Services
-from rollout.wiring.world import Voice, means
-
-Say = Callable[[str], None]
+from rollout.wiring.workshop import Voice
+from rollout.wiring.world import means
 
 
 def see_to_choice(services: Services, service: str, runtime: RuntimeName | None, *, reason: str, say: Say) -> None:

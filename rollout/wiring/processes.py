@@ -1,7 +1,6 @@
 """The engine `process` of a home: everything through its host part, judged by what the edge logs."""
 
 import time
-from collections.abc import Callable
 
 from rollout.edge.access_log import AccessLog
 from rollout.edge.envoy import EnvoyEdge
@@ -14,6 +13,7 @@ from rollout.gates.performance import Performance
 from rollout.gates.signed_rank import SignedRank
 from rollout.gates.traffic import Traffic
 from rollout.model.policy import Policy
+from rollout.operations.saying import Say
 from rollout.perf.collect import Collector
 from rollout.wiring.engines import Parts
 from rollout.wiring.home import Home
@@ -23,7 +23,7 @@ from rollout.wiring.live import runtimes
 from rollout.wiring.seen import folder
 
 
-def process_parts(home: Home, policy: Policy, clock: Clock, say: Callable[[str], None]) -> Parts:
+def process_parts(home: Home, policy: Policy, clock: Clock, say: Say) -> Parts:
     """The parts for services that run as processes. Starts the host part where there is none, and says so."""
     host = host_part(home, say=say)
     ask = asker(home.path)

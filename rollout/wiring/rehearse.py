@@ -1,6 +1,6 @@
 """`execute --dry-run`: the same drive on copies of what the store says, in memory and in virtual time."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rollout.executor.drive import drive
@@ -11,15 +11,14 @@ from rollout.operations.execute import Left, Order, WaveReport, report_of, stand
 from rollout.operations.means import Means
 from rollout.operations.numbers import Measured, by_service
 from rollout.operations.order import refuse_what_is_over
+from rollout.operations.saying import Say
 from rollout.runtimes.memory import MemoryHealth, MemoryHost, MemoryTraffic, memory_edge, memory_runtimes
 from rollout.runtimes.memory_instrument import MemoryInstrument
 from rollout.store.waves import ENDED, StoredWave
 from rollout.wiring import actor
 from rollout.wiring.memory import comparing, faults
 from rollout.wiring.preconditions import Preconditions
-from rollout.wiring.world import Tell
-
-Say = Callable[[str], None]
+from rollout.wiring.workshop import Tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

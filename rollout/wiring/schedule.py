@@ -2,12 +2,13 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rollout.errors import LockedError, RolloutError
 from rollout.operations import runs
 from rollout.operations.driving import holding
+from rollout.operations.saying import Say
 from rollout.operations.subject import SCHEDULER
 from rollout.operations.tend import against, settle_those_done, tend, tend_once, untended
 from rollout.schedule.loop import Loop
@@ -15,9 +16,8 @@ from rollout.wiring import actor
 from rollout.wiring.execute import Names
 from rollout.wiring.home import find
 from rollout.wiring.noted import take_over_notes
-from rollout.wiring.world import Voice, means
-
-Say = Callable[[str], None]
+from rollout.wiring.workshop import Voice
+from rollout.wiring.world import means
 
 
 @contextmanager

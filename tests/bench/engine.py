@@ -57,7 +57,8 @@ from rollout.store.database import FILE
 from rollout.store.services import Services
 from rollout.wiring import actor
 from rollout.wiring.home import Home
-from rollout.wiring.world import Voice, means
+from rollout.wiring.workshop import Voice
+from rollout.wiring.world import means
 
 import rollout.wiring.building  # isort: skip  # noqa: F401 (what a verb loads when it drives: all imports are done)
 

@@ -25,7 +25,7 @@ from rollout.host.ports import Attached, Phase
 from rollout.host.shim_state import ShimState, read
 from rollout.model.fleet import RestartPolicy
 from rollout.store.tables import LeaseRow
-from rollout.wiring import actor, host, led_back, part
+from rollout.wiring import actor, host, led_back, noted, part
 from rollout.wiring.home import Home
 from rollout.wiring.host_desk import keeper
 from rollout.wiring.seen import folder
@@ -284,10 +284,10 @@ def test_revert_without_the_store_then_the_store_takes_the_note_over(at: Home) -
     with pytest.raises(FencedError, match="led back to legacy without the store"):
         client.weigh(SERVICE, NAME, 100, FENCE + 1)
     assert {one.facts.phase for one in seen(at).values()} == {Phase.RUNNING}
-    assert led_back.take_over_notes(at) == []
+    assert noted.take_over_notes(at) == []
     assert len(client.notes()) == 1
     (at.path / "store.sqlite").unlink()
-    assert led_back.take_over_notes(at) == [SERVICE]
+    assert noted.take_over_notes(at) == [SERVICE]
     client.weigh(SERVICE, NAME, 0, FENCE + 1)
     assert get(edge) == 200
 
@@ -332,7 +332,7 @@ def test_revert_without_the_store_on_a_full_disk(small_disk: Path, monkeypatch: 
         with pytest.raises(FencedError, match="led back"):
             host.host_part(at).weigh(SERVICE, NAME, 100, FENCE + 2)
         (small_disk / "filler").unlink()
-        assert led_back.take_over_notes(at) == [SERVICE]
+        assert noted.take_over_notes(at) == [SERVICE]
     finally:
         (small_disk / "filler").unlink(missing_ok=True)
         host.down(at)
