@@ -1,17 +1,12 @@
 """A real demo interrupted at a random moment: it says so, the terminal is as it was, and nothing that it started is there."""
 
-import fcntl
 import json
 import os
-import pty
 import random
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
-import termios
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,12 +14,7 @@ from pathlib import Path
 import pytest
 
 from rollout.demo import leftovers
-
-LIMIT_S = 90.0
-ENTERED, LEFT = "\x1b[?1049h", "\x1b[?1049l"
-SHOWN, HIDDEN = "\x1b[?25h", "\x1b[?25l"
-CTRL_C = b"\x03"
-ROOT = Path(__file__).parents[2]
+from tests.terminals import CTRL_C, ENTERED, LEFT, LIMIT_S, ROOT, Terminal
 
 
 @pytest.fixture
@@ -64,66 +54,22 @@ def test_a_demo_that_is_told_to_end_while_it_starts_leaves_nothing(place: Path, 
 
 @pytest.mark.timeout(200)
 def test_ctrl_c_in_the_live_view_gives_the_terminal_back_and_leaves_nothing(place: Path, chance: random.Random) -> None:
-    terminal = Terminal(place)
+    terminal = Terminal("demo", env={"TMPDIR": str(place)})
     try:
         wave = chance.choice(("wave-1", "wave-1", "wave-2"))
         until(lambda: f"{wave} (" in terminal.told.rpartition(ENTERED)[2] if ENTERED in terminal.told else False)
         time.sleep(chance.uniform(0, 4))
         for _ in range(chance.choice((1, 2))):
             terminal.types(CTRL_C)
-        assert terminal.demo.wait(timeout=LIMIT_S) == 130, terminal.told
+        assert terminal.ends() == 130, terminal.told
     finally:
         terminal.close()
-    told = terminal.told
-    assert told.rfind(LEFT) > told.rfind(ENTERED) >= 0, told[-500:]
-    assert told.rfind(SHOWN) > told.rfind(HIDDEN) >= 0, told[-500:]
-    after = told.rpartition(LEFT)[2]
+    assert terminal.given_back, terminal.told[-500:]
+    after = terminal.told.rpartition(LEFT)[2]
     assert "wave-1 (trial) begins" in after
     assert "error: interrupted" in after
     assert "everything that it started is gone" in after
     assert what_is_left(place) == []
-
-
-class Terminal:
-    """`rollout demo` on a terminal of its own, 80 columns and 24 lines; all that it wrote."""
-
-    def __init__(self, place: Path) -> None:
-        self._ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        hidden = {"COLUMNS", "LINES", "LC_ALL", "NO_COLOR"}
-        env = {name: value for name, value in os.environ.items() if name not in hidden}
-        env |= {"TMPDIR": str(place), "PYTHONPATH": str(ROOT), "TERM": "xterm", "LANG": "C.UTF-8"}
-        self.demo = subprocess.Popen(
-            [sys.executable, "-m", "rollout", "demo"],
-            env=env,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 (Ctrl-C needs a terminal of its own)
-        )
-        os.close(theirs)
-        self.told = ""
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        while True:
-            try:
-                read = os.read(self._ours, 65536)
-            except OSError:
-                return
-            if not read:
-                return
-            self.told += read.decode(errors="replace")
-
-    def types(self, keys: bytes) -> None:
-        os.write(self._ours, keys)
-
-    def close(self) -> None:
-        ended(self.demo)
-        self._reader.join(LIMIT_S)
-        os.close(self._ours)
 
 
 def ended(demo: "subprocess.Popen[bytes]") -> None:
