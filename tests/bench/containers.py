@@ -1,7 +1,11 @@
 """Both runtimes on containers, side by side in one run: a dockerd and a Podman of its own (overlay), the host part as a process,
 the real private network, the real edge. Root, on a quiet machine with two cores.
 
-    python tests/bench/containers.py --short | --long     (20 services and an image of 50 MB, or 200 and 500 MB; one JSON line)
+    python tests/bench/containers.py --short | --long [--only PART,PART]
+                                              (20 services and an image of 50 MB, or 200 and 500 MB; one JSON line)
+
+Parts, all of them unless some are named: `rest` (the fleet at rest: memory, detector), `ports`, `launches`, `publish`, `mesh`.
+`rest`, `ports` and `launches` look at the whole fleet; without them there is none.
 
 Legacy runs on Docker, v2 on Podman. Half of the services stand on each, all in one environment; then further launches of each
 runtime are watched while all others stand (`launches.py`: a neighbour in the private network and a client of the edge look every
@@ -30,7 +34,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -51,6 +55,7 @@ from tests.bench.rigs import arguments, report
 from tests.network.mesh.mesh_rigs import closing
 from tests.runtimes.engines.real_engines import RealEngine, docker, podman
 
+PARTS = ("rest", "ports", "launches", "publish", "mesh")
 SHORT, LONG = 20, 200
 WATCHED = {SHORT: 5, LONG: 50}
 IMAGE_BYTES = {SHORT: 50 << 20, LONG: 500 << 20}
@@ -193,32 +198,45 @@ def sides(watched: dict[RuntimeName, list[Launch]], floor: list[float]) -> Itera
     yield "own_overhead_p50_ms", statistics.median(one.direct_ms for one in watched[RuntimeName.V2]) - bare_ms
 
 
-def measure(count: int) -> dict[str, float]:
+def measure(count: int, parts: Collection[str]) -> dict[str, float]:
+    figures: dict[str, float] = {}
     with ExitStack() as stack:
         stack.enter_context(network.enough_inotify())
-        engines = (stack.enter_context(docker("overlay2")), stack.enter_context(podman("overlay")))
         mesh = stack.enter_context(closing(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
-        with stage(*engines) as made:
-            before = own_mb(made), engines_mb(*engines)
+        if set(parts) - {"mesh"}:
+            figures |= on_engines(count, parts, mesh)
+        if "mesh" in parts:
+            say("the private network alone")
+            private = network.measure(mesh, count)
+            figures |= {key: private[key] for key in KEPT_OF_MESH}
+    return {"services": count, **{key: round(value, 3) for key, value in figures.items()}}
+
+
+def on_engines(count: int, parts: Collection[str], mesh: Mesh) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    with docker("overlay2") as one, podman("overlay") as other, stage(one, other) as made:
+        before = own_mb(made), engines_mb(one, other)
+        if {"rest", "ports", "launches"} & set(parts):
             say(f"{count} services are launched")
             fleet(made, count)
-            say("at rest; ports")
-            figures: dict[str, float] = {"detector_cpu_ratio": resting(made), "ports_right_ratio": ports_right(made)}
-            figures |= {
-                "memory_per_instance_mb": (own_mb(made) - before[0]) / count,
-                "engine_memory_per_instance_mb": (engines_mb(*engines) - before[1]) / count,
-                "own_memory_mb": before[0],
-            }
+        if "rest" in parts:
+            say("at rest")
+            figures["detector_cpu_ratio"] = resting(made)
+            figures["memory_per_instance_mb"] = (own_mb(made) - before[0]) / count
+            figures["engine_memory_per_instance_mb"] = (engines_mb(one, other) - before[1]) / count
+            figures["own_memory_mb"] = before[0]
+        if "ports" in parts:
+            say("ports")
+            figures["ports_right_ratio"] = ports_right(made)
+        if "launches" in parts:
             say("launches are watched")
             watched = {runtime: launches(made, runtime, WATCHED[count]) for runtime in RuntimeName}
-            figures |= dict(sides(watched, bare(made, engines[1], mesh, WATCHED[count])))
+            figures |= dict(sides(watched, bare(made, other, mesh, WATCHED[count])))
             trace(watched)
+        if "publish" in parts:
             say("images are published")
             figures |= published(made.client, IMAGE_BYTES[count])
-        say("the private network alone")
-        private = network.measure(mesh, count)
-    figures |= {key: private[key] for key in KEPT_OF_MESH}
-    return {"services": count, **{key: round(value, 3) for key, value in figures.items()}}
+    return figures
 
 
 KEPT_OF_MESH = (
@@ -247,7 +265,8 @@ def trace(watched: dict[RuntimeName, list[Launch]]) -> None:
 def main() -> None:
     began = time.perf_counter()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended then too
-    report("containers", measure(LONG if arguments(__doc__ or "").long else SHORT), began)
+    asked = arguments(__doc__ or "", PARTS)
+    report("containers", measure(LONG if asked.long else SHORT, asked.only), began)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,18 @@ SHARES = (30, 40, 25, 5)
 DATABASE = "store.sqlite"
 
 
-def arguments(description: str) -> argparse.Namespace:
-    """`--short` or `--long`; without either, short."""
+def arguments(description: str, parts: Sequence[str] = ()) -> argparse.Namespace:
+    """`--short` or `--long`; without either, short. Where it has parts, `--only` names those of them that run."""
     parser = argparse.ArgumentParser(description=description)
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--short", action="store_true", help="fewer services, for every day (the default)")
     size.add_argument("--long", action="store_true", help="the size that the figures are promised for")
-    return parser.parse_args()
+    if parts:
+        parser.add_argument("--only", type=lambda text: text.split(","), default=parts, help=f"some of {','.join(parts)}")
+    asked = parser.parse_args()
+    if unknown := set(asked.only if parts else ()) - set(parts):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
+    return asked
 
 
 def entries(count: int, seed: int = 7) -> Iterator[dict[str, Any]]:
