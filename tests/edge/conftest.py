@@ -2,11 +2,13 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from rollout.contract.edge_rig import HttpCopy, RunningEdge
 from rollout.edge.settings import EdgeSettings
+from tests.edge.rooms_rig import RealRoom, room
 
 
 @pytest.fixture
@@ -42,6 +44,24 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEdge]:
         yield world
     finally:
         world.close()
+
+
+@pytest.fixture
+def edge(tmp_path: Path) -> Iterator[RunningEdge]:
+    """An Envoy of the test's own, with retries."""
+    world = RunningEdge(tmp_path / "edge")
+    try:
+        world.start()
+        yield world
+    finally:
+        world.close()
+
+
+@pytest.fixture
+def bank() -> Iterator[RealRoom]:
+    """A real namespace of an environment of its own."""
+    with room(2, "bank") as made:
+        yield made
 
 
 @pytest.fixture

@@ -28,23 +28,6 @@ def shop() -> Iterator[RealRoom]:
 
 
 @pytest.fixture
-def bank() -> Iterator[RealRoom]:
-    with room(2, "bank") as made:
-        yield made
-
-
-@pytest.fixture
-def edge(tmp_path: Path) -> Iterator[RunningEdge]:
-    """An Envoy of the test's own, with retries."""
-    world = RunningEdge(tmp_path / "edge")
-    try:
-        world.start()
-        yield world
-    finally:
-        world.close()
-
-
-@pytest.fixture
 def strict(tmp_path: Path) -> Iterator[RunningEdge]:
     """An Envoy without retries: every failure of a copy is seen."""
     world = RunningEdge(tmp_path / "strict", EdgeSettings(retries=False))

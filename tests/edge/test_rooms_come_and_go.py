@@ -19,23 +19,6 @@ from rollout.network.inside import inside, open_inside
 from tests.edge.rooms_rig import RealRoom, room
 
 
-@pytest.fixture
-def edge(tmp_path: Path) -> Iterator[RunningEdge]:
-    """An Envoy of the test's own."""
-    world = RunningEdge(tmp_path / "edge")
-    try:
-        world.start()
-        yield world
-    finally:
-        world.close()
-
-
-@pytest.fixture
-def bank() -> Iterator[RealRoom]:
-    with room(2, "bank") as made:
-        yield made
-
-
 def serve(edge: RunningEdge, at: RealRoom, text: str) -> None:
     """A service `api` in the room, whose one copy answers this."""
     copy, name = at.copy(text), f"api.{at.room.environment}.internal"

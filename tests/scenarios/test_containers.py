@@ -5,34 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtimes.engines.real_engines import RealEngine, image
-from tests.scenarios.servers import Product, WebLoad, product
+from tests.runtimes.engines.real_engines import RealEngine
+from tests.scenarios.on_engines import NOW, TELLS, beside
+from tests.scenarios.servers import Product, WebLoad
 from tests.scenarios.test_servers import by, nothing_failed, runs_on
-from tests.scenarios.transcript import HERE
 
 TAG = "who:1"
-NOW, SLOW = "/cgi-bin/now", "/cgi-bin/slow"
+SLOW = "/cgi-bin/slow"
 CLIENTS = (("GET", NOW), ("GET", SLOW), ("POST", NOW))
-TELLS = """#!/bin/sh
-printf 'Content-Type: text/plain\\r\\n\\r\\n%s %s\\n' "$ROLLOUT_RUNTIME" "$PORT"
-"""
-ENTRYPOINT = """
-httpd -f -p "$PORT" -h /www &
-trap 'exit 0' TERM
-while true; do sleep 60 & wait $!; done
-"""
-FILES = {"www/cgi-bin/now": TELLS, "www/cgi-bin/slow": TELLS.replace("\n", "\nsleep 1\n", 1)}
+FILES = {"www/cgi-bin/slow": TELLS.replace("\n", "\nsleep 1\n", 1)}
 
 
 @pytest.fixture
 def rollout(tmp_path: Path, real_docker: RealEngine, real_podman: RealEngine) -> Iterator[Product]:
     """A home beside both engines, which have the same image."""
-    archive = image(TAG, {"Entrypoint": ["sh", "-c", ENTRYPOINT]}, FILES)
-    for engine in (real_docker, real_podman):
-        engine.load(archive)
-    with product(tmp_path) as made:
-        made.env |= {**real_docker.environment, **real_podman.environment}
-        made("policy", "use", str(HERE / "servers.toml"))
+    with beside(tmp_path, (real_docker, real_podman), TAG, FILES) as made:
         yield made
 
 

@@ -8,41 +8,28 @@ import pytest
 
 from rollout.network.mesh.marks import Mark, mark_of
 from tests.network.mesh.mesh_rigs import processes, traces
-from tests.runtimes.engines.real_engines import RealEngine, image
-from tests.scenarios.servers import Product, WebLoad, product
+from tests.runtimes.engines.real_engines import RealEngine
+from tests.scenarios.on_engines import NOW, beside
+from tests.scenarios.servers import Product, WebLoad
 from tests.scenarios.test_servers import by, nothing_failed, runs_on
-from tests.scenarios.transcript import HERE
 
 TAG = "pair:1"
-NOW, BOTH = "/cgi-bin/now", "/cgi-bin/both"
+BOTH = "/cgi-bin/both"
 NEIGHBOURS = {"left": "right", "right": "left"}
 CLIENTS = (("GET", BOTH), ("POST", BOTH))
-TELLS = """#!/bin/sh
-printf 'Content-Type: text/plain\\r\\n\\r\\n%s %s\\n' "$ROLLOUT_RUNTIME" "$PORT"
-"""
 ASKS = """#!/bin/sh
 address=$(busybox nslookup -type=aaaa "$NEIGHBOUR.shop.internal" | busybox sed -n 's/^Address: //p')
 if busybox wget -q -O /dev/null "http://[$address]/cgi-bin/now"; then exec /www/cgi-bin/now; fi
 printf 'Status: 502 Bad Gateway\\r\\nContent-Type: text/plain\\r\\n\\r\\nno answer from %s\\n' "$NEIGHBOUR"
 """
-ENTRYPOINT = """
-httpd -f -p "$PORT" -h /www &
-trap 'exit 0' TERM
-while true; do sleep 60 & wait $!; done
-"""
 # A static busybox looks names up by nslookup alone: the resolver of glibc would have to be loaded.
-FILES = {"www/cgi-bin/now": TELLS, "www/cgi-bin/both": ASKS}
+FILES = {"www/cgi-bin/both": ASKS}
 
 
 @pytest.fixture
 def rollout(tmp_path: Path, real_docker: RealEngine, real_podman: RealEngine) -> Iterator[Product]:
     """A home beside both engines, which have the same image."""
-    archive = image(TAG, {"Entrypoint": ["sh", "-c", ENTRYPOINT]}, FILES)
-    for engine in (real_docker, real_podman):
-        engine.load(archive)
-    with product(tmp_path) as made:
-        made.env |= {**real_docker.environment, **real_podman.environment}
-        made("policy", "use", str(HERE / "servers.toml"))
+    with beside(tmp_path, (real_docker, real_podman), TAG, FILES) as made:
         yield made
 
 
