@@ -229,8 +229,10 @@ class Desk:
         """Ledger, names and edge know the instance as it is now."""
         if held != before:
             record = self.ledger.record(held.spec.service)
-            address = self.doers.network.address_of(record.service) if held.joined else record.address
-            self._lead(replace(record.with_held(held), address=address))
+            if held.joined:
+                network, service = self.doers.network, record.service
+                record = replace(record, address=network.address_of(service), address4=network.address4_of(service))
+            self._lead(record.with_held(held))
         self.joining.coming.discard(held.spec.id)
 
     def _on_a_free_port(self, held: Held) -> Held:

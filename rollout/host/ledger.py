@@ -54,7 +54,8 @@ class Held:
 class Record:
     """All that is known of one service. `weight` is v2's share in percent, None while the edge does not know it.
 
-    `address`: what its name leads to in the private network, empty where it has never been in it.
+    `address`: what its name leads to in the private network, empty where it has never been in it; `address4`: the same over
+    IPv4, where its copies listen on nothing else.
     """
 
     service: str
@@ -62,6 +63,7 @@ class Record:
     fence: int = 0
     weight: int | None = None
     address: str = ""
+    address4: str = ""
     held: Mapping[str, Held] = field(default_factory=dict)
 
     def with_held(self, held: Held) -> "Record":

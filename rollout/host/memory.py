@@ -118,6 +118,10 @@ class MemoryNetwork:
         """One for each service, in the order in which they are asked for."""
         return self._services.setdefault(service, f"fd00::5:0:0:{len(self._services) + 1:x}")
 
+    def address4_of(self, service: str) -> str:
+        """The same number."""
+        return f"100.64.128.{int(self.address_of(service).rpartition(':')[2], 16)}"
+
     def dns_of(self, _service: str) -> str:
         """The same for all."""
         return "fd00::53"

@@ -46,17 +46,25 @@ class Network(Protocol):
     def address_of(self, service: str, /) -> str:
         """The stable IPv6 address of a service (`environment/name`) that its name leads to. Given once, kept on disk."""
 
+    def address4_of(self, service: str, /) -> str:
+        """Its IPv4 address, as stable, for kind tcp alone, where copies listen on IPv4; empty where there is none."""
+
     def dns_of(self, service: str, /) -> str:
         """The address of the DNS server of the service's environment, for the resolv.conf of what is patched in later."""
 
     def lead(self, service: str, place: tuple[str, int] | None, /) -> None:
-        """For kind tcp: new connections to the service's address, whatever their port, go to this IPv6 address and port.
+        """For kind tcp: new connections to the service's address, whatever their port, go to this address and port.
 
-        Those that are open stay where they are. None: to the edge again, as for every other service. Kept on disk.
+        An IPv6 address: of a copy, to which those to the service's IPv4 address go by its own IPv4 address; or of the service
+        itself on another host, where it runs by now, of whichever kind. An IPv4 address, of a copy that listens on nothing else:
+        only connections to the service's IPv4 address. Those that are open stay where they are. None: to the edge again, as for
+        every other service. Kept on disk.
         """
 
     def held(self, service: str, address: str, /) -> int:
-        """Open connections to the service's address that were led to this instance's address; 0 where there is no room."""
+        """Open connections to the service, over IPv6 or IPv4, that were led to the instance with this IPv6 address; 0 without
+        a room.
+        """
 
     def set_egress(self, environment: str, *, egress: bool) -> None:
         """Its instances, those that run too, may reach the outside from now on, or may not. Kept on disk."""
@@ -94,6 +102,10 @@ class NoNetwork:
         return None
 
     def address_of(self, _service: str) -> str:
+        """None."""
+        return ""
+
+    def address4_of(self, _service: str) -> str:
         """None."""
         return ""
 

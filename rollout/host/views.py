@@ -123,18 +123,19 @@ def names(record: Record, edge: str) -> dict[str, tuple[str, int]]:
         if held.spec.direct and held.traffic:
             found[held.spec.host_name] = leads
     if place := led(record):
-        found[record.host_name] = (record.address, place[1])
+        found[record.host_name] = (_stable_for(record, place[0]), place[1])
     return found
 
 
 def led(record: Record) -> tuple[str, int] | None:
-    """Where the room leads new connections to the service's own address; None where it is the edge that takes them.
-
-    It leads IPv6 on to IPv6 alone: a copy that listens on IPv4 is reached by its own address.
-    """
+    """Where the room leads new connections to the service's own address of the same family; None where the edge takes them."""
     copies = [h for h in record.held.values() if h.spec.direct and h.spec.own and h.attached and h.traffic]
     newest = max(copies, key=lambda h: (h.order, -h.spec.replica), default=None)
-    return (newest.spec.own[0], newest.port) if newest and not newest.ipv4 and record.address else None
+    return (_place(newest), newest.port) if newest and _stable_for(record, _place(newest)) else None
+
+
+def _stable_for(record: Record, place: str) -> str:
+    return record.address if ":" in place else record.address4
 
 
 def _port(record: Record) -> int:

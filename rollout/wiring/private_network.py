@@ -61,6 +61,10 @@ class OnDemand:
         """See Network."""
         return self._mesh.address_of(service)
 
+    def address4_of(self, service: str) -> str:
+        """See Network."""
+        return self._mesh.address4_of(service)
+
     def dns_of(self, service: str) -> str:
         """See Network."""
         return self._mesh.dns_of(service)

@@ -219,10 +219,21 @@ def test_the_room_leads_plain_tcp_to_the_newest_copy_and_the_name_stays_where_it
     assert rig.network.leads == {}
 
 
-def test_plain_tcp_on_ipv4_alone_is_reached_by_its_own_address(rig: Rig) -> None:
+def test_plain_tcp_on_ipv4_alone_has_an_ipv4_address_that_stays(rig: Rig) -> None:
     rig.written.where = "0.0.0.0"
     tcp(rig, "t1")
-    assert (rig.resolve(NAME), rig.network.leads) == (("100.64.0.2", PORT), {})
+    place = rig.resolve(NAME)
+    assert (place, rig.network.leads) == (("100.64.128.1", PORT), {SERVICE: ("100.64.0.2", PORT)})
+    tcp(rig, "t2")
+    assert (rig.resolve(NAME), rig.network.leads) == (place, {SERVICE: ("100.64.0.3", PORT)})
+    rig.network.connections[SERVICE, "fd00::1:0:2"] = 4
+    assert rig.desk.in_flight(SERVICE, LEGACY, "t1") == 4
+    rig.again()
+    rig.desk.bring_back()
+    assert (rig.resolve(NAME), rig.network.leads) == (place, {SERVICE: ("100.64.0.3", PORT)})
+    rig.written.where = "::"
+    tcp(rig, "t3")
+    assert (rig.resolve(NAME), rig.network.leads) == (("fd00::5:0:0:1", PORT), {SERVICE: ("fd00::1:0:4", PORT)})
 
 
 def test_whoever_has_the_name_is_served(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,9 @@
 """Which address is whose: pure sums. All text canonical.
 
 A home has one unique-local /48, each environment a /64 of it. In that, groups 5 to 8 are host and number of an instance (each
-32 bits, so a host's instances are one /96), or 5 and the number of a service, or the DNS server. IPv4, for programs that know
-nothing else: a /16 of 100.64.0.0/10 per host, in it the same number.
+32 bits, so a host's instances are one /96), or 5, host and number of a service (so its services are one /96 too), or the DNS
+server. IPv4, for programs that know nothing else: a /16 of 100.64.0.0/10 per host, in its lower half the number of an instance,
+in its upper half that of a service.
 """
 
 import ipaddress
@@ -10,12 +11,14 @@ from dataclasses import dataclass
 
 HOSTS = 64
 HUB = 1
-FIRST, LAST = 2, (1 << 16) - 2
+FIRST, LAST = 2, (1 << 15) - 1
 """Numbers that instances get; unique over the home."""
+LAST_SERVICE4 = (1 << 15) - 2
+"""Services with a higher number have no IPv4 address."""
 ALL4 = "100.64.0.0/10"
 ENVIRONMENTS = (1 << 16) - 1
 _START4 = int(ipaddress.IPv4Address("100.64.0.0"))
-_SERVICES = 5 << 48
+_SERVICES, _SERVICES4 = 5 << 48, 1 << 15
 _OUTLETS = 6 << 48
 _DNS = 0x53
 
@@ -52,8 +55,21 @@ class Block:
         return str(ipaddress.IPv4Address(_START4 + ((self.host - 1) << 16) + number))
 
     def service(self, number: int) -> str:
-        """Stable address of the service with this number."""
-        return self._at(_SERVICES + number)
+        """Stable address of the service with this number, which it has on this host."""
+        return self._at(_SERVICES + (self.host << 32) + number)
+
+    def service4(self, number: int) -> str:
+        """Its IPv4 address; empty where there is none left."""
+        return self.member4(_SERVICES4 + number) if number <= LAST_SERVICE4 else ""
+
+    def twin(self, address: str) -> str:
+        """The IPv4 address of whoever has this IPv6 one, an instance or a service, on whichever host; empty for any other."""
+        found = int(ipaddress.IPv6Address(address)) - int(ipaddress.IPv6Network(self.prefix).network_address)
+        kind, host, number = found >> 48, found >> 32 & 0xFFFF, found & 0xFFFFFFFF
+        there = Block(self.prefix, host)
+        if kind not in {0, _SERVICES >> 48} or not 1 <= host <= HOSTS:
+            return ""
+        return there.service4(number) if kind else there.member4(number) if number <= LAST else ""
 
     def outlet(self, end: int) -> str:
         """The host's (0) or the room's (1) end of the room's way out."""
@@ -61,8 +77,13 @@ class Block:
 
     @property
     def services(self) -> str:
-        """All addresses of services, a /80."""
-        return f"{self._at(_SERVICES)}/80"
+        """All addresses of services on this host, a /96."""
+        return f"{self.service(0)}/96"
+
+    @property
+    def services4(self) -> str:
+        """The same in IPv4, a /17."""
+        return f"{self.service4(0)}/17"
 
     @property
     def dns(self) -> str:
@@ -71,17 +92,18 @@ class Block:
 
     @property
     def here(self) -> str:
-        """All addresses of instances on this host, a /96."""
+        """All addresses of instances on this host, its hub's among them, a /96."""
         return f"{self._at(self.host << 32)}/96"
 
     @property
     def here4(self) -> str:
-        """The same in IPv4, a /16."""
+        """All IPv4 addresses of this host, a /16: those of its services too."""
         return f"{self.member4(0)}/16"
 
     def has(self, address: str) -> bool:
-        """An instance on this host has this IPv6 address, or could have it."""
-        return ipaddress.IPv6Address(address) in ipaddress.IPv6Network(self.here)
+        """An instance on this host has this address, or could have it."""
+        found = ipaddress.ip_address(address)
+        return found in ipaddress.ip_network(self.here if found.version == 6 else f"{self.member4(0)}/17")
 
     def _at(self, offset: int) -> str:
         return str(ipaddress.IPv6Network(self.prefix).network_address + offset)

@@ -14,6 +14,8 @@ from rollout.network.inside import inside
 OPEN = range(2, 6)
 """States of TCP from the first answer to the last farewell: SYN_RECV, ESTABLISHED, FIN_WAIT, CLOSE_WAIT."""
 
+FAMILIES = {socket.AF_INET6: "CTA_IP_V6", socket.AF_INET: "CTA_IP_V4"}
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:
@@ -25,24 +27,26 @@ class Flow:
 
 
 def open_flows(namespace: str) -> list[Flow]:
-    """All open TCP connections over IPv6 that pass the namespace at this path. BrokenError where its kernel does not say."""
+    """All open TCP connections that pass the namespace at this path. BrokenError where its kernel does not say."""
     try:
-        with inside(namespace), Conntrack(nfgen_family=socket.AF_INET6) as kernel:
-            return list(_open(kernel))
+        with inside(namespace):
+            return [flow for family in FAMILIES for flow in _open(family)]
     except (NetlinkError, OSError) as error:
         raise BrokenError(f"cannot count connections in {namespace}: {error}", then="rollout doctor") from error
 
 
-def _open(kernel: Conntrack) -> Iterator[Flow]:
-    for entry in kernel.dump():
-        asked, answered = entry.get_attr("CTA_TUPLE_ORIG"), entry.get_attr("CTA_TUPLE_REPLY")
-        tcp = _in(entry, "CTA_PROTOINFO", "CTA_PROTOINFO_TCP")
-        if tcp is not None and tcp.get_attr("CTA_PROTOINFO_TCP_STATE") in OPEN:
-            yield Flow(
-                client=_in(asked, "CTA_TUPLE_IP", "CTA_IP_V6_SRC"),
-                asked=_in(asked, "CTA_TUPLE_IP", "CTA_IP_V6_DST"),
-                answers=_in(answered, "CTA_TUPLE_IP", "CTA_IP_V6_SRC"),
-            )
+def _open(family: socket.AddressFamily) -> Iterator[Flow]:
+    ip = FAMILIES[family]
+    with Conntrack(nfgen_family=family) as kernel:
+        for entry in kernel.dump():
+            asked, answered = entry.get_attr("CTA_TUPLE_ORIG"), entry.get_attr("CTA_TUPLE_REPLY")
+            tcp = _in(entry, "CTA_PROTOINFO", "CTA_PROTOINFO_TCP")
+            if tcp is not None and tcp.get_attr("CTA_PROTOINFO_TCP_STATE") in OPEN:
+                yield Flow(
+                    client=_in(asked, "CTA_TUPLE_IP", f"{ip}_SRC"),
+                    asked=_in(asked, "CTA_TUPLE_IP", f"{ip}_DST"),
+                    answers=_in(answered, "CTA_TUPLE_IP", f"{ip}_SRC"),
+                )
 
 
 def _in(message: Any, *names: str) -> Any:  # pyroute2 has no types

@@ -20,6 +20,8 @@ what fits with WireGuard's and UDP's headers into an underlay of 1500."""
 NODAD = 0x02
 LOCAL = 2
 """Type of a route whose addresses are the machine's own (RTN_LOCAL)."""
+HOST = 254
+"""Their scope (RT_SCOPE_HOST)."""
 ABSENT = errno.ENODEV, errno.ESRCH
 SYSCTL = Path("/proc/sys/net")
 
@@ -73,7 +75,7 @@ def dress(namespace: str, dress: Dress) -> None:
             for network in dress.far:
                 kernel.route("replace", dst=network, oif=index, metrics={"mtu": MTU_FAR})
             for network in dress.own:
-                kernel.route("replace", dst=network, oif=1, type=LOCAL, table=255)
+                kernel.route("replace", dst=network, oif=1, type=LOCAL, table=255, scope=HOST)
 
 
 def remove_one(link: str) -> None:

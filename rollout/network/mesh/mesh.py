@@ -97,6 +97,10 @@ class Mesh:
         """As in the port."""
         return self._numbers.block(service.partition("/")[0]).service(self._numbers.service(service).number)
 
+    def address4_of(self, service: str) -> str:
+        """As in the port."""
+        return self._numbers.block(service.partition("/")[0]).service4(self._numbers.service(service).number)
+
     def dns_of(self, service: str) -> str:
         """As in the port."""
         return self._numbers.block(service.partition("/")[0]).dns
@@ -109,11 +113,13 @@ class Mesh:
     def held(self, service: str, address: str) -> int:
         """As in the port. Not counted: those of clients on this host that have left, which nobody will ever close."""
         environment = service.partition("/")[0]
-        room, block, asked = self._hubs.path(environment), self._numbers.block(environment), self.address_of(service)
+        room, block = self._hubs.path(environment), self._numbers.block(environment)
         if not room:
             return 0
-        mine = [flow for flow in flows.open_flows(room) if (flow.asked, flow.answers) == (asked, address)]
-        here = {block.member(record.number) for record in self._state.members.all().values()}
+        ways = {(self.address_of(service), address), (self.address4_of(service), block.twin(address))}
+        mine = [flow for flow in flows.open_flows(room) if (flow.asked, flow.answers) in ways]
+        numbers = [record.number for record in self._state.members.all().values()]
+        here = {*map(block.member, numbers), *map(block.member4, numbers)}
         return sum(flow.client in here or not block.has(flow.client) for flow in mine)
 
     def hub(self, environment: str) -> Hub:

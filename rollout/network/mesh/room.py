@@ -148,7 +148,7 @@ class Hubs:
         self._tunnels.write(tunnel, Settings(private_key=record.private_key, port=record.port, peers=peers))
         links.move(tunnel.name, path)
         links.dress(path, _dress(block))
-        rules.apply(path, rules.table(block.services, self._leads(record)))
+        rules.apply(path, rules.tables(block, self._leads(record)))
         self._state.mark_joined(record.name, self._what(record))
         self.outlets.turn(record, path)
         self._rooms.write(_room(record, path, block))
@@ -158,9 +158,16 @@ class Hubs:
         return [member for member in known if member.environment == environment and member.instance not in left]
 
     def _leads(self, record: EnvironmentRecord) -> rules.Leads:
-        block = Block(record.prefix, self._host)
-        services = [known for known in self._state.services.all().values() if known.service.startswith(f"{record.name}/")]
-        return {block.service(known.number): known.lead for known in services if known.lead}
+        """In both families, where the place has an address in both."""
+        block, found = Block(record.prefix, self._host), dict[str, tuple[str, int]]()
+        for known in self._state.services.all().values():
+            if known.lead and known.service.startswith(f"{record.name}/"):
+                address, port = known.lead
+                wide = ":" in address
+                four, service4 = block.twin(address) if wide else address, block.service4(known.number)
+                found |= {block.service(known.number): (address, port)} if wide else {}
+                found |= {service4: (four, port)} if four and service4 else {}
+        return found
 
     def _peer(self, member: MemberRecord) -> Peer:
         block = self._numbers.block(member.environment)
@@ -190,8 +197,9 @@ def _room(record: EnvironmentRecord, path: str, block: Block) -> Room:
 def _neighbours(record: EnvironmentRecord) -> tuple[Peer, ...]:
     known = record.neighbours.items()
     return tuple(
-        Peer(public_key=key, endpoint=other.endpoint, allowed=(other.here, addresses.block_of(other.here).here4))
+        Peer(public_key=key, endpoint=other.endpoint, allowed=(there.here, there.services, there.here4))
         for key, other in known
+        for there in (addresses.block_of(other.here),)
     )
 
 
@@ -200,6 +208,6 @@ def _dress(block: Block) -> links.Dress:
         addresses=(f"{block.member(addresses.HUB)}/128", f"{block.member4(addresses.HUB)}/32"),
         near=(block.here, block.here4),
         far=(block.prefix, addresses.ALL4),
-        own=(block.services, f"{block.dns}/128"),
+        own=(block.services, block.services4, f"{block.dns}/128"),
         settings=(*links.IPV6_ON, *FORWARDING),
     )

@@ -20,14 +20,16 @@ def test_the_shape_of_a_home() -> None:
     assert block.prefix == "fd01:2345:6789:1::/64"
     assert block.member(2) == "fd01:2345:6789:1:0:1:0:2"
     assert block.member4(2) == "100.64.0.2"
-    assert block.service(7) == "fd01:2345:6789:1:5::7"
-    assert block.services == "fd01:2345:6789:1:5::/80"
+    assert (block.service(7), block.service4(7)) == ("fd01:2345:6789:1:5:1:0:7", "100.64.128.7")
+    assert (block.services, block.services4) == ("fd01:2345:6789:1:5:1::/96", "100.64.128.0/17")
     assert block.dns == "fd01:2345:6789:1::53"
     assert (block.here, block.here4) == ("fd01:2345:6789:1:0:1::/96", "100.64.0.0/16")
-    assert Block(block.prefix, addresses.HOSTS).member4(addresses.LAST) == "100.127.255.254"
+    assert Block(block.prefix, addresses.HOSTS).member4(addresses.LAST) == "100.127.127.255"
+    assert Block(block.prefix, addresses.HOSTS).service4(addresses.LAST_SERVICE4) == "100.127.255.254"
+    assert block.service4(addresses.LAST_SERVICE4 + 1) == ""
 
 
-@given(HOSTS, NUMBERS, HOSTS, NUMBERS, st.integers(1, 1 << 32))
+@given(HOSTS, NUMBERS, HOSTS, NUMBERS, st.integers(1, (1 << 32) - 1))
 def test_no_two_have_the_same(host: int, number: int, other_host: int, other: int, service: int) -> None:
     prefix = addresses.environment_prefix(HOME, 3)
     here, there = Block(prefix, host), Block(prefix, other_host)
@@ -44,6 +46,18 @@ def test_no_two_have_the_same(host: int, number: int, other_host: int, other: in
         assert ipaddress.ip_address(address) in ipaddress.ip_network(network)
         assert ipaddress.ip_address(address).compressed == address
     assert not here.has(here.service(service))
+    assert (here.service(service) == there.service(service)) == (host == other_host)
+    assert not there.service4(service) or there.service4(service) not in {here.member4(number), there.member4(other)}
+
+
+@given(HOSTS, NUMBERS, HOSTS, st.integers(1, addresses.LAST_SERVICE4 + 1))
+def test_twins(host: int, number: int, other_host: int, service: int) -> None:
+    prefix = addresses.environment_prefix(HOME, 3)
+    here, there = Block(prefix, host), Block(prefix, other_host)
+    assert there.twin(here.member(number)) == here.member4(number)
+    assert there.twin(here.service(service)) == here.service4(service)
+    for stranger in (here.dns, here.outlet(1), addresses.environment_prefix(HOME, 4).replace("/64", "1:0:2"), "fd00::1", "::1"):
+        assert here.twin(stranger) == ""
 
 
 @given(HOSTS, st.integers(1, addresses.ENVIRONMENTS))

@@ -6,7 +6,7 @@ from rollout.host.rooms import Rooms
 from rollout.network.mesh import namespaces
 from rollout.network.mesh.mesh import Mesh
 from rollout.network.mesh.rules import EDGE_PORT
-from tests.network.mesh.mesh_rigs import connect, echo, instance, kill, processes, says, talk, until
+from tests.network.mesh.mesh_rigs import connect, echo, instance, kill, processes, refused, says, talk, until
 
 
 def room_of(tmp_path: Path) -> str:
@@ -40,6 +40,37 @@ def test_new_connections_go_to_the_new_copy_and_held_ones_stay(mesh: Mesh) -> No
             line.close()
             until(lambda left=2 - number: mesh.held("prod/db", old.address) == left)
     assert mesh.held("prod/db", new.address) == 0
+
+
+def test_over_ipv4_it_is_the_same(mesh: Mesh) -> None:
+    """For copies that listen on nothing else."""
+    client, old, new = (mesh.prepare(instance(name)) for name in ("client", "old", "new"))
+    service = mesh.address4_of("prod/db")
+    assert refused(client.namespace, service)
+    with echo(old.namespace, "0.0.0.0", 6379) as at_old, echo(new.namespace, "0.0.0.0", 6380) as at_new:
+        mesh.lead("prod/db", (old.address4, 6379))
+        with connect(client.namespace, service, 1234) as held:
+            assert says(held, b"one") == b"one"
+            mesh.lead("prod/db", (new.address4, 6380))
+            assert talk(client.namespace, service, 1234) == b"hello"
+            assert says(held, b"two") == b"two"
+            assert (at_old, at_new) == ([client.address4], [client.address4])
+            assert (mesh.held("prod/db", old.address), mesh.held("prod/db", client.address)) == (1, 0)
+        until(lambda: mesh.held("prod/db", old.address) == 0)
+        assert talk(new.namespace, service) == b"hello", "it may ask itself"
+        mesh.lead("prod/db", None)
+        assert refused(client.namespace, service)
+
+
+def test_a_copy_that_has_both_gets_both(mesh: Mesh) -> None:
+    """What was resolved while copies had IPv4 alone is good for one that has both."""
+    client, copy = mesh.prepare(instance("client")), mesh.prepare(instance("copy"))
+    mesh.lead("prod/db", (copy.address, 6379))
+    for wild, service in (("::", mesh.address_of("prod/db")), ("0.0.0.0", mesh.address4_of("prod/db"))):
+        with echo(copy.namespace, wild, 6379), connect(client.namespace, service) as line:
+            assert says(line, b"hello") == b"hello"
+            assert mesh.held("prod/db", copy.address) == 1
+        until(lambda: mesh.held("prod/db", copy.address) == 0)
 
 
 def test_clients_that_have_left_hold_nothing(mesh: Mesh) -> None:
