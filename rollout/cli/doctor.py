@@ -1,5 +1,6 @@
 """`rollout doctor`."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -9,9 +10,10 @@ from rich.text import Text
 from rollout.cli import console
 from rollout.errors import BrokenError, UsageError
 from rollout.model.plain import to_plain
+from rollout.operations.clean import Leftover
 from rollout.operations.doctor import Finding, Standing, broken
 from rollout.wiring.doctor import findings
-from rollout.wiring.home import find
+from rollout.wiring.home import Home, find
 
 app = typer.Typer(add_completion=False)
 STYLES = {Standing.GOOD: "green", Standing.MISSING: "yellow", Standing.BAD: "bold red"}
@@ -20,9 +22,9 @@ STYLES = {Standing.GOOD: "green", Standing.MISSING: "yellow", Standing.BAD: "bol
 @app.command()
 def doctor(
     *,
-    clean: Annotated[bool, typer.Option("--clean", help="List and remove leftovers of this home, and nothing else.")] = False,
+    clean: Annotated[bool, typer.Option("--clean", help="List leftovers of this home, ask, and remove them.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --clean: do not ask.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document; removes only with --yes.")] = False,
 ) -> None:
     """What works on this machine, what is missing, and what would add it. Without --clean it starts and changes nothing.
 
@@ -52,6 +54,9 @@ def _clean(*, yes: bool, as_json: bool) -> None:
     clean.refuse(home)
     with clean.looked(home) as (found, silent):
         told = [one.leftover for one in found]
+        if as_json and not yes:
+            _emit(home, found=told, gone=(), silent=silent)
+            return
         if not as_json:
             for one in told:
                 console.tell(f"{one.kind}  {one.name}" + (f"  {one.told}" if one.told else ""))
@@ -61,9 +66,15 @@ def _clean(*, yes: bool, as_json: bool) -> None:
             console.ask(f"Remove {len(told)} leftover{'s' * (len(told) != 1)}?", yes=yes)
         gone = clean.removed(found)
     if as_json:
-        console.emit({"home": str(home.path), "removed": [to_plain(one) for one in gone], "not_looked_at": list(silent)})
+        _emit(home, found=told, gone=gone, silent=silent)
     else:
         console.say(f"{len(gone)} removed" if gone else "nothing is left over")
+
+
+def _emit(home: Home, *, found: Sequence[Leftover], gone: Sequence[Leftover], silent: Sequence[str]) -> None:
+    """`found` is all that is or would be removed, `removed` what has been."""
+    told = {"found": [to_plain(one) for one in found], "removed": [to_plain(one) for one in gone]}
+    console.emit({"home": str(home.path), **told, "not_looked_at": list(silent)})
 
 
 def _table(found: list[Finding]) -> Table:

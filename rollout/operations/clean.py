@@ -13,6 +13,7 @@ class Kind(StrEnum):
     PROCESS = "process"
     TUNNEL = "tunnel"
     NAMESPACE = "namespace"
+    RULES = "rules"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -173,3 +173,5 @@ def _strays(where: Path, wanted: Wanted) -> Iterator[Found]:
         yield Found(Leftover(kind=Kind.TUNNEL, name=name), partial(strays.end_tunnel, name))
     for path in marked.namespaces():
         yield Found(Leftover(kind=Kind.NAMESPACE, name=path), partial(strays.end_namespace, path))
+    if name := marked.way_out():
+        yield Found(Leftover(kind=Kind.RULES, name=name, told="of nft, for egress"), marked.end_way_out)

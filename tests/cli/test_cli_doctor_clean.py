@@ -62,6 +62,16 @@ def test_it_asks_first(homes: tuple[Path, Path], capsys: pytest.CaptureFixture[s
     assert lives(homes[0])
 
 
+def test_json_without_yes_tells_what_would_be_removed_and_removes_nothing(
+    homes: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert clean("--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [(one["kind"], one["name"]) for one in told["found"]] == [("process", "lost.0")]
+    assert told["removed"] == []
+    assert lives(homes[0])
+
+
 def test_a_process_that_nobody_wants_goes_and_that_of_another_home_stays(
     homes: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

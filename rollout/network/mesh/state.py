@@ -15,6 +15,8 @@ from rollout.errors import BrokenError
 from rollout.model.plain import from_plain, to_plain
 
 T = TypeVar("T")
+SETTINGS_BEFORE = "settings-before"
+"""The kernel's settings before a way out was made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +138,7 @@ class State:
         self.services = Shelf(folder / "services", ServiceRecord)
         self.joined = folder / "joined"
         self.joined.mkdir(mode=0o700, exist_ok=True)
-        self.settings_before = folder / "settings-before"
+        self.settings_before = folder / SETTINGS_BEFORE
 
     def prefix(self) -> str:
         """The home's /48; empty before it was chosen."""

@@ -8,11 +8,16 @@ from typing import Any
 from pyroute2 import IPRoute
 
 from rollout.errors import BrokenError
-from rollout.network.mesh import namespaces, uapi, userspace
+from rollout.network.mesh import namespaces, outlet_rules, rules, uapi, userspace
+from rollout.network.mesh.forwarding import Forwarding
 from rollout.network.mesh.marks import mark_of
+from rollout.network.mesh.outlets import Outlets
+from rollout.network.mesh.state import SETTINGS_BEFORE
 from rollout.network.mesh.tunnels import Tunnel
 
 Wants = Callable[[str], bool]
+HERE = 1
+"""Number of the host: ending a way out does not depend on it."""
 
 
 class Strays:
@@ -34,14 +39,31 @@ class Strays:
         ours = set(namespaces.strays(self._mark.namespaces))
         return sorted(ours - set(self._known(self._mark.member_path, self._room_paths)))
 
+    def way_out(self) -> str:
+        """The home's nft table on this host, or what it would be called where only settings of the kernel are left; empty where
+        neither is there or an open environment has a wanted instance. BrokenError for a damaged record.
+        """
+        name = outlet_rules.name(self._mark)
+        there = self._forwarding().held() or rules.has(namespaces.OWN, name)
+        return name if there and not any(room["egress"] for room in self._rooms()) else ""
+
+    def end_way_out(self) -> None:
+        """No link to the outside is left, no rules for any, and the kernel's settings are as they were before."""
+        Outlets(self._forwarding(), self._mark, HERE).clear()
+
+    def _forwarding(self) -> Forwarding:
+        return Forwarding(self._folder / SETTINGS_BEFORE)
+
+    def _rooms(self) -> Iterator[dict[str, Any]]:
+        """Records of the environments that have a wanted instance."""
+        environments = {one["environment"] for name, one in _records(self._folder / "members") if self._wants(name)}
+        return (one for name, one in _records(self._folder / "environments") if name in environments)
+
     def _known(self, member: Callable[[int], str], room: Callable[[dict[str, Any]], Sequence[str]]) -> Iterator[str]:
         """Of each wanted instance, and of the environments that have one. Read after what is there: records come first."""
-        members = [one for name, one in _records(self._folder / "members") if self._wants(name)]
-        environments = {one["environment"] for one in members}
-        yield from (member(one["number"]) for one in members)
-        for name, one in _records(self._folder / "environments"):
-            if name in environments:
-                yield from room(one)
+        yield from (member(one["number"]) for name, one in _records(self._folder / "members") if self._wants(name))
+        for one in self._rooms():
+            yield from room(one)
 
     def _room_links(self, record: dict[str, Any]) -> Sequence[str]:
         """The hub's tunnel, and the way out where the environment is open."""

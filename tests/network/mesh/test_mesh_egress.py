@@ -11,7 +11,7 @@ import pytest
 from pyroute2 import IPRoute
 
 from rollout.network.inside import inside
-from rollout.network.mesh import namespaces
+from rollout.network.mesh import namespaces, strays
 from rollout.network.mesh.mesh import Mesh
 from tests.network.mesh.mesh_rigs import connect, echo, refused, says, talk
 from tests.network.mesh.test_mesh_hosts import Host, host
@@ -181,3 +181,25 @@ def test_it_goes_and_comes_with_its_room_and_leaves_nothing(world: World) -> Non
     world.act("close")
     assert world.seen() == before
     assert reaches(world.act("prepare", "again", "prod/api")) == [True, True], "also over down and up"
+
+
+def test_what_a_killed_host_part_leaves_of_it_is_found_and_goes_unless_it_is_wanted(world: World, tmp_path: Path) -> None:
+    def left(*wanted: str) -> strays.Strays:
+        return strays.Strays(tmp_path / "home/host/mesh", wanted.__contains__)
+
+    before = world.seen()
+    world.act("prepare", "one", "prod/api")
+    assert world.act("keep", "one.0") == []
+    with inside(world.host):
+        assert left().way_out() == ""
+    world.act("egress", "prod", "open")
+    whole = world.seen()
+    with inside(world.host):
+        assert left("one.0").way_out() == ""
+        assert left().way_out().startswith("inet rollout_")
+        left().end_way_out()
+        assert left().way_out() == ""
+        for name in left().tunnels():
+            strays.end_tunnel(name)
+    assert world.seen() == before
+    assert whole != before

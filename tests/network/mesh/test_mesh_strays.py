@@ -7,7 +7,7 @@ from pyroute2 import IPRoute
 
 from rollout.network.mesh import strays
 from rollout.network.mesh.mesh import Mesh
-from tests.network.mesh.mesh_rigs import closing, instance, traces
+from tests.network.mesh.mesh_rigs import closing, instance, kill, processes, traces
 
 
 def clean(home: Path, *wanted: str) -> list[str]:
@@ -54,3 +54,15 @@ def test_the_way_out_of_a_wanted_room_stays(mesh: Mesh, tmp_path: Path) -> None:
     assert clean(tmp_path, instance("a").id) == []
     assert way_out in clean(tmp_path)
     assert traces(mesh.mark) == []
+
+
+def test_a_control_socket_that_nobody_listens_on_is_found_and_goes(mesh: Mesh, tmp_path: Path) -> None:
+    """A tunnel that is killed leaves its own."""
+    mesh.prepare(instance("a"))
+    member = mesh.mark.member_link(2)  # of the first instance, as its name tells
+    kill(processes(mesh.mark)[member])
+    socket = Path("/var/run/wireguard", f"{member}.sock")
+    assert socket.exists()
+    assert clean(tmp_path, instance("a").id) == []
+    assert member in clean(tmp_path)
+    assert not socket.exists()
