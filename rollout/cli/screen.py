@@ -76,10 +76,10 @@ def _seen(console: Console, look: Look, said: Said) -> RenderableType:
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP end the block as SystemExit with their exit code, so that what it opened is closed."""
+    """Ctrl-C ends the block as SystemExit 130, SIGTERM and SIGHUP as 143, so that what it opened is closed."""
 
     def end(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(int(Exit.INTERRUPTED) if number == signal.SIGINT else 128 + number)
+        raise SystemExit(int(Exit.INTERRUPTED if number == signal.SIGINT else Exit.TERMINATED))
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
