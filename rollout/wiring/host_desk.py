@@ -36,6 +36,7 @@ from rollout.network.detect import watch
 from rollout.network.names import NamesFolder
 from rollout.runtimes.engines.process import ProcessEngine
 from rollout.runtimes.engines.sockets import PASSED_ON
+from rollout.runtimes.images.known import KnownLayers
 from rollout.runtimes.publishing.publisher import Publisher
 from rollout.wiring.containers import Containers
 from rollout.wiring.private_network import network
@@ -96,7 +97,8 @@ class HostWorld:
         self._asker = asker(home)
         self.containers = Containers(self.folder, self.keeper, own_env(home))
         self.engines = self.containers.beside(ProcessEngine(self.folder / "instances"))
-        self.publisher = Publisher(engines=self.engines, scratch=self.folder / "publishing")
+        known = KnownLayers(self.folder / "judged")
+        self.publisher = Publisher(engines=self.engines, scratch=self.folder / "publishing", known=known)
         self._looked = self._tended = self._joined = 0.0
         self.desk = KeepingDesk(
             Ledger(self.folder / "services"),

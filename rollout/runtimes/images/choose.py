@@ -8,6 +8,7 @@ from rollout.runtimes.images.config import config
 from rollout.runtimes.images.descriptor import CONFIGS, INDEXES, MANIFESTS, Descriptor, descriptor, document, expect, same_kind
 from rollout.runtimes.images.documents import Doc
 from rollout.runtimes.images.image import Platform
+from rollout.runtimes.images.known import Known, Nothing
 from rollout.runtimes.images.limits import Limits
 from rollout.runtimes.images.reason import Reason, Refused, about, plainly, shown
 from rollout.runtimes.images.source import Source
@@ -20,7 +21,8 @@ _NAMED = 12
 class Wanted:
     """Which image is meant: by its digest, where there is one, else by tag and platform. `show`: the command that looks at it.
 
-    With `whole` False its layers are not read: what is asked is what it is called, not whether it is good.
+    With `whole` False its layers are not read: what is asked is what it is called, not whether it is good. Layers of a layout
+    that are `known` are not read either.
     """
 
     tag: str | None
@@ -28,6 +30,7 @@ class Wanted:
     show: str
     digest: str | None = None
     whole: bool = True
+    known: Known = field(default_factory=Nothing)
 
 
 @dataclass(slots=True)

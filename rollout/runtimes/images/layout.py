@@ -18,6 +18,7 @@ from rollout.runtimes.images.descriptor import (
 from rollout.runtimes.images.digests import blob
 from rollout.runtimes.images.documents import Doc, parsed
 from rollout.runtimes.images.image import Image, Layer
+from rollout.runtimes.images.known import fitting
 from rollout.runtimes.images.layer import check_layer
 from rollout.runtimes.images.limits import Limits, Room
 from rollout.runtimes.images.reason import Reason, Refused, about
@@ -72,33 +73,33 @@ def _checked(source: Source, chosen: Descriptor, reference: str, wanted: Wanted,
             told = f"is said to be for {chosen.platform}, and its config says {found.platform}"
             raise Refused(Reason.PLATFORM_LIES, told)
     stored = [descriptor(one) for one in manifest.many("layers")]
-    layers = _layers(source, stored, found, limits) if wanted.whole else ()
+    layers = _layers(source, stored, found, wanted, limits) if wanted.whole else ()
     with about("config", of.digest):
         return image(found, reference=reference, manifest=chosen.digest, layers=layers, media_type=chosen.media_type)
 
 
-def _layers(source: Source, stored: list[Descriptor], found: Config, limits: Limits) -> tuple[Layer, ...]:
-    """All layers, the cheap checks of all first; one that stands there twice is read once."""
+def _layers(source: Source, stored: list[Descriptor], found: Config, wanted: Wanted, limits: Limits) -> tuple[Layer, ...]:
+    """All layers, the cheap checks of all first; one that stands there twice is read once, one that is known not at all."""
     count(len(stored), found, limits)
     for one in stored:
         expect(one, LAYERS, "a layer")
         there(source, one)
     room = Room.of(limits)
-    known: dict[tuple[str, str], Layer] = {}
+    judged: dict[tuple[str, str], Layer] = {}
     for one, diff_id in zip(stored, found.diff_ids, strict=True):
-        if (one.digest, diff_id) in known:
-            continue
-        with about("layer", one.digest):
-            known[one.digest, diff_id] = check_layer(
-                source,
-                blob(one.digest),
-                digest=one.digest,
-                diff_id=diff_id,
-                kind=LAYERS[one.media_type],
-                limits=limits,
-                room=room,
-            )
-    return tuple(known[one.digest, diff_id] for one, diff_id in zip(stored, found.diff_ids, strict=True))
+        if (one.digest, diff_id) not in judged:
+            judged[one.digest, diff_id] = _layer(source, one, diff_id, wanted, limits=limits, room=room)
+    return tuple(judged[one.digest, diff_id] for one, diff_id in zip(stored, found.diff_ids, strict=True))
+
+
+def _layer(source: Source, one: Descriptor, diff_id: str, wanted: Wanted, *, limits: Limits, room: Room) -> Layer:
+    kind = LAYERS[one.media_type]
+    if (before := fitting(wanted.known.of(one.digest, one.size, diff_id, kind), limits, room)) is not None:
+        return before
+    with about("layer", one.digest):
+        layer = check_layer(source, blob(one.digest), digest=one.digest, diff_id=diff_id, kind=kind, limits=limits, room=room)
+    wanted.known.add(layer)
+    return layer
 
 
 def count(layers: int, found: Config, limits: Limits) -> None:

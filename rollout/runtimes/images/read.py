@@ -7,11 +7,13 @@ from rollout.errors import ImageRefusedError
 from rollout.runtimes.images import layout, saved
 from rollout.runtimes.images.choose import Wanted
 from rollout.runtimes.images.image import Image, Platform, here
+from rollout.runtimes.images.known import Known, Nothing
 from rollout.runtimes.images.limits import Limits
 from rollout.runtimes.images.reason import Reason, Refused, plainly, then
 from rollout.runtimes.images.source import Source, source
 
 _DEFAULT = Limits()
+_NOTHING = Nothing()
 
 
 def read_image(
@@ -22,17 +24,19 @@ def read_image(
     platform: Platform | None = None,
     limits: Limits = _DEFAULT,
     whole: bool = True,
+    known: Known = _NOTHING,
 ) -> Image:
     """The image in the layout or archive at this path, for this platform (None: this machine's), everything of it verified.
 
     With `digest` it is the manifest of that digest in a layout, wherever tags point to. With `whole` False its documents are
-    verified, and its layers are not looked at.
+    verified, and its layers are not looked at. Layers of a layout that are `known` are not read again: `known.py` says why that
+    is safe.
 
     It is read and never unpacked: nothing anywhere changes. Its files are not guarded afterwards: who publishes it verifies the
     digests again while copying. ImageRefusedError for whatever is wrong with it.
     """
     show = f"rollout image show {shlex.quote(str(path))}"
-    wanted = Wanted(tag=tag, platform=platform or here(), show=show, digest=digest, whole=whole)
+    wanted = Wanted(tag=tag, platform=platform or here(), show=show, digest=digest, whole=whole, known=known)
     reference = f"{path}@{digest}" if digest else f"{path}:{tag}" if tag else str(path)
     try:
         return _read(path, reference, wanted, limits)

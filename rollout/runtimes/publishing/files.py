@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rollout.errors import ImageRefusedError
+from rollout.errors import BrokenError, ImageRefusedError
 from rollout.model.image import ImageDigest, Reference
 from rollout.runtimes.images.image import Image
+from rollout.runtimes.images.known import Known, Nothing
 from rollout.runtimes.images.read import read_image
 from rollout.runtimes.images.reason import Reason
 from rollout.runtimes.publishing import stage
@@ -29,23 +30,27 @@ def look(reference: Reference) -> ImageDigest:
 
 
 @contextmanager
-def staged(reference: Reference, image: ImageDigest, scratch: Path, *, for_docker: bool) -> Iterator[str]:
-    """The very image, by its digest wherever tags point to now, as skopeo takes it; judged whole before.
+def staged(reference: Reference, image: ImageDigest, scratch: Path, known: Known, *, for_docker: bool) -> Iterator[str]:
+    """The very image, by its digest wherever tags point to now, as skopeo takes it; judged whole before, but for `known` layers.
 
-    Absent where it is not there any more. ImageRefusedError for whatever is wrong with it.
+    Absent where it is not there any more. ImageRefusedError for whatever is wrong with it, also where that is found within.
     """
     path = Path(reference.place)
-    found = _judged(reference, image)
-    if found.manifest_digest is None:
-        yield f"docker-archive:{path}" + (f":{reference.tag}" if reference.tag else "")
-        return
-    with stage.staged(path, found, scratch, plainly=for_docker) as folder:
-        yield f"oci:{folder}"
-
-
-def _judged(reference: Reference, image: ImageDigest) -> Image:
+    found = _judged(reference, image, known)
     try:
-        found = _read(reference, image, whole=True)
+        if found.manifest_digest is None:
+            yield f"docker-archive:{path}" + (f":{reference.tag}" if reference.tag else "")
+        else:
+            with stage.staged(path, found, scratch, plainly=for_docker) as folder:
+                yield f"oci:{folder}"
+    except BrokenError:
+        _judged(reference, image, Nothing())  # a known layer may be another one by now: then the reader says so
+        raise
+
+
+def _judged(reference: Reference, image: ImageDigest, known: Known) -> Image:
+    try:
+        found = _read(reference, image, whole=True, known=known)
     except ImageRefusedError as error:
         if error.reason in ABSENT and not _stands(reference, image):
             raise Absent(error.what) from error
@@ -58,11 +63,11 @@ def _judged(reference: Reference, image: ImageDigest) -> Image:
 def _stands(reference: Reference, image: ImageDigest) -> bool:
     """The image's own documents are there: what is missing then is a part of it."""
     try:
-        return _read(reference, image, whole=False).config_digest == image.config
+        return _read(reference, image, whole=False, known=Nothing()).config_digest == image.config
     except ImageRefusedError:
         return False
 
 
-def _read(reference: Reference, image: ImageDigest, *, whole: bool) -> Image:
+def _read(reference: Reference, image: ImageDigest, *, whole: bool, known: Known) -> Image:
     digest = image.digest if image.digest != image.config else None
-    return read_image(Path(reference.place), tag=reference.tag or None, digest=digest, whole=whole)
+    return read_image(Path(reference.place), tag=reference.tag or None, digest=digest, whole=whole, known=known)

@@ -23,6 +23,7 @@ from rollout.model.image import Form, ImageDigest, Reference
 from rollout.model.masking import mask
 from rollout.runtimes.engines.engine_images import EngineImages, Held
 from rollout.runtimes.engines.several import Engines
+from rollout.runtimes.images.known import KnownLayers
 from rollout.runtimes.publishing import files, registry
 from rollout.runtimes.publishing.auth import login
 from rollout.runtimes.publishing.files import Absent
@@ -45,16 +46,21 @@ class _Task:
 
 @dataclass(slots=True, kw_only=True)
 class Publisher:
-    """Fulfils host.images.Images. `scratch` holds what is written for a while. Safe to call from many threads."""
+    """Fulfils host.images.Images. `scratch` holds what is written for a while, `known` the layers that were judged before.
+
+    Safe to call from many threads.
+    """
 
     engines: Engines
     scratch: Path
+    known: KnownLayers
     env: Mapping[str, str] = field(default_factory=lambda: os.environ)
     _locks: defaultdict[tuple[str, str], threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
 
     def tidy(self) -> None:
         """Nothing is left of what a host part before wrote for a while."""
         shutil.rmtree(self.scratch, ignore_errors=True)
+        self.known.prune()
 
     def pinned(self, spec: InstanceSpec) -> InstanceSpec:
         """See Images."""
@@ -126,7 +132,10 @@ class Publisher:
 
     def _from_file(self, task: _Task) -> None:
         for_docker = task.engine.name is EngineName.DOCKER
-        with _told(task.order), files.staged(task.reference, task.image, self._place(), for_docker=for_docker) as source:
+        with (
+            _told(task.order),
+            files.staged(task.reference, task.image, self._place(), self.known, for_docker=for_docker) as source,
+        ):
             self._copy(task, source)
 
     def _from_registry(self, task: _Task) -> None:

@@ -12,6 +12,7 @@ from rollout.model.image import ImageDigest
 from rollout.runtimes.engines.container_records import Records
 from rollout.runtimes.engines.process import ProcessEngine
 from rollout.runtimes.engines.several import Engines, Sockets
+from rollout.runtimes.images.known import KnownLayers
 from rollout.runtimes.publishing.publisher import Publisher
 from tests.runtimes.engines.real_engines import RealEngine
 from tests.runtimes.engines.test_container_engines import doer
@@ -37,7 +38,12 @@ class Bench:
                 connect=lambda name, _socket: doer(self.real[name], self.folder),
             ),
         )
-        self.publisher = Publisher(engines=engines, scratch=self.folder / "publishing", env={"HOME": str(self.folder)})
+        self.publisher = Publisher(
+            engines=engines,
+            scratch=self.folder / "publishing",
+            known=KnownLayers(self.folder / "judged"),
+            env={"HOME": str(self.folder)},
+        )
         found = engines.reached(EngineName.DOCKER)
         assert found is not None
         self.shelf = found.labels.shelf

@@ -16,7 +16,7 @@ from rollout.model.fleet import EngineName
 from rollout.model.image import ImageDigest
 from rollout.runtimes.publishing.skopeo import Skopeo
 from tests.runtimes.engines.real_engines import image
-from tests.runtimes.images.builder import END, GOOD, Layout, as_tar, docker, entry, made, zipped
+from tests.runtimes.images.builder import END, GOOD, Layout, as_tar, docker, entry, made, sha, zipped
 from tests.runtimes.publishing.conftest import Bench
 
 BOTH = pytest.mark.parametrize("engine", [EngineName.DOCKER, EngineName.PODMAN])
@@ -202,3 +202,42 @@ def test_a_publisher_that_was_killed_half_way_is_followed_by_one_that_ends_it(
     assert len([config for _, config in bench.names(engine) if config == found.config.removeprefix("sha256:")]) <= 2
     bench.publisher.tidy()
     assert not bench.publisher.scratch.exists()
+
+
+def exchanged(folder: Path, tar: bytes) -> None:
+    """The layer's bytes are others, as many as before."""
+    blob = folder / "blobs/sha256" / sha(tar).removeprefix("sha256:")
+    blob.write_bytes(entry(b"../../evil", bytes(len(tar) - len(END) - 512)) + END)
+    assert blob.stat().st_size == len(tar)
+
+
+@BOTH
+def test_bytes_exchanged_after_they_were_judged_are_refused_where_they_are_needed(
+    bench: Bench, tmp_path: Path, engine: EngineName
+) -> None:
+    tar = layer(f"judged before {engine}")
+    folder = made(tmp_path / "web", tar)
+    found = bench.resolved(f"oci:{folder}")
+    bench.published(f"oci:{folder}", OTHER[engine], found)
+    exchanged(folder, tar)
+    before = bench.everywhere()
+    with pytest.raises(BrokenError, match="in truth") as caught:
+        bench.published(f"oci:{folder}", engine, found)
+    assert sha(tar) in caught.value.what
+    assert found.digest[:19] in caught.value.what
+    assert bench.everywhere() == before
+
+
+def test_podman_never_reads_the_layers_that_it_has(bench: Bench, tmp_path: Path) -> None:
+    base, first, second = (layer(text) for text in ("base", "first", "second"))
+    bench.published(f"oci:{made(tmp_path / 'web', base, first)}", EngineName.PODMAN)
+    folder = made(tmp_path / "again", base, second)
+    exchanged(folder, base)
+    found = bench.resolved(f"oci:{folder}")
+    name = bench.published(f"oci:{folder}", EngineName.PODMAN, found)
+    assert has(bench, EngineName.PODMAN, name, found.config)
+    with bench.real[EngineName.PODMAN].client() as client:
+        told = client.get(f"{bench.real[EngineName.PODMAN].prefix}/images/{found.config.partition(':')[2]}/json").json()
+    assert told["RootFS"]["Layers"] == [sha(base), sha(second)]
+    with pytest.raises(BrokenError, match="in truth"):
+        bench.published(f"oci:{folder}", EngineName.DOCKER, found)
