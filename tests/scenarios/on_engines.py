@@ -13,7 +13,7 @@ TELLS = """#!/bin/sh
 printf 'Content-Type: text/plain\\r\\n\\r\\n%s %s\\n' "$ROLLOUT_RUNTIME" "$PORT"
 """
 """Answers with runtime and port."""
-_ENTRYPOINT = """
+ENTRYPOINT = """
 httpd -f -p "$PORT" -h /www &
 trap 'exit 0' TERM
 while true; do sleep 60 & wait $!; done
@@ -23,7 +23,7 @@ while true; do sleep 60 & wait $!; done
 @contextmanager
 def beside(folder: Path, engines: tuple[RealEngine, ...], tag: str, files: Mapping[str, str]) -> Iterator[Product]:
     """The command line on a home in `folder`; each engine has an image `tag` whose web root answers by `NOW` and `files`."""
-    archive = image(tag, {"Entrypoint": ["sh", "-c", _ENTRYPOINT]}, {f"www{NOW}": TELLS, **files})
+    archive = image(tag, {"Entrypoint": ["sh", "-c", ENTRYPOINT]}, {f"www{NOW}": TELLS, **files})
     for engine in engines:
         engine.load(archive)
     with product(folder) as made:

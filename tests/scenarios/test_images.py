@@ -12,8 +12,9 @@ import pytest
 from tests.runtimes.engines.real_engines import RealEngine, image
 from tests.runtimes.images.bad_layers import BAD_LAYERS, tar_of
 from tests.runtimes.images.builder import END, Layout
+from tests.scenarios.on_engines import ENTRYPOINT
 from tests.scenarios.servers import Product, product
-from tests.scenarios.test_containers import ENTRYPOINT, running
+from tests.scenarios.test_containers import running
 from tests.scenarios.transcript import HERE
 
 PROGRAM = {"Entrypoint": ["sh", "-c", ENTRYPOINT]}
