@@ -10,6 +10,8 @@ from rollout.model.fleet import RuntimeName
 LOOPBACK = "127.0.0.1"
 MAPPED = "::ffff:"
 DNS_PORT, HTTP = 53, 80
+ALL = 100
+"""The full weight, in percent."""
 
 
 def address(held: Held) -> str:
@@ -120,8 +122,8 @@ def names(record: Record, edge: str) -> dict[str, tuple[str, int]]:
         leads = (_place(held), held.port)
         side = f"{held.spec.runtime}.{held.spec.host_name}"
         found.update({side: leads, held.spec.token: leads, f"{held.spec.replica}.{side}": leads})
-        if held.spec.direct and held.traffic:
-            found[held.spec.host_name] = leads
+    if newest := _direct(record):
+        found[newest.spec.host_name] = (_place(newest), newest.port)
     if place := led(record):
         found[record.host_name] = (_stable_for(record, place[0]), place[1])
     return found
@@ -129,13 +131,26 @@ def names(record: Record, edge: str) -> dict[str, tuple[str, int]]:
 
 def led(record: Record) -> tuple[str, int] | None:
     """Where the room leads new connections to the service's own address of the same family; None where the edge takes them."""
-    copies = [h for h in record.held.values() if h.spec.direct and h.spec.own and h.attached and h.traffic]
-    newest = max(copies, key=lambda h: (h.order, -h.spec.replica), default=None)
-    return (_place(newest), newest.port) if newest and _stable_for(record, _place(newest)) else None
+    copy = _direct(record)
+    if copy is None or not copy.spec.own or not _stable_for(record, _place(copy)):
+        return None
+    return _place(copy), copy.port
 
 
 def _stable_for(record: Record, place: str) -> str:
     return record.address if ":" in place else record.address4
+
+
+def _direct(record: Record) -> Held | None:
+    """The copy that new connections of plain TCP go to: v2's once it has the full weight, else legacy's; of one side the newest.
+
+    A part of the connections cannot be led elsewhere: below the full weight v2 has none of them. A side without copies has
+    none either.
+    """
+    copies = [h for h in record.held.values() if h.spec.direct and h.attached and h.traffic]
+    meant = RuntimeName.V2 if record.weight == ALL else RuntimeName.LEGACY
+    side = [h for h in copies if h.spec.runtime is meant] if record.weight is not None else []
+    return max(side or copies, key=lambda h: (h.order, -h.spec.replica), default=None)
 
 
 def _port(record: Record) -> int:

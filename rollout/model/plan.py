@@ -42,7 +42,8 @@ class Candidate(NamedTuple):
     """What the planner knows of a service. `settings_hash` is keyed (HMAC): it tells changes, never values.
 
     `pinned`, `blocked`, `moving` and `no_engine` are None, or the facts in words. `has_command`: a command or an image.
-    `fixed_port`: a port of its own that two copies on one host would fight for.
+    `fixed_port`: a port of its own that two copies on one host would fight for. `apart`: its copies have networks of their own,
+    and are in the private network, which leads TCP connections to the one or the other.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Candidate(NamedTuple):
     no_engine: str | None = None
     asked_for_v2: bool = False
     image: str = ""
+    apart: bool = False
 
 
 class Precondition(NamedTuple):

@@ -48,7 +48,7 @@ def why_stop_first(spec: Service, old: Service, *, apart: bool = False) -> str |
         return "it has a volume, which one copy at a time may mount"
     if spec.port is not None and spec.port == old.port and not apart:
         return f"it has the fixed port {spec.port}"
-    if spec.kind is Kind.TCP:
+    if spec.kind is Kind.TCP and not apart:
         return "two copies of a tcp service would each have their own data and connections"
     if spec.kind is Kind.WORKER:
         return "two copies of a worker could do the same work twice"

@@ -118,12 +118,12 @@ class _Ways:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._known: dict[tuple[Kind, bool, bool, float, float], _Way] = {}
+        self._known: dict[tuple[Kind, bool, bool, bool, float, float], _Way] = {}
 
     def of(self, candidate: Candidate) -> _Way:
         """How this one is moved."""
         one = candidate
-        alike = one.kind, one.has_volume, one.fixed_port, one.draining_s, one.health_timeout_s
+        alike = one.kind, one.apart, one.has_volume, one.fixed_port, one.draining_s, one.health_timeout_s
         return self._known.get(alike) or self._known.setdefault(alike, self._found(candidate))
 
     def _found(self, candidate: Candidate) -> _Way:

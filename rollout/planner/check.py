@@ -97,7 +97,7 @@ def _move(wave: Wave, move: PlannedMove, fleet: Mapping[str, Candidate], policy:
         yield f"{move.service} cannot be launched"
     if changed := stale(move, candidate):
         yield f"{move.service} is stale from the start: {changed}"
-    alone = candidate.has_volume or candidate.fixed_port or candidate.kind is Kind.TCP
+    alone = candidate.has_volume or candidate.fixed_port or (candidate.kind is Kind.TCP and not candidate.apart)
     alone = alone or (candidate.kind is Kind.WORKER and not policy.worker_overlap)
     if alone != (move.strategy is Strategy.RECREATE):
         yield f"{move.service} must not be moved by {move.strategy}"

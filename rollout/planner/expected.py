@@ -16,8 +16,8 @@ def strategy(candidate: Candidate, policy: Policy) -> tuple[Strategy, str]:
     """How the service is moved, and why it cannot overlap (empty where it can)."""
     if candidate.has_volume:
         return Strategy.RECREATE, "only one copy may mount its volume"
-    if candidate.kind is Kind.TCP:
-        return Strategy.RECREATE, "TCP connections are not handed over yet"
+    if candidate.kind is Kind.TCP and not candidate.apart:
+        return Strategy.RECREATE, "TCP connections are handed over only in the private network of containers"
     if candidate.fixed_port:
         return Strategy.RECREATE, "two copies cannot share its fixed port"
     if candidate.kind is Kind.WORKER and not policy.worker_overlap:

@@ -107,6 +107,7 @@ def _candidates(rows: Iterable[Sequence[Any]], beside: _Beside) -> Iterator[Cand
     pinned = {service: f"pinned {pin.told}" for service, pin in beside.pins.items()}.get
     for name, customer, place, tier, kind, hashed, engine, command, image, port, volume, drain, health, asked in rows:
         release, runs_on = runs(name, _NOWHERE)
+        apart = beside.apart and (engine in _IN_CONTAINERS or bool(image and engine is None))
         yield Candidate(
             name,
             one(customer, customer),
@@ -118,7 +119,7 @@ def _candidates(rows: Iterable[Sequence[Any]], beside: _Beside) -> Iterator[Cand
             release,
             runs_on,
             bool(command),
-            bool(port) and not (beside.apart and (engine in _IN_CONTAINERS or (image and engine is None))),
+            bool(port) and not apart,
             bool(volume),
             drain,
             health,
@@ -128,6 +129,7 @@ def _candidates(rows: Iterable[Sequence[Any]], beside: _Beside) -> Iterator[Cand
             _NO_ENGINE if image and engine == EngineName.PROCESS else None,
             bool(asked),
             images.get((name, release), "") if images else "",
+            apart,
         )
 
 

@@ -12,6 +12,7 @@ from rollout.host.joining import PORT
 from rollout.host.network import Member
 from rollout.host.ports import InstanceFacts, InstanceSpec, Listener, Phase
 from rollout.host.rooms import Room
+from rollout.model.fleet import RuntimeName
 from rollout.runtimes.engines.memory import MemoryEngine
 from tests.host.host_rigs import MemoryRig
 
@@ -193,8 +194,8 @@ def test_the_edge_is_told_of_rooms_when_they_change_and_again_when_it_was_down(r
     assert told[1:] == [[]]
 
 
-def tcp(rig: Rig, token: str) -> InstanceSpec:
-    spec = replace(rig.covered(token), direct=True)
+def tcp(rig: Rig, token: str, runtime: RuntimeName = LEGACY) -> InstanceSpec:
+    spec = replace(rig.covered(token), direct=True, runtime=runtime)
     rig.desk.reserve(spec, FENCE)
     rig.desk.join(spec.id, FENCE)
     rig.desk.start(spec, FENCE)
@@ -217,6 +218,22 @@ def test_the_room_leads_plain_tcp_to_the_newest_copy_and_the_name_stays_where_it
     for token in ("t1.0", "t2.0"):
         rig.desk.detach(token, FENCE)
     assert rig.network.leads == {}
+
+
+@pytest.mark.parametrize(
+    ("where", "address", "copies"), [("::", "fd00::5:0:0:1", "fd00::1:0:"), ("0.0.0.0", "100.64.128.1", "100.64.0.")]
+)
+def test_plain_tcp_is_v2s_at_its_full_weight_and_not_before(rig: Rig, where: str, address: str, copies: str) -> None:
+    rig.written.where = where
+    tcp(rig, "t1")
+    rig.desk.weigh(SERVICE, NAME, 0, FENCE)
+    tcp(rig, "t2", RuntimeName.V2)
+    for weight, copy in ((0, "2"), (50, "2"), (100, "3"), (0, "2"), (100, "3")):
+        rig.desk.weigh(SERVICE, NAME, weight, FENCE)
+        assert (rig.resolve(NAME), rig.network.leads) == ((address, PORT), {SERVICE: (copies + copy, PORT)})
+    rig.desk.detach("t1.0", FENCE)
+    rig.desk.weigh(SERVICE, NAME, 0, FENCE)
+    assert rig.network.leads == {SERVICE: (copies + "3", PORT)}, "the other side has no copy"
 
 
 def test_plain_tcp_on_ipv4_alone_has_an_ipv4_address_that_stays(rig: Rig) -> None:

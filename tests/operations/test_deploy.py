@@ -20,7 +20,7 @@ from rollout.model.policy import HealthGate
 from rollout.network.ask import Answer, Question
 from rollout.operations.deploy import Means, deploy, deploy_every, deploy_many, outcome, refuse, restart, stop
 from rollout.operations.deployable import Machine
-from rollout.operations.replace import Live
+from rollout.operations.replace import Live, why_stop_first
 from rollout.runtimes.engines.memory import Fault, MemoryEngine
 from rollout.runtimes.legacy import Legacy
 from rollout.runtimes.v2 import V2
@@ -228,6 +228,14 @@ def test_what_cannot_run_twice_is_stopped_first_and_that_is_said(world: World, c
     assert [what for what, *_ in world.engine.done] == ["start", "stop", "start"]
     assert any(why in line for _, line in world.said)
     assert world.running() == [(2, RuntimeName.LEGACY)]
+
+
+def test_with_networks_of_their_own_two_copies_with_a_fixed_port_or_of_plain_tcp_run_side_by_side() -> None:
+    database = replace(API, kind=Kind.TCP, port=6379, health_path=None)
+    assert why_stop_first(database, database, apart=True) is None
+    assert "fixed port 6379" in str(why_stop_first(database, database))
+    mounted = replace(database, volumes=("data:/data",))
+    assert "volume" in str(why_stop_first(mounted, mounted, apart=True))
 
 
 def test_a_stopped_first_service_comes_back_when_its_new_release_is_not_fit(world: World) -> None:

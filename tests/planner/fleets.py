@@ -65,6 +65,7 @@ def _services(draw: st.DrawFn, number: int) -> Candidate:
         has_command=not draw(seldom),
         has_volume=draw(seldom),
         fixed_port=draw(seldom),
+        apart=draw(st.booleans()),
         pinned="by ann" if draw(seldom) else None,
         blocked="5xx" if draw(seldom) else None,
         moving="in wave-1" if draw(seldom) else None,

@@ -148,12 +148,13 @@ def test_what_cannot_overlap_says_so_with_its_downtime() -> None:
         candidate("http", draining_s=5, health_timeout_s=7),
         candidate("port", fixed_port=True, draining_s=5, health_timeout_s=7),
         candidate("tcp", kind=Kind.TCP),
+        candidate("led", kind=Kind.TCP, apart=True),
         candidate("volume", has_volume=True),
         candidate("worker", kind=Kind.WORKER),
     ]
     moves = {move.service: move for move in build(fleet, rules, MOMENT).waves[0].moves}
     assert moves["shop/http"].strategy is Strategy.OVERLAP
-    assert moves["shop/http"].downtime_s == 0
+    assert (moves["shop/http"].downtime_s, moves["shop/led"].downtime_s) == (0, 0)
     assert moves["shop/http"].expected_s == 7 + 1 + 3 * 30 + 300
     assert moves["shop/port"].downtime_s == 5 + 7 + 1 + 2
     assert moves["shop/port"].expected_s == 5 + 7 + 1 + 2 + 300

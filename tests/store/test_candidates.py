@@ -113,6 +113,7 @@ def test_a_port_is_fought_for_only_on_a_network_that_copies_share(database: Data
         for apart, fixed in ((False, {"plain", "image", "podman", "process"}), (True, {"plain", "process"})):
             found = candidates.every(session, AsOf(now=NOW, apart=apart))
             assert {one.id.partition("/")[2] for one in found if one.fixed_port} == fixed
+            assert {one.id.partition("/")[2] for one in found if one.apart} == ({"image", "podman"} if apart else set())
 
 
 def test_the_release_is_that_which_runs_on_legacy(database: Database) -> None:

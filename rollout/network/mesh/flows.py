@@ -10,6 +10,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from rollout.errors import BrokenError
 from rollout.network.inside import inside
+from rollout.network.mesh.rules import LED
 
 OPEN = range(2, 6)
 """States of TCP from the first answer to the last farewell: SYN_RECV, ESTABLISHED, FIN_WAIT, CLOSE_WAIT."""
@@ -27,7 +28,10 @@ class Flow:
 
 
 def open_flows(namespace: str) -> list[Flow]:
-    """All open TCP connections that pass the namespace at this path. BrokenError where its kernel does not say."""
+    """Open TCP connections that the room at this path has led to an instance. BrokenError where its kernel does not say.
+
+    Those to the edge are not asked for: there may be thousands, and reading each of them would take seconds.
+    """
     try:
         with inside(namespace):
             return [flow for family in FAMILIES for flow in _open(family)]
@@ -38,7 +42,7 @@ def open_flows(namespace: str) -> list[Flow]:
 def _open(family: socket.AddressFamily) -> Iterator[Flow]:
     ip = FAMILIES[family]
     with Conntrack(nfgen_family=family) as kernel:
-        for entry in kernel.dump():
+        for entry in kernel.dump(mark=LED):
             asked, answered = entry.get_attr("CTA_TUPLE_ORIG"), entry.get_attr("CTA_TUPLE_REPLY")
             tcp = _in(entry, "CTA_PROTOINFO", "CTA_PROTOINFO_TCP")
             if tcp is not None and tcp.get_attr("CTA_PROTOINFO_TCP_STATE") in OPEN:

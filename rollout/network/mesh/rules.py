@@ -19,6 +19,8 @@ EDGE_PORT = 10000
 """Where the edge listens in every room: kept in `edge` under the same number."""
 PLACES = "/usr/sbin:/sbin:/usr/bin:/bin"
 PATIENCE_S = 20.0
+LED = 1
+"""The mark of connections that were led straight to an instance: the kernel lists these alone, of all that pass a room."""
 
 Leads = Mapping[str, tuple[str, int]]
 """Address of a service of kind tcp: address and port that get its new connections, both of one family."""
@@ -80,6 +82,7 @@ table {family.table} {{
   chain coming {{ type nat hook prerouting priority dstnat; {led}; }}
   chain here {{ type nat hook output priority -100; {led}; }}
   chain back {{ type nat hook postrouting priority srcnat
+    ct status dnat ct mark set {LED}
     ct status dnat {ip} saddr . {ip} daddr @itself masquerade
     ct status dnat {elsewhere} masquerade
   }}

@@ -1,9 +1,13 @@
 """A service's address: to the edge in the room, or of kind tcp straight to an instance."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+from pyroute2 import Conntrack
+
 from rollout.host.rooms import Rooms
-from rollout.network.mesh import namespaces
+from rollout.network.mesh import flows, namespaces
 from rollout.network.mesh.mesh import Mesh
 from rollout.network.mesh.rules import EDGE_PORT
 from tests.network.mesh.mesh_rigs import connect, echo, instance, kill, processes, refused, says, talk, until
@@ -81,6 +85,31 @@ def test_clients_that_have_left_hold_nothing(mesh: Mesh) -> None:
         assert mesh.held("prod/db", copy.address) == 1
         mesh.leave("client.0")
         assert mesh.held("prod/db", copy.address) == 0
+
+
+def test_connections_to_the_edge_are_not_read_where_those_to_a_copy_are_counted(
+    mesh: Mesh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of thousands that pass a room each would take half a millisecond."""
+    read: list[object] = []
+
+    class Reading(Conntrack):
+        def dump(self, **how: object) -> Iterator[object]:
+            read.extend(super().dump(**how))
+            return iter(read)
+
+    monkeypatch.setattr(flows, "Conntrack", Reading)
+    client, copy = mesh.prepare(instance("client")), mesh.prepare(instance("copy"))
+    mesh.lead("prod/db", (copy.address, 6379))
+    with (
+        echo(room_of(tmp_path), "::", EDGE_PORT),
+        echo(copy.namespace, "::", 6379),
+        connect(client.namespace, mesh.address_of("prod/web"), 80) as web,
+        connect(client.namespace, mesh.address_of("prod/db"), 6379) as line,
+    ):
+        assert (says(web, b"one"), says(line, b"one")) == (b"one", b"one")
+        assert mesh.held("prod/db", copy.address) == 1
+    assert len(read) == 1
 
 
 def test_a_service_may_call_itself(mesh: Mesh) -> None:

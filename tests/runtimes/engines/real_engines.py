@@ -29,6 +29,7 @@ BUSYBOX = "/bin/busybox"
 APPLETS = ("sh", "readlink", "sleep", "httpd", "echo", "cat", "id", "env", "kill", "true", "mkdir", "touch")
 READY_S, END_S = 60.0, 20.0
 UNMOUNT_LAZILY = 2
+PART = 1 << 18
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 PODMAN_CONF = """
 [containers]
@@ -94,8 +95,9 @@ class RealEngine:
             client.delete(f"{self.prefix}/containers/{name}", params={"force": "true", "v": "true"})
 
     def load(self, image: bytes) -> None:
+        parts = (image[at : at + PART] for at in range(0, len(image), PART))  # httpx copies what is left after each packet
         with self.client() as client:
-            told = client.post(f"{self.prefix}/images/load", content=image, headers={"Content-Type": "application/x-tar"})
+            told = client.post(f"{self.prefix}/images/load", content=parts, headers={"Content-Type": "application/x-tar"})
             assert told.is_success, told.text
 
     def untag(self, image: str) -> None:
