@@ -12,8 +12,9 @@ TYPES = "type.googleapis.com/envoy."
 EXTENSIONS = TYPES + "extensions."
 TRIES = ("first", "second", "third")
 """Each try has a cluster of its own. The third is for a copy that has just opened another port."""
-INSIDE_CONNECT_S = 1.0
-"""Two tunnels lie between the edge and a copy, which are programs too: on a busy machine 0.25 s were not enough."""
+INSIDE_CONNECT_S = 3.5
+"""TCP asks for a connection again after 1 s and after 3 s: where a packet is lost (a queue is full, of a program that accepts
+slowly or of one of the two tunnels between the edge and a copy) nobody should notice. What nobody listens on refuses at once."""
 ALL = "tries"
 """The cluster that hands each try to its own. In a room it is called `tries@ENVIRONMENT`."""
 

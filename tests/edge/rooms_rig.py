@@ -3,7 +3,7 @@ edge, and one instance in a namespace of its own, whose only way out leads into 
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
@@ -22,6 +22,14 @@ table ip6 mesh {{
     ip6 daddr {services} meta l4proto tcp redirect to :10000
   }}
 }}
+"""
+DEAF = """
+table ip6 deaf {
+  chain input {
+    type filter hook input priority 0
+    tcp flags & (syn | ack) == syn counter drop
+  }
+}
 """
 
 
@@ -46,6 +54,15 @@ class RealRoom:
         made = open_inside(self.instance, lambda: HttpCopy(name, (host, 8080 + self._copies)))
         self.stack.callback(made.end)
         return made
+
+    @contextmanager
+    def deaf(self) -> Iterator[Callable[[], bool]]:
+        """The instance loses whatever asks for a connection; whether it has lost any, and none more once the block has ended."""
+        _run(self.instance, "nft", "-f", "-", given=DEAF)
+        try:
+            yield lambda: "packets 0 " not in _run(self.instance, "nft", "list", "table", "ip6", "deaf")
+        finally:
+            _run(self.instance, "nft", "delete", "table", "ip6", "deaf")
 
     def client(self, address: str, host: str = "", port: int = 80) -> httpx.Client:
         """Asks from the instance."""
@@ -91,7 +108,8 @@ def _up(path: str, link: str, address: str, address4: str) -> None:
     _run(path, "ip", "address", "add", f"{address4}/24", "dev", link)
 
 
-def _run(path: str, *argv: str, given: str = "") -> None:
+def _run(path: str, *argv: str, given: str = "") -> str:
     with inside(path):
         done = subprocess.run(argv, input=given, text=True, capture_output=True, check=False, timeout=LIMIT_S)
     assert done.returncode == 0, f"{argv}: {done.stderr}"
+    return done.stdout

@@ -176,6 +176,16 @@ def test_a_broken_copy_in_a_room_loses_its_traffic(strict: RunningEdge, shop: Re
     )
 
 
+def test_nobody_notices_that_a_packet_was_lost_which_asked_a_copy_for_a_connection(strict: RunningEdge, shop: RealRoom) -> None:
+    strict.edge.rooms([shop.room])
+    strict.edge.write(route(shop, legacy=[], v2=[shop.copy("v2")], weight=100))
+    with strict.client("api.shop.internal") as public, ThreadPoolExecutor(1) as pool:
+        with shop.deaf() as lost_one:
+            asked = pool.submit(public.get, "/")
+            wait_for(lost_one, "it asks for a connection")
+        assert asked.result().text == "v2"
+
+
 def test_the_second_try_and_a_spare_port_work_in_a_room(edge: RunningEdge, shop: RealRoom) -> None:
     legacy, v2, gone = shop.copy("legacy"), shop.copy("v2"), shop.copy("gone")
     gone.end()
