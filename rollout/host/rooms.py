@@ -23,7 +23,8 @@ SETTLED_NS = 100_000_000
 class Room:
     """`path`: its network namespace, another one each time that the room is made. `prefix`: the environment's /64, as
     `fd12:3456:789a:1::/64`. `prefix4`: where the instances' IPv4 addresses are, unique over all rooms of a home. `dns`: the
-    address of the DNS server in it. All addresses in canonical text. `egress`: its instances may reach the outside.
+    address of the DNS server in it. All addresses in canonical text. `egress`: its instances may reach the outside. `hub`: where
+    other hosts reach this one in the environment; `neighbours`: where this one reaches them.
     """
 
     environment: str
@@ -32,6 +33,8 @@ class Room:
     dns: str
     prefix4: str = "100.64.0.0/10"
     egress: bool = False
+    hub: str = ""
+    neighbours: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=4096)
@@ -72,7 +75,17 @@ class Rooms:
             path, prefix, dns, prefix4, *more = (self.folder / environment).read_text(encoding="ascii").split()
         except FileNotFoundError:
             return None
-        return Room(environment=environment, path=path, prefix=prefix, dns=dns, prefix4=prefix4, egress=more == [OPEN])
+        egress, hub, *neighbours = *more, *[""] * (2 - len(more))
+        return Room(
+            environment=environment,
+            path=path,
+            prefix=prefix,
+            dns=dns,
+            prefix4=prefix4,
+            egress=egress == OPEN,
+            hub=hub,
+            neighbours=tuple(neighbours),
+        )
 
     def of(self, address: str, environment: str = "") -> Room | None:
         """The room in which this address (without port) is; None for one outside of all, and for what is no address.
@@ -94,7 +107,8 @@ class Rooms:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             egress = OPEN if room.egress else CLOSED
-            draft.write_text(f"{room.path} {room.prefix} {room.dns} {room.prefix4} {egress}\n", encoding="ascii")
+            words = (room.path, room.prefix, room.dns, room.prefix4, egress, room.hub, *room.neighbours)
+            draft.write_text(" ".join(words).rstrip() + "\n", encoding="ascii")
             draft.replace(self.folder / room.environment)
         except OSError as error:
             what = f"cannot write {self.folder / room.environment}: {error.strerror}"

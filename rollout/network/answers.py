@@ -61,6 +61,11 @@ def in_a_room(folder: Folder, request: DNSRecord, environment: str) -> DNSRecord
     return reply
 
 
+def may_be_elsewhere(reply: DNSRecord, request: DNSRecord, environment: str) -> bool:
+    """Nobody has this name of the environment here; on another host somebody may."""
+    return bool(reply.header.rcode == RCODE.NXDOMAIN) and _name(request).endswith(f".{environment}.{ZONE}")
+
+
 def closed(request: DNSRecord) -> DNSRecord:
     """For outside names where egress is closed. NXDOMAIN, as musl's resolver waits for its time-out after a REFUSED."""
     reply = request.reply(ra=0, aa=0)

@@ -7,13 +7,13 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from dnslib import DNSError, DNSRecord
 
 from rollout.errors import BrokenError
 from rollout.host.rooms import Room, Rooms
-from rollout.network import answers, outside
+from rollout.network import answers, dns_neighbours, outside
 from rollout.network.inside import open_inside
 
 LOOK_S = 0.25
@@ -95,9 +95,11 @@ class RoomNames:
         self._served[room.environment] = served
         self._selector.register(served.udp, selectors.EVENT_READ, served.questions)
         self._selector.register(served.tcp, selectors.EVENT_READ, served.connection)
+        if served.hub is not None:
+            self._selector.register(served.hub, selectors.EVENT_READ, served.from_neighbours)
 
     def _leave(self, served: "_Served") -> None:
-        for one in (served.udp, served.tcp):
+        for one in served.sockets:
             self._selector.unregister(one)
             one.close()
 
@@ -116,25 +118,37 @@ class _Served:
         self._folder = folder
         self._resolvers = resolvers
         self._free = threading.BoundedSemaphore(AT_ONCE)
-        self.udp = open_inside(room.path, lambda: _bound(room.dns, socket.SOCK_DGRAM))
+        self.sockets: list[socket.socket] = []
         try:
-            self.tcp = open_inside(room.path, lambda: _bound(room.dns, socket.SOCK_STREAM))
+            self.udp = self._open(room.dns, socket.SOCK_DGRAM)
+            self.tcp = self._open(room.dns, socket.SOCK_STREAM)
+            self.hub = self._open(room.hub, socket.SOCK_DGRAM) if room.hub else None
         except BaseException:
-            self.udp.close()
+            for one in self.sockets:
+                one.close()
             raise
+
+    def _open(self, address: str, kind: socket.SocketKind) -> socket.socket:
+        self.sockets.append(made := open_inside(self.room.path, lambda: _bound(address, kind)))
+        return made
 
     def is_at(self, room: Room | None) -> bool:
         """The room is where our sockets are."""
-        return room is not None and (room.path, room.dns) == (self.room.path, self.room.dns)
+        return room is not None and (room.path, room.dns, room.hub) == (self.room.path, self.room.dns, self.room.hub)
 
     def questions(self) -> None:
         """The packets that have come are answered, or dropped where they are none of DNS."""
-        for _ in range(IN_A_ROW):
-            try:
-                packet, client = self.udp.recvfrom(UDP_MOST * 8)
-            except BlockingIOError:
-                return
+        for packet, client in _packets(self.udp):
             self._one(packet, client)
+
+    def from_neighbours(self) -> None:
+        """The same for what the DNS servers of other hosts ask: only what is known here is said."""
+        assert self.hub is not None
+        for packet, client in _packets(self.hub):
+            request = _parsed(packet)
+            if request is not None:
+                reply = answers.in_a_room(self._folder, request, self.room.environment) or answers.closed(request)
+                self.hub.sendto(reply.pack(), client)
 
     def connection(self) -> None:
         """The client that has come is answered by a thread of its own."""
@@ -165,12 +179,25 @@ class _Served:
                 near.sendall(outside.framed(self._foreign(packet, request, tcp=True) if reply is None else reply.pack()))
 
     def _known(self, request: DNSRecord) -> DNSRecord | None:
-        """The answer that is known here; None where the outside has to be asked."""
+        """The answer that is known here; None where the outside, or another host, has to be asked."""
         reply = answers.in_a_room(self._folder, request, self.room.environment)
-        return answers.closed(request) if reply is None and not self.room.egress else reply
+        if reply is None:
+            return None if self.room.egress else answers.closed(request)
+        return None if self.room.neighbours and self._may_be_elsewhere(reply, request) else reply
+
+    def _may_be_elsewhere(self, reply: DNSRecord, request: DNSRecord) -> bool:
+        return answers.may_be_elsewhere(reply, request, self.room.environment)
 
     def _foreign(self, packet: bytes, request: DNSRecord, *, tcp: bool) -> bytes:
-        return outside.ask(packet, self._resolvers, tcp=tcp) or answers.failed(request).pack()
+        reply = answers.in_a_room(self._folder, request, self.room.environment)
+        if reply is None:
+            return outside.ask(packet, self._resolvers, tcp=tcp) or bytes(answers.failed(request).pack())
+        if not self._may_be_elsewhere(reply, request):  # it has come here meanwhile
+            return bytes(reply.pack())
+        try:
+            return dns_neighbours.ask(self.room, packet) or bytes(reply.pack())
+        except (dns_neighbours.SilentError, BrokenError):
+            return bytes(answers.failed(request).pack())
 
     def _beside(self, work: Callable[[], object]) -> bool:
         """Done by a thread of its own; False where too many are at work already."""
@@ -202,6 +229,15 @@ def _bound(address: str, kind: socket.SocketKind) -> socket.socket:
         server.close()
         raise
     return server
+
+
+def _packets(line: socket.socket) -> Iterator[tuple[bytes, Client]]:
+    """Those that have come, until it is another one's turn."""
+    for _ in range(IN_A_ROW):
+        try:
+            yield line.recvfrom(UDP_MOST * 8)
+        except BlockingIOError:
+            return
 
 
 def _parsed(packet: bytes) -> DNSRecord | None:

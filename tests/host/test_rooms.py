@@ -44,6 +44,15 @@ def test_egress_is_closed_unless_it_is_said(tmp_path: Path) -> None:
     assert rooms.find("stage") == TWO, "as it was written before egress was known"
 
 
+def test_other_hosts_are_kept_with_the_room(tmp_path: Path) -> None:
+    rooms = Rooms(tmp_path / "rooms")
+    wide = replace(ONE, hub="fd00:a:b:1:0:1:0:1", neighbours=("fd00:a:b:1:0:2:0:1", "fd00:a:b:1:0:3:0:1"), egress=True)
+    rooms.write(wide)
+    assert Rooms(rooms.folder).find("prod") == wide
+    (rooms.folder / "prod").write_text(f"{ONE.path} {ONE.prefix} {ONE.dns} {ONE.prefix4} closed\n")
+    assert rooms.find("prod") == ONE, "as it was written before other hosts were known"
+
+
 def test_what_is_written_within_one_tick_of_the_kernel_is_seen_too(tmp_path: Path) -> None:
     rooms = Rooms(tmp_path / "rooms")
     tick = time.time_ns() + 10**10

@@ -33,7 +33,7 @@ def room(environment: str, path: str, number: int, *, egress: bool = False) -> R
 
 
 def hub(made: Room) -> str:
-    return made.dns.replace("::53", "::1:0:1")
+    return made.hub or made.dns.replace("::53", "::1:0:1")
 
 
 class World:

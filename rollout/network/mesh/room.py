@@ -74,6 +74,7 @@ class Hubs:
             if not new:
                 gone = () if other.endpoint else (public_key,)
                 self._tunnels.write(self._tunnel(record), Settings(peers=_neighbours(record), gone=gone))
+                self._show(record)
 
     def set_egress(self, environment: str, *, egress: bool) -> None:
         """Written first; its room, where it stands, leads to the outside or not. Durable."""
@@ -89,11 +90,8 @@ class Hubs:
             record = self._state.environments.get(environment)
             if record is None or not self._stands(record):
                 return False
-            path = self._path(record)
-            turned = self.outlets.turn(record, path)
-            room = _room(record, path, Block(record.prefix, self._host))
-            if self._rooms.find(environment) != room:
-                self._rooms.write(room)
+            turned = self.outlets.turn(record, self._path(record))
+            self._show(record)
             return turned
 
     def end(self, environment: str, *, unless_used: bool = False) -> bool:
@@ -151,7 +149,13 @@ class Hubs:
         rules.apply(path, rules.tables(block, self._leads(record)))
         self._state.mark_joined(record.name, self._what(record))
         self.outlets.turn(record, path)
-        self._rooms.write(_room(record, path, block))
+        self._show(record)
+
+    def _show(self, record: EnvironmentRecord) -> None:
+        """Names, edge and health checks know the room as it is."""
+        room = _room(record, self._path(record), Block(record.prefix, self._host))
+        if self._rooms.find(record.name) != room:
+            self._rooms.write(room)
 
     def _members(self, environment: str) -> list[MemberRecord]:
         left, known = self._left[environment], self._state.members.all().values()
@@ -191,7 +195,16 @@ def hub_peer(record: EnvironmentRecord) -> Peer:
 
 
 def _room(record: EnvironmentRecord, path: str, block: Block) -> Room:
-    return Room(environment=record.name, path=path, prefix=record.prefix, dns=block.dns, egress=record.egress)
+    others = sorted(addresses.block_of(other.here).member(addresses.HUB) for other in record.neighbours.values())
+    return Room(
+        environment=record.name,
+        path=path,
+        prefix=record.prefix,
+        dns=block.dns,
+        egress=record.egress,
+        hub=block.member(addresses.HUB),
+        neighbours=tuple(others),
+    )
 
 
 def _neighbours(record: EnvironmentRecord) -> tuple[Peer, ...]:
