@@ -14,7 +14,7 @@ from rollout.network.inside import inside
 from rollout.network.mesh import namespaces, strays
 from rollout.network.mesh.mesh import Mesh
 from tests.network.mesh.mesh_rigs import connect, echo, refused, says, talk
-from tests.network.mesh.test_mesh_hosts import Host, host
+from tests.network.mesh.two_hosts import Host, host
 
 HERE = {False: "192.0.2.1", True: "2001:db8::1"}
 OUTSIDE = {False: "192.0.2.2", True: "2001:db8::2"}
