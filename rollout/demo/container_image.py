@@ -34,8 +34,9 @@ try:
 except OSError:
     pass
 for module in list(sys.modules.values()):
-    if getattr(module, "__file__", None):
-        print(module.__file__)
+    for name in ("__file__", "__cached__"):
+        if getattr(module, name, None):
+            print(getattr(module, name))
 for line in open("/proc/self/maps"):
     name = line.split(maxsplit=5)[5:]
     if name and ".so" in name[0]:
@@ -106,14 +107,14 @@ def archive(tag: str, root: Rootfs) -> bytes:
 
 
 def _tar(root: Rootfs) -> bytes:
-    """The layer. `lib-dynload` stands also where nothing is in it: the interpreter looks for it."""
+    """The layer. Files keep their time: by that the interpreter knows what it compiled from what, and need not do it again."""
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w", dereference=True) as tar:
         folders = {str(folder) for path in root.files for folder in Path(path).parents}
         for folder in sorted(folders | {"/tmp", "/etc", "/proc", "/sys", "/dev"} - {"/"}):
             _add(tar, folder, kind=tarfile.DIRTYPE, mode=0o1777 if folder == "/tmp" else 0o755)
         for path, source in sorted(root.files.items()):
-            _add(tar, path, _needed(source.read_bytes()), mode=0o755)
+            _add(tar, path, _needed(source.read_bytes()), mode=0o755, written=source.stat().st_mtime)
         for path, target in sorted(root.links.items()):
             _add(tar, path, kind=tarfile.SYMTYPE, link=target)
         _add(tar, "/etc/nsswitch.conf", b"hosts: files dns\n")
@@ -131,8 +132,15 @@ def _needed(content: bytes) -> bytes:
 
 
 def _add(
-    tar: tarfile.TarFile, name: str, content: bytes = b"", *, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int = 0o644
+    tar: tarfile.TarFile,
+    name: str,
+    content: bytes = b"",
+    *,
+    kind: bytes = tarfile.REGTYPE,
+    link: str = "",
+    mode: int = 0o644,
+    written: float = 0,
 ) -> None:
     entry = tarfile.TarInfo(name.lstrip("/") or ".")
-    entry.type, entry.linkname, entry.mode, entry.size = kind, link, mode, len(content)
+    entry.type, entry.linkname, entry.mode, entry.size, entry.mtime = kind, link, mode, len(content), int(written)
     tar.addfile(entry, io.BytesIO(content))
