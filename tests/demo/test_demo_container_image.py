@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import tarfile
 from pathlib import Path
@@ -14,7 +15,8 @@ from rollout.model.fleet import EngineName
 TAG = "localhost/rollout/0/sample:demo"
 
 
-def test_the_sample_runs_from_the_files_of_the_image_alone(tmp_path: Path) -> None:
+def unpacked(tmp_path: Path) -> list[str]:
+    """What runs the sample from the image, unpacked here."""
     root = rootfs()
     with tarfile.open(fileobj=io.BytesIO(archive(TAG, root))) as image:
         (told,) = json.load(image.extractfile("manifest.json") or io.BytesIO())
@@ -22,7 +24,11 @@ def test_the_sample_runs_from_the_files_of_the_image_alone(tmp_path: Path) -> No
         layer = io.BytesIO((image.extractfile(told["Layers"][0]) or io.BytesIO()).read())
     with tarfile.open(fileobj=layer) as files:
         files.extractall(tmp_path, filter="tar")
-    argv = [f"{tmp_path}{word}" if word.startswith("/") else word for word in root.argv]
+    return [f"{tmp_path}{word}" if word.startswith("/") else word for word in root.argv]
+
+
+def test_the_sample_runs_from_the_files_of_the_image_alone(tmp_path: Path) -> None:
+    argv = unpacked(tmp_path)
     worker = subprocess.Popen([*argv, "worker"], stdout=subprocess.PIPE, text=True, env={})
     try:
         assert worker.stdout is not None
@@ -35,6 +41,14 @@ def test_the_sample_runs_from_the_files_of_the_image_alone(tmp_path: Path) -> No
     finally:
         worker.kill()
         worker.communicate()
+
+
+def test_nothing_is_compiled_again_when_it_starts(tmp_path: Path) -> None:
+    argv = unpacked(tmp_path)
+    isolated = argv.index("-I")
+    started = subprocess.run([*argv[:isolated], "-v", *argv[isolated:], "--help"], capture_output=True, text=True, check=True)
+    loaded = re.findall(rf"# code object from '{tmp_path}.*?\.(pyc?)'", started.stderr)
+    assert set(loaded) == {"pyc"}, started.stderr
 
 
 def test_in_containers_all_services_run_the_image_and_its_program(tmp_path: Path) -> None:

@@ -2,25 +2,32 @@
 
 import json
 import os
-import random
 import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from rollout.demo import leftovers
+from rollout.network.mesh.marks import NAMESPACES, mark_of
 from tests.runtimes.engines.real_engines import IMAGE, RealEngine
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 400.0
-MOMENTS = ("starting 24 services", "wave-1 (trial) begins", "wave-3 (pro) begins", "legacy is drained")
-"""Lines after which somebody ends it: while containers are made, while they move, while the last go."""
+AT_WORK = 8
+FILES = ["document.json", "story.txt"]
+MOMENTS = {
+    "containers are made": "starting 24 services",
+    "the first move": "shop/coupons    launching",
+    "a closed gap": "blog/mailer     gap",
+    "the last legacy copies end": "legacy is drained",
+}
+"""What it has told when somebody ends it: while containers are made, while they move, while the last go."""
 
 
 @pytest.fixture
@@ -42,9 +49,9 @@ class Demo:
     """A running demo; what it tells is in `story`, what it prints in `document`."""
 
     def __init__(self, place: Path, engines: list[RealEngine]) -> None:
-        self._story, self._document = place / "story.txt", place / "document.json"
-        self._before = on_the_machine(engines)
-        self._engines = engines
+        self._place, self._engines = place, engines
+        self._story, self._document = (place / name for name in reversed(FILES))
+        self._before = in_engines(engines)
         env = {**os.environ, "TMPDIR": str(place), "PYTHONPATH": str(ROOT)}
         for engine in engines:
             env |= engine.environment
@@ -52,22 +59,40 @@ class Demo:
         words = [sys.executable, "-m", "rollout", "demo", "--engine", name, "--json"]
         with self._story.open("wb") as told, self._document.open("wb") as printed:
             self.process = subprocess.Popen(words, env=env, stdout=printed, stderr=told, start_new_session=True)
+        self.until(lambda: bool(list(place.glob("rollout-demo-*"))))
+        (home,) = place.glob("rollout-demo-*")
+        self._mark = mark_of(home / ".rollout" / "host" / "mesh")
 
     @property
     def told(self) -> str:
         return self._story.read_text()
 
-    def comes_to(self, moment: str) -> None:
+    @property
+    def containers(self) -> int:
+        return sum(len(engine.containers()) for engine in self._engines)
+
+    def until(self, condition: Callable[[], bool]) -> None:
         limit = time.monotonic() + LIMIT_S
-        while moment not in self.told:
+        while not condition():
             assert self.process.poll() is None, self.told
             assert time.monotonic() < limit, self.told
             time.sleep(0.05)
 
+    def in_network(self) -> list[str]:
+        """What its private network has on the machine: namespaces, links, tunnels with their control sockets, mounts."""
+        marks = (self._mark.links, self._mark.namespaces)
+        places = (NAMESPACES, Path("/sys/class/net"), Path("/var/run/wireguard"))
+        paths = [str(path) for place in places for mark in marks for path in place.glob(f"{mark}*")]
+        mounts = Path("/proc/self/mounts").read_text().splitlines()
+        found = [line for line in mounts if str(self._place) in line or any(mark in line for mark in marks)]
+        return paths + found + [line for line in commands() if any(mark in line for mark in marks)]
+
     def ended(self) -> dict[str, object]:
-        """Its document; all that it made on the machine is gone."""
+        """Its document; nothing that it made is there: in engines and in the network, of processes, mounts and files."""
         self.process.wait(LIMIT_S)
-        assert on_the_machine(self._engines) == self._before
+        processes = [" ".join(one.cmdline()) for one in leftovers.of(self._place)]
+        files = sorted(path.name for path in self._place.iterdir())
+        assert (in_engines(self._engines), self.in_network(), processes, files) == (self._before, [], [], FILES)
         return dict(json.loads(self._document.read_text()))
 
     def close(self) -> None:
@@ -84,28 +109,24 @@ def demo(place: Path, engines: list[RealEngine]) -> Iterator[Demo]:
     started.close()
 
 
-def on_the_machine(engines: list[RealEngine]) -> dict[str, object]:
-    """Containers and images of these engines; namespaces, tunnels and links of homes in a folder of a test."""
+def in_engines(engines: list[RealEngine]) -> dict[str, list[str]]:
+    """Containers, sandboxes among them, and images."""
     containers = [str(one["Id"]) for engine in engines for one in engine.containers()]
     images = []
     for engine in engines:
         with engine.client() as client:
             listed = client.get(f"{engine.prefix}/images/json").json()
         images += [str(tag) for one in listed for tag in one.get("RepoTags") or [] if "rollout/" in tag or IMAGE in tag]
-    return {"containers": containers, "images": images, "processes": tunnels()}
+    return {"containers": containers, "images": images}
 
 
-def tunnels() -> list[str]:
-    """Tunnels whose demo is gone."""
-    found = []
+def commands() -> Iterator[str]:
+    """Of all processes."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            words = (folder / "cmdline").read_bytes().decode().split("\0")
+            yield (folder / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
         except OSError:
             continue
-        if words[0].endswith("wireguard-go") and "rollout-demo-" in (folder / "environ").read_text(errors="replace"):
-            found.append(" ".join(words))
-    return found
 
 
 def as_told(result: dict[str, object]) -> None:
@@ -139,8 +160,8 @@ def test_the_whole_demo_runs_on_one_engine_alone(demo: Demo) -> None:
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
 def test_ended_at_any_moment_it_leaves_nothing(demo: Demo, moment: str, number: signal.Signals, code: int) -> None:
-    demo.comes_to(moment)
-    time.sleep(random.SystemRandom().uniform(0, 4))  # any moment will do: what is asserted holds at every one
+    demo.until(lambda: MOMENTS[moment] in demo.told)
+    demo.until(lambda: demo.containers >= AT_WORK and len(demo.in_network()) >= AT_WORK)
     os.killpg(demo.process.pid, number)
     result = demo.ended()
     assert (demo.process.returncode, result["error"], result["leftovers"]) == (code, "interrupted", [])
