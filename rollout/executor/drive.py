@@ -288,6 +288,8 @@ class Driver:
             raise BrokenError(f"release {row.release} of {row.service} is not in the store", then=f"rollout log {row.service}")
         limits = self._world.policy.deadlines
         seconds = limits.publishing_s if row.state is State.PUBLISHING else limits.launching_s
+        if row.state is State.GAP:  # that long its plan said that the service would be away
+            seconds = min(seconds, release.spec.health_timeout_s)
         return Task(row=row, release=release, fence=self._lease.number, deadline_s=seconds)
 
     def _rest(self) -> None:

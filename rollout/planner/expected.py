@@ -28,11 +28,11 @@ def strategy(candidate: Candidate, policy: Policy) -> tuple[Strategy, str]:
 def downtime(candidate: Candidate, policy: Policy, how: Strategy) -> float:
     """The longest time (seconds) in which no copy serves; 0 for `overlap`.
 
-    For `recreate`: legacy drains and stops, v2 starts and is proven healthy, and the edge is switched off and on.
+    For `recreate`: legacy drains, and has as long again to end; v2 starts and is proven healthy; the edge is switched off and on.
     """
     if how is Strategy.OVERLAP:
         return 0.0
-    return candidate.draining_s + candidate.health_timeout_s + proof(policy.health) + 2 * SWITCH_S
+    return 2 * candidate.draining_s + candidate.health_timeout_s + proof(policy.health) + 2 * SWITCH_S
 
 
 def duration(candidate: Candidate, policy: Policy, how: Strategy) -> float:

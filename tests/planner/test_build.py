@@ -156,8 +156,8 @@ def test_what_cannot_overlap_says_so_with_its_downtime() -> None:
     assert moves["shop/http"].strategy is Strategy.OVERLAP
     assert (moves["shop/http"].downtime_s, moves["shop/led"].downtime_s) == (0, 0)
     assert moves["shop/http"].expected_s == 7 + 1 + 3 * 30 + 300
-    assert moves["shop/port"].downtime_s == 5 + 7 + 1 + 2
-    assert moves["shop/port"].expected_s == 5 + 7 + 1 + 2 + 300
+    assert moves["shop/port"].downtime_s == 2 * 5 + 7 + 1 + 2
+    assert moves["shop/port"].expected_s == 2 * 5 + 7 + 1 + 2 + 300
     assert {m.service for m in moves.values() if m.strategy is Strategy.RECREATE} == {
         "shop/port",
         "shop/tcp",

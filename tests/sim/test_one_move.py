@@ -1,9 +1,12 @@
 """One service through every kind of move, in virtual time."""
 
+from dataclasses import replace
+
 from rollout.executor.result import Until
 from rollout.model.fleet import Origin, RuntimeName, Setting
 from rollout.model.plan import Strategy
 from rollout.model.state import State
+from rollout.runtimes.memory import Fault
 from tests.sim.simworld import SimWorld
 
 
@@ -34,6 +37,18 @@ def test_recreate_goes_through_one_gap() -> None:
     api = sim.add("api", Strategy.RECREATE)
     assert sim.drive().exit == 0
     assert sim.state_walk(api) == ["planned", "publishing", "gap", "proving", "shifting", "baking", "finishing", "finished"]
+
+
+def test_in_a_gap_v2_has_no_longer_to_come_up_than_the_plan_declared() -> None:
+    sim = SimWorld()
+    api = sim.add("api", Strategy.RECREATE)
+    (release,) = sim.journal.releases[api]
+    sim.journal.releases[api] = [replace(release, spec=replace(release.spec, health_timeout_s=7))]
+    sim.host.faults[api, RuntimeName.V2] = Fault(hangs=True)
+    sim.drive()
+    came = {entry.changes["state"]: entry.at for entry in sim.journal.entries if "state" in entry.changes}
+    assert 7 <= (came[State.FALLING_BACK] - came[State.GAP]).total_seconds() < 8
+    assert sim.row(api).state is State.FELL_BACK
 
 
 def test_a_finished_service_is_brought_back_and_blocked() -> None:
