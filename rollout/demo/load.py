@@ -11,7 +11,7 @@ from typing import Any
 
 from rollout.demo.accounting import Shot
 
-BUSY_S, QUIET_S = 0.018, 0.18
+BUSY_S, QUIET_S = 0.018, 0.3
 """The pause between two requests to a service that moves now, and to another one (seconds), give or take a fifth."""
 TIME_LIMIT_S = 5.0
 POSTS = 0.25

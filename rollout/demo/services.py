@@ -15,7 +15,7 @@ CUSTOMERS = ("ada", "bob", "cleo", "dora", "eve")
 TAKES_MS = "60"
 """How long the service that will be slow takes for an answer: 40 % of it are more than the scatter of a busy machine."""
 FIXED, FIXED_APART = "a port of its own: recreate", "a port of its own, in a network of its own"
-IN_CONTAINERS = {TAKES_MS: "150"}
+IN_CONTAINERS = {TAKES_MS: "200"}
 """What options are instead: between containers a busy machine scatters answers more."""
 CONTAINER_HEALTHY_S = 60.0
 LEAVES_PORT_S, SLOWLY_S = "28", "75"
