@@ -10,7 +10,7 @@ from rollout.executor.actions import Case, Do, Fire, Look, Remind, Seen, Wait
 from rollout.executor.crowd import Crowd
 from rollout.executor.decide import decide
 from rollout.executor.enrol import each, enrol_wave
-from rollout.executor.entries import Scribe
+from rollout.executor.entries import Scribe, time_to_come_up
 from rollout.executor.flights import Done, Failed, Flights, Hindered, Landing, Lost, look, run, target_is_healthy
 from rollout.executor.known import Known, may_choose
 from rollout.executor.ledger import Ledger, patient
@@ -286,10 +286,7 @@ class Driver:
         release = self._known.release(row)
         if release is None:
             raise BrokenError(f"release {row.release} of {row.service} is not in the store", then=f"rollout log {row.service}")
-        limits = self._world.policy.deadlines
-        seconds = limits.publishing_s if row.state is State.PUBLISHING else limits.launching_s
-        if row.state is State.GAP:  # that long its plan said that the service would be away
-            seconds = min(seconds, release.spec.health_timeout_s)
+        seconds = time_to_come_up(self._world.policy, row, release)
         return Task(row=row, release=release, fence=self._lease.number, deadline_s=seconds)
 
     def _rest(self) -> None:

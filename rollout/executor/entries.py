@@ -8,7 +8,7 @@ from rollout.executor.actions import Case, Do, Fire, Rules, Seen, Wait
 from rollout.executor.fold import apply, following
 from rollout.executor.ports import NONE, Effects, Write
 from rollout.executor.steps import Task, after
-from rollout.model.fleet import Origin, RuntimeName, Setting
+from rollout.model.fleet import Origin, Release, RuntimeName, Setting
 from rollout.model.move import Entry, EntryKind, Move
 from rollout.model.plain import iso
 from rollout.model.policy import Policy
@@ -210,6 +210,14 @@ def effect_limit(policy: Policy, row: Move, stored: str) -> float | None:
     if row.state is not State.FALLING_BACK:
         return None
     return limits.launching_s + limits.proving_s if stored == "undo:gap" else limits.proving_s + limits.draining_s
+
+
+def time_to_come_up(policy: Policy, row: Move, release: Release) -> float:
+    """How long (seconds) a release may take to be published, or to listen: in a gap no longer than its plan declared."""
+    if row.state is State.PUBLISHING:
+        return policy.deadlines.publishing_s
+    declared = release.spec.health_timeout_s if row.state is State.GAP else float("inf")
+    return min(policy.deadlines.launching_s, declared)
 
 
 def _next_step(row: Move, state: State) -> int:

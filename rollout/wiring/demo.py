@@ -42,7 +42,7 @@ SLOWLY = {'step = "1s"': 'step = "8s"', 'bake = "2s"': 'bake = "15s"', 'keep_war
 PATIENTLY = {
     'publishing = "15s"': 'publishing = "120s"',
     'launching = "20s"': 'launching = "120s"',
-    'hold_limit = "30s"': 'hold_limit = "60s"',
+    'hold_limit = "30s"': 'hold_limit = "300s"',
     'tolerance = "5ms"': 'tolerance = "40ms"',
 }
 """An engine that makes many containers at once takes its time, and what runs beside that does too."""
