@@ -22,6 +22,7 @@ from rollout.operations.listening import Listens
 from rollout.wiring import actor
 from rollout.wiring import fleet as wiring
 
+SHARED = "the host's own, neighbours call it at ROLLOUT_EDGE: no private network here, rollout doctor tells why"
 COLUMNS = ("service", "customer", "tier", "kind", "setting", "runs on", "state")
 
 
@@ -136,6 +137,8 @@ def _standing(view: View) -> list[tuple[str, str]]:
     told = [("runs on", ", ".join(view.runs_on) or "nothing yet")]
     told += [("release of", shortly(view.image))] if view.image else []
     told += [("listens", _listens(one)) for one in view.copies]
+    if view.service.image and view.copies and not any(one.apart for one in view.copies):
+        told.append(("network", SHARED))
     if view.edge:
         told.append(("reached", f"http://{view.edge}/ with Host: {view.service.host_name}"))
     if view.moving:

@@ -61,6 +61,8 @@ def deploy(
             setting = open_.means.deploys.standing([services[0].id])[services[0].id].setting
             console.say(f"{services[0].id}: the setting stays as it is now: {setting.runtime} ({setting.origin})")
         pinned = open_.pins([one.service for one in results if one.deployed])
+    if lacking := Desk.lacking(services):
+        console.say(f"no private network here ({lacking}): containers share the host's own; rollout doctor tells what that means")
     for service, pin in list(pinned.items())[:PINS_TOLD]:
         console.say(f"{service} is pinned {pin.told}")
     if len(pinned) > PINS_TOLD:

@@ -14,7 +14,7 @@ from itertools import count
 
 from rollout.errors import BrokenError
 from rollout.host.ports import Listener
-from rollout.network import proc_net, sock_diag
+from rollout.network import descriptors, proc_net, sock_diag
 from rollout.network.inside import open_inside
 from rollout.network.sock_diag import Told
 
@@ -78,7 +78,7 @@ class SocketTable:
         """All listening TCP sockets of these processes, in the order of ports, each once."""
         found: list[Listener] = []
         for inode, there in _by_namespace(pids).items():
-            owners = {file: pid for pid in reversed(there) for file in _inodes(pid)}
+            owners = {file: pid for pid in reversed(there) for file in descriptors.sockets(pid)}
             if owners:
                 found += self._of(inode, there, owners)
         return sorted(found, key=lambda listener: (listener.port, listener.address, listener.pid))
@@ -165,23 +165,3 @@ def _namespace(pid: int | str) -> int | None:
         return HIDDEN
     except OSError:
         return None
-
-
-def _inodes(pid: int) -> Iterator[int]:
-    """Inodes of the sockets that a process holds open; none for a process that is gone or not ours."""
-    try:
-        descriptors = os.listdir(f"/proc/{pid}/fd")
-    except OSError:
-        return
-    for descriptor in descriptors:
-        target = _target(f"/proc/{pid}/fd/{descriptor}")
-        if target.startswith("socket:["):
-            yield int(target[8:-1])
-
-
-def _target(link: str) -> str:
-    """Where a descriptor leads; empty for one that was closed meanwhile."""
-    try:
-        return os.readlink(link)
-    except OSError:
-        return ""

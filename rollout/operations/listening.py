@@ -12,13 +12,14 @@ from rollout.model.fleet import RuntimeName
 class Listens:
     """One copy that its names lead to. `note`: `given PORT 41234`, or `found 8081, declared 8080`.
 
-    `others`: further ports, `for_itself`: those that nobody else reaches, where that was asked.
+    `apart`: in a network of its own. `others`: further ports, `for_itself`: those that nobody else reaches, where that was asked.
     """
 
     runtime: RuntimeName
     replica: int
     address: str
     note: str
+    apart: bool = False
     others: tuple[int, ...] = ()
     for_itself: tuple[int, ...] = ()
 
@@ -50,7 +51,7 @@ def _held(host: HostPart, service: str) -> Sequence[Attached]:
 
 
 def _listens(one: Attached) -> Listens:
-    return Listens(runtime=one.runtime, replica=one.replica, address=one.address, note=one.note)
+    return Listens(runtime=one.runtime, replica=one.replica, address=one.address, note=one.note, apart=one.apart)
 
 
 def edge(host: HostPart) -> str:

@@ -39,18 +39,13 @@ def check(engine: EngineName) -> None:
     """All engines that it names are here and may be used; else a BrokenError says what would help. Nothing is started."""
     wanted = behind(engine)
     for name in wanted:
-        socket = sockets.find(name, os.environ).socket
-        if socket is not None and not os.access(socket, os.W_OK):
-            raise BrokenError(f"{name} at {socket} is not open to this user", state="nothing was started", then=OPENS[name])
-    for found in engines():
-        if found.name in wanted and found.standing is not Standing.GOOD:
-            raise BrokenError(f"{found.name}: {found.told}", state="nothing was started", then=found.then)
-
-
-OPENS = {
-    EngineName.DOCKER: "usermod -aG docker $USER, then log in again; or run as root",
-    EngineName.PODMAN: "unset CONTAINER_HOST, or run as root",
-}
+        found = sockets.find(name, os.environ)
+        if found.closed is not None and (found.named or name is EngineName.DOCKER):
+            what = f"{name} at {found.closed} is not open to this user"
+            raise BrokenError(what, state="nothing was started", then=sockets.OPENS[name])
+    for finding in engines():
+        if finding.name in wanted and finding.standing is not Standing.GOOD:
+            raise BrokenError(f"{finding.name}: {finding.told}", state="nothing was started", then=finding.then)
 
 
 class DemoEngines:

@@ -1,7 +1,7 @@
 """What `service deploy | stop | restart | logs` need: the fleet, the leases, and the host part once something runs on it."""
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ import psutil
 
 from rollout.host.ports import HostPart
 from rollout.manifests import env_file
-from rollout.model.fleet import Pin
+from rollout.model.fleet import Pin, Service
 from rollout.operations import back
 from rollout.operations.deploy import Means, Tell, refuse
 from rollout.operations.deployable import Machine
@@ -19,7 +19,7 @@ from rollout.store import pins
 from rollout.store.deploys import Deploys
 from rollout.store.history import History, KeptLog
 from rollout.store.services import Services
-from rollout.wiring import actor
+from rollout.wiring import able, actor
 from rollout.wiring.clock import SystemClock
 from rollout.wiring.home import Home, find
 from rollout.wiring.host import host_part
@@ -37,6 +37,13 @@ class Desk:
 
     services: Services
     means: Means
+
+    @staticmethod
+    def lacking(services: Iterable[Service]) -> str:
+        """What keeps containers of these from a private network on this machine, in words; empty where nothing does."""
+        if all(one.image is None for one in services):
+            return ""
+        return ", ".join(what for what, _ in able.lacking())
 
     def pins(self, services: Collection[str]) -> Mapping[str, Pin]:
         """Which of these services are pinned now."""

@@ -9,13 +9,15 @@ from typing import Any
 from rollout.errors import RolloutError
 from rollout.model.fleet import EngineName
 from rollout.operations.doctor import Finding, good, missing
-from rollout.runtimes.engines import sockets
+from rollout.runtimes.engines import bounds, rootless, sockets
 from rollout.runtimes.engines.container_api import ContainerApi
 from rollout.runtimes.publishing import skopeo
+from rollout.wiring.containers import DIALECTS
 
 PATIENCE_S = 3.0
 LEAST_DOCKER, LEAST_PODMAN = (1, 41), (4,)
 BOTH = (EngineName.DOCKER, EngineName.PODMAN)
+UNBOUNDED = f"; it keeps no limits of {bounds.in_words(bounds.ALL)}: control groups v1 are root's alone"
 NEED = "needed for services that run from an image"
 SERVES = {
     EngineName.DOCKER: "systemctl start docker, or look why it does not answer",
@@ -47,6 +49,8 @@ def _engine(name: EngineName) -> Finding:
         return missing(name, error.what, error.then)
     if found.socket is not None:
         return _answering(name, found.socket)
+    if found.closed is not None and (found.named or name is EngineName.DOCKER):
+        return missing(name, f"{found.closed} is not open to this user ({NEED})", sockets.OPENS[name])
     if found.named:
         variable = sockets.VARIABLE[name]
         told = f"no socket at {os.environ[variable]}, which {variable} names ({NEED})"
@@ -58,6 +62,7 @@ def _answering(name: EngineName, socket: Path) -> Finding:
     api = ContainerApi(name.value, socket, "", sleep=lambda _: None, usual_s=PATIENCE_S)
     try:
         told = api.ask("GET", "/version").data
+        without = _as_this_user(name, api)
     except RolloutError:
         return missing(name, f"{socket} does not answer ({NEED})", SERVES[name])
     finally:
@@ -66,7 +71,15 @@ def _answering(name: EngineName, socket: Path) -> Finding:
     where = f"{version}, API {told['ApiVersion']} at {socket}"
     if not _new_enough(name, told):
         return missing(name, f"{where}: too old ({NEED})", f"install a newer one: {sockets.INSTALL[name]}")
-    return _with_runtime(name, where)
+    return _with_runtime(name, f"{where}{without}")
+
+
+def _as_this_user(name: EngineName, api: ContainerApi) -> str:
+    """What an engine of somebody who is not root cannot do, for the end of a line; of root's nothing."""
+    if os.geteuid() == 0:
+        return ""
+    lost = bounds.ALL - bounds.kept(name, api.ask("GET", f"{DIALECTS[name].prefix}/info").data)
+    return f"; it keeps no limits of {bounds.in_words(lost)}" if lost else ""
 
 
 def _new_enough(name: EngineName, told: dict[str, Any]) -> bool:
@@ -83,7 +96,13 @@ def _installed(name: EngineName) -> Finding:
         said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10 * PATIENCE_S, check=True).stdout
     except (OSError, subprocess.SubprocessError) as error:
         return missing(name, f"{program} does not run: {error} ({NEED})", sockets.INSTALL[name])
-    return _with_runtime(name, f"{said.split()[-1]} installed; its service is started where one is needed and none runs")
+    where = f"{said.split()[-1]} installed; its service is started where one is needed and none runs"
+    if os.geteuid() == 0:
+        return _with_runtime(name, where)
+    if lacks := list(rootless.lacking(os.environ)):
+        what = f"{where}; as this user it has {', '.join(lack for lack, _ in lacks)} ({NEED})"
+        return missing(name, what, "; ".join(command for _, command in lacks))
+    return _with_runtime(name, f"{where}, without root{UNBOUNDED if rootless.bounds_nothing() else ''}")
 
 
 def _with_runtime(name: EngineName, told: str) -> Finding:

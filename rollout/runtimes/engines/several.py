@@ -8,10 +8,11 @@ from pathlib import Path
 from rollout.errors import BrokenError
 from rollout.host.ports import Engine, InstanceFacts, InstanceSpec
 from rollout.model.fleet import EngineName, RuntimeName
+from rollout.runtimes.engines.bounds import refuse_what_is_not_kept
 from rollout.runtimes.engines.container_api import AwayError
 from rollout.runtimes.engines.container_records import Records
 from rollout.runtimes.engines.containers import ContainerEngine
-from rollout.runtimes.engines.sockets import INSTALL
+from rollout.runtimes.engines.sockets import INSTALL, OPENS, closed
 
 FIRST = {
     RuntimeName.LEGACY: (EngineName.DOCKER, EngineName.PODMAN),
@@ -23,10 +24,11 @@ FIRST = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sockets:
     """How engines are reached. `find`: where one listens now, None where it is not on this host; Podman's service is started
-    for that where none runs. `connect`: the engine behind a socket."""
+    for that where none runs. `connect`: the engine behind a socket. `closed`: where one listens, but not for this user."""
 
     find: Callable[[EngineName], Path | None]
     connect: Callable[[EngineName, Path], ContainerEngine]
+    closed: Callable[[EngineName], Path | None] = closed
 
 
 @dataclass(slots=True)
@@ -60,11 +62,14 @@ class Engines:
         return None if socket is None else self._at(name, socket)
 
     def choice(self, engine: EngineName, runtime: RuntimeName, service: str) -> ContainerEngine:
-        """What runs a copy of this service on that side. BrokenError where it is not on this host."""
+        """What runs a copy of this service on that side. BrokenError where it is not on this host, or closed to this user."""
         wanted = FIRST[runtime] if engine is EngineName.CONTAINERS else (engine,)
         for name in wanted:
             if (found := self.reached(name)) is not None:
                 return found
+        for name in wanted:
+            if (shut := self.sockets.closed(name)) is not None:
+                raise BrokenError(f"{service}: {name} at {shut} is not open to this user", then=OPENS[name])
         raise BrokenError(
             f"{service}: {' and '.join(wanted)} {'are' if len(wanted) > 1 else 'is'} not on this host",
             then=f"{' or '.join(INSTALL[name] for name in wanted)}; rollout doctor tells what is there",
@@ -91,7 +96,9 @@ class Engines:
             return self.processes.start(spec)
         if self.records.read(spec.id) is not None:
             return self._of(spec.id).start(self.pinned(spec))
-        return self._choice(spec).start(self.pinned(spec))
+        engine = self._choice(spec)
+        refuse_what_is_not_kept(engine.dialect.name, engine.api, spec)
+        return engine.start(self.pinned(spec))
 
     def stop(self, instance: str, grace_s: float) -> None:
         """See Engine."""

@@ -3,7 +3,7 @@
 import os
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,15 +20,24 @@ INSTALL = {
     EngineName.DOCKER: "apt-get install docker.io, and start it",
     EngineName.PODMAN: "apt-get install podman runc",
 }
+OPENS = {
+    EngineName.DOCKER: "usermod -aG docker $USER, then log in again; or run as root; or --engine podman, which needs no root",
+    EngineName.PODMAN: "unset CONTAINER_HOST, or run as root",
+}
+"""What opens a socket that is closed to this user."""
 SCHEME = "unix://"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """Where an engine is to be asked; `socket` None where nobody listens. `named`: its variable says where, and only there."""
+    """Where an engine is to be asked; `socket` None where nobody listens. `named`: its variable says where, and only there.
+
+    `closed`: where it listens for others than this user, who has none to ask.
+    """
 
     socket: Path | None
     named: bool
+    closed: Path | None = None
 
 
 def find(engine: EngineName, env: Mapping[str, str]) -> Found:
@@ -41,9 +50,19 @@ def find(engine: EngineName, env: Mapping[str, str]) -> Found:
                 f"{variable}={named} is no socket of this host",
                 then=f"set {variable} to {SCHEME}/… or unset it: containers run on the host of their host part",
             )
-        path = Path(named.removeprefix(SCHEME))
-        return Found(socket=path if _is_socket(path) else None, named=True)
-    return Found(socket=next((path for path in usual(engine, env) if _is_socket(path)), None), named=False)
+        return _found([Path(named.removeprefix(SCHEME))], named=True)
+    return _found(usual(engine, env), named=False)
+
+
+def closed(engine: EngineName) -> Path | None:
+    """Where it listens, but not for this user; None where it may be asked, or is not here."""
+    return find(engine, os.environ).closed
+
+
+def _found(places: Sequence[Path], *, named: bool) -> Found:
+    there = [path for path in places if _is_socket(path)]
+    ours = next((path for path in there if os.access(path, os.R_OK | os.W_OK)), None)
+    return Found(socket=ours, named=named, closed=there[0] if there and ours is None else None)
 
 
 def usual(engine: EngineName, env: Mapping[str, str]) -> list[Path]:
