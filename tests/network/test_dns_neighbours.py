@@ -51,21 +51,28 @@ def test_a_name_is_found_where_it_is_published_and_follows(worlds: dict[str, Wor
     assert found(there, tcp=tcp) == found(here, tcp=tcp) == (RCODE.NXDOMAIN, [])
 
 
+def beside_a_silent_one(world: World) -> None:
+    """The neighbour that comes first never answers."""
+    known = world.rooms.find("prod")
+    assert known is not None
+    world.rooms.write(replace(known, neighbours=("fd00:a:b:1:0:9:0:1", *known.neighbours)))
+    until(lambda: found(world, "nobody.prod.internal") == (RCODE.SERVFAIL, []))
+
+
 def test_what_is_no_name_of_the_environment_is_asked_of_nobody(worlds: dict[str, World]) -> None:
     here, there = worlds.values()
-    there.names.publish("api.stage.internal", API, 80)
     there.names.publish("plain.prod.internal", "127.0.0.1", 80)
-    for name in ("api.stage.internal", "plain.prod.internal", "example.org", "1.0.0.0.d.f.ip6.arpa"):
+    assert found(here, "plain.prod.internal") == (RCODE.NXDOMAIN, [])
+    there.names.publish("api.stage.internal", API, 80)
+    beside_a_silent_one(here)
+    for name in ("api.stage.internal", "example.org", "1.0.0.0.d.f.ip6.arpa"):
         assert found(here, name) == (RCODE.NXDOMAIN, []), name
 
 
 def test_a_neighbour_that_is_silent_leaves_it_open_and_names_of_others_are_found(worlds: dict[str, World]) -> None:
     here, there = worlds.values()
     there.names.publish(NAME, API, 80)
-    known = here.rooms.find("prod")
-    assert known is not None
-    here.rooms.write(replace(known, neighbours=("fd00:a:b:1:0:9:0:1", *known.neighbours)))
-    until(lambda: found(here, "nobody.prod.internal") == (RCODE.SERVFAIL, []))
+    beside_a_silent_one(here)
     assert found(here) == (RCODE.NOERROR, [API])
     here.names.publish("own.prod.internal", API, 80)
     assert found(here, "own.prod.internal") == (RCODE.NOERROR, [API])
