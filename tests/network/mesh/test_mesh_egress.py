@@ -12,6 +12,7 @@ from pyroute2 import IPRoute
 
 from rollout.network.inside import inside
 from rollout.network.mesh import namespaces, strays
+from rollout.network.mesh.marks import Mark
 from rollout.network.mesh.mesh import Mesh
 from tests.network.mesh.mesh_rigs import connect, echo, refused, says, talk
 from tests.network.mesh.two_hosts import Host, host
@@ -36,18 +37,22 @@ class World:
     outside: str
 
     def seen(self) -> tuple[object, ...]:
-        """Links, rules and settings of the host."""
-        with inside(self.host), IPRoute() as kernel:
-            links = sorted(str(link.get_attr("IFLA_IFNAME")) for link in kernel.get_links())
-            rules = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True).stdout
-            settings = {name: (SYSCTL / name).read_text().strip() for name in SETTINGS}
-        return links, rules, settings
+        return seen(self.host)
+
+
+def seen(host: str) -> tuple[object, ...]:
+    """Links, rules and settings of the host whose network is at this path."""
+    with inside(host), IPRoute() as kernel:
+        links = sorted(str(link.get_attr("IFLA_IFNAME")) for link in kernel.get_links())
+        rules = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True).stdout
+        settings = {name: (SYSCTL / name).read_text().strip() for name in SETTINGS}
+    return links, rules, settings
 
 
 @contextmanager
-def cable(mesh: Mesh) -> Iterator[tuple[str, str]]:
+def cable(mark: Mark) -> Iterator[tuple[str, str]]:
     """A host that forwards nothing, and the outside, which would send everything to it."""
-    paths = tuple(f"/run/netns/{mesh.mark.namespaces}{name}" for name in ("host", "outside"))
+    paths = tuple(f"/run/netns/{mark.namespaces}{name}" for name in ("host", "outside"))
     try:
         for path in paths:
             namespaces.make(path)
@@ -73,7 +78,7 @@ def cable(mesh: Mesh) -> Iterator[tuple[str, str]]:
 @pytest.fixture
 def world(mesh: Mesh, tmp_path: Path) -> Iterator[World]:
     with ExitStack() as stack:
-        here, outside = stack.enter_context(cable(mesh))
+        here, outside = stack.enter_context(cable(mesh.mark))
         for address in OUTSIDE.values():
             stack.enter_context(echo(outside, address))
         yield World(stack.enter_context(host(tmp_path / "home", 1, here)), here, outside)

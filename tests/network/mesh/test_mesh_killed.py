@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rollout.network.mesh import links, namespaces, rules
+from rollout.network.mesh import links, member, namespaces, outlets, rules
+from rollout.network.mesh.forwarding import Forwarding
 from rollout.network.mesh.mesh import Mesh
 from rollout.network.mesh.state import State
 from rollout.network.mesh.userspace import UserspaceTunnels
@@ -26,6 +27,13 @@ PLACES: dict[str, tuple[object, str]] = {
     "joined": (State, "mark_joined"),
     "ended": (UserspaceTunnels, "end"),
     "dropped": (namespaces, "drop"),
+    "noted": (Forwarding, "hold"),
+    "half the way out": (outlets, "_dress"),
+    "forwarded": (Forwarding, "allow"),
+    "led out": (outlets, "_lead_out"),
+    "member led out": (member, "lead_member"),
+    "link removed": (links, "remove_one"),
+    "put back": (Forwarding, "put_back"),
 }
 
 
@@ -35,8 +43,8 @@ def die_after(place: str, times: int) -> None:
     real: Callable[..., object] = getattr(owner, name)
     left = [times]
 
-    def fatal(*arguments: object) -> object:
-        result = real(*arguments)
+    def fatal(*arguments: object, **named: object) -> object:
+        result = real(*arguments, **named)
         left[0] -= 1
         if not left[0]:
             os.kill(os.getpid(), signal.SIGKILL)
