@@ -1,7 +1,8 @@
 """Kernel settings without which a host forwards nothing: changed as little as can be, noted first, put back afterwards.
 
 IPv4 can be forwarded link by link: on the ways out, and on the links of the host's default routes for the answers. IPv6 knows
-one switch for all; links that listen to router advertisements, which a router does not, are told to listen all the same.
+one switch for all, that takes with it what single links had; links that listen to router advertisements, which a router does not,
+are told to listen all the same.
 """
 
 import json
@@ -59,7 +60,7 @@ class Forwarding:
     def put_back(self) -> None:
         """As it was before. What somebody has switched on for the whole host meanwhile stays."""
         stays = _get(ALL4) == ON
-        for name, value in self._before().items():
+        for name, value in sorted(self._before().items(), key=lambda one: one[0] != ALL6):  # the others after what changes them
             if not (stays and name.startswith("ipv4")):
                 _set(name, value)
 
@@ -86,6 +87,8 @@ class Forwarding:
             links = [path.name for path in (SYSCTL / "ipv6/conf").iterdir() if path.name != "all"]
             listening = [f"ipv6/conf/{link}/accept_ra" for link in links]
             yield from ((name, STILL) for name in listening if _get(name) == ON)
+            forwarding = [f"ipv6/conf/{link}/forwarding" for link in links]
+            yield from ((name, ON) for name in forwarding if _get(name) == ON)
             yield ALL6, ON
 
 

@@ -23,6 +23,7 @@ SETTINGS = {
     "ipv4/ip_forward": "0",
     "ipv4/conf/cable/forwarding": "0",
     "ipv6/conf/all/forwarding": "0",
+    "ipv6/conf/lo/forwarding": "1",
     "ipv6/conf/cable/accept_ra": "1",
 }
 SYSCTL = Path("/proc/sys/net")
