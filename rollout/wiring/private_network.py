@@ -33,7 +33,7 @@ class OnDemand:
                 from rollout.network.mesh.mesh import Mesh  # noqa: PLC0415 (homes without containers do without)
                 from rollout.network.mesh.wireguard import tunnels  # noqa: PLC0415
 
-                self._loaded = Mesh(self._folder, self._rooms, tunnels())
+                self._loaded = Mesh(self._folder, self._rooms, tunnels(self._folder))
             return self._loaded
 
     @property

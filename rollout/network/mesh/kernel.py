@@ -75,6 +75,9 @@ class KernelTunnels:
             with _said(f"end tunnel {tunnel.name}"), _in(place):
                 links.remove_one(_name(tunnel, place))
 
+    def close(self) -> None:
+        """As in the port: nothing was changed."""
+
     def clear(self, prefix: str, known: Callable[[], Collection[str]]) -> Sequence[str]:
         """As in the port. Those that were moved go with their namespaces."""
         with IPRoute() as kernel:

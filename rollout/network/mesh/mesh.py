@@ -44,6 +44,7 @@ class Mesh:
 
     def __init__(self, folder: Path, rooms: Rooms, tunnels: Tunnels, *, host: int = 1) -> None:
         self._state = State(folder)
+        self._tunnels = tunnels
         self.mark = mark_of(folder)
         self._numbers = Numbers(self._state, host)
         self._hubs = Hubs(self._state, self._numbers, self.mark, tunnels=tunnels, rooms=rooms, host=host)
@@ -214,6 +215,7 @@ class Mesh:
                     self._hubs.end(name)
             with _told(said, "cannot clean up"):
                 self._leftovers.clear_all()
+            self._tunnels.close()
         if said:
             raise BrokenError(said[0], state="the rest of the private network is gone", then="rollout doctor --clean")
 

@@ -59,3 +59,6 @@ class Tunnels(Protocol):
 
     def clear(self, prefix: str, known: Callable[[], Collection[str]]) -> Sequence[str]:
         """No tunnel is there whose name begins so and that is not known (asked after they were found); which were ended."""
+
+    def close(self) -> None:
+        """What was changed of the kernel's settings, so that there can be many of them, is as it was. Idempotent."""

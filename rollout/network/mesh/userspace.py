@@ -15,6 +15,7 @@ from pathlib import Path
 from rollout.errors import BrokenError
 from rollout.network.mesh import uapi
 from rollout.network.mesh.tunnels import Settings, Tunnel
+from rollout.network.mesh.watches import ENOUGH, SETTING, Watches
 
 PROGRAM = "wireguard-go"
 START = '"$@" >/dev/null 2>&1 </dev/null & echo $!'
@@ -23,7 +24,6 @@ MEMORY = "14MiB"
 """The Go runtime's limit for a tunnel with one peer: 8 MB resident after load instead of 11 to 23, for 17 % of throughput."""
 START_S, END_S, LOOK_S = 5.0, 5.0, 0.001
 PLACES = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-INOTIFY = "fs.inotify.max_user_instances"
 
 
 def program() -> str | None:
@@ -31,14 +31,32 @@ def program() -> str | None:
     return shutil.which(PROGRAM, path=f"{os.environ.get('PATH', '')}:{PLACES}")
 
 
-class UserspaceTunnels:
-    """Fulfils Tunnels."""
+class TooManyError(BrokenError):
+    """The kernel lets this user have no more of them."""
 
-    def __init__(self) -> None:
+
+class UserspaceTunnels:
+    """Fulfils Tunnels. With `watches` the kernel's limit of what each of them takes is raised where it is reached."""
+
+    def __init__(self, watches: Watches | None = None) -> None:
         self._pids: dict[str, int] = {}
+        self._watches = watches
 
     def start(self, tunnel: Tunnel) -> None:
         """As in the port."""
+        try:
+            self._start(tunnel)
+        except TooManyError:
+            if self._watches is None or not self._watches.more():
+                raise
+            self._start(tunnel)
+
+    def close(self) -> None:
+        """As in the port."""
+        if self._watches is not None:
+            self._watches.put_back()
+
+    def _start(self, tunnel: Tunnel) -> None:
         self.end(tunnel)
         found = program()
         if found is None:
@@ -156,5 +174,7 @@ def _why(command: Sequence[str]) -> BrokenError:
         said = ["it took too long"]
     uapi.path_of(command[-1]).unlink(missing_ok=True)
     told = said[-1] if said else "it said nothing"
-    then = f"sysctl -w {INOTIFY}=8192" if "too many open files" in told else "rollout doctor"
-    return BrokenError(f"cannot start a tunnel ({PROGRAM}): {told}", then=then)
+    what = f"cannot start a tunnel ({PROGRAM}): {told}"
+    if "too many open files" in told:
+        return TooManyError(what, then=f"sysctl -w {SETTING}={ENOUGH}")
+    return BrokenError(what, then="rollout doctor")

@@ -1,6 +1,7 @@
 """Which WireGuard is taken, and that both are told the same."""
 
 import os
+from pathlib import Path
 
 import pytest
 from pyroute2 import IPRoute
@@ -11,7 +12,7 @@ from rollout.network.mesh.tunnels import Peer, Tunnel
 from tests.network.mesh.mesh_rigs import traces
 
 
-def test_the_kernels_is_taken_where_it_makes_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_kernels_is_taken_where_it_makes_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real, tried = kernel._make_one, set[int]()
 
     def watched() -> None:
@@ -19,7 +20,7 @@ def test_the_kernels_is_taken_where_it_makes_one(monkeypatch: pytest.MonkeyPatch
         tried.add(os.stat(namespaces.THIS_THREAD).st_ino)
 
     monkeypatch.setattr(kernel, "_make_one", watched)
-    assert isinstance(wireguard.tunnels(), kernel.KernelTunnels) == kernel.works()
+    assert isinstance(wireguard.tunnels(tmp_path), kernel.KernelTunnels) == kernel.works()
     tried.clear()
     monkeypatch.setattr(kernel, "KIND", "bridge")
     assert kernel.works()
