@@ -23,6 +23,8 @@ ENGINES = ("dockerd", "containerd", "podman", "runc", "/bin/busybox", "skopeo", 
 """What tests of containers start."""
 MESH = ("wireguard-go", "nft")
 """What the private network is made of."""
+ROOTLESS = ("podman", "runc", "newuidmap", "skopeo", "/bin/busybox")
+"""What tests of Podman without root take."""
 SYS_ADMIN = 1 << 21
 """The capability to mount and to make namespaces, without which root starts no container (capabilities(7))."""
 
@@ -40,12 +42,20 @@ def _may_mount() -> bool:
     return os.geteuid() == 0 and bool(int(told.partition("CapEff:")[2].split()[0], 16) & SYS_ADMIN)
 
 
+def _has_ids() -> bool:
+    """Whether whoever runs the tests is not root, and has further ids for containers (subuid(5))."""
+    from rollout.runtimes.engines.rootless import lacking
+
+    return sys.platform.startswith("linux") and os.geteuid() != 0 and not list(lacking(os.environ))
+
+
 def _cannot_run() -> dict[str, str]:
     """Node id prefixes that this platform cannot run, with the reason, from tests/platforms.toml."""
     listed = tomllib.loads((HERE / "platforms.toml").read_text())
     facts = {
         "linux": sys.platform.startswith("linux"),
         "root": hasattr(os, "geteuid") and os.geteuid() == 0,
+        "rootless": all(map(_installed, ROOTLESS)) and (_may_mount() or _has_ids()),
         "debian": Path("/etc/debian_version").exists() and "ROLLOUT_TESTS_WITHOUT" not in os.environ,
         "containers": all(map(_installed, ENGINES)) and _may_mount(),
         "namespaces": _may_mount(),

@@ -27,6 +27,8 @@ def list_(*, as_json: Json = False) -> None:
         return
     header = ("environment", "services", "private network", "here", "egress")
     out().print(plan_text.table(header, [_row(line) for line in lines]))
+    if why := wiring.lacking():
+        say(f"no private network on this machine ({why}): containers share the host's own, and reach the outside whatever is set")
 
 
 @app.command("set")

@@ -29,14 +29,19 @@ def lines() -> Sequence[Line]:
         return environment.lines(session, _places(home.path / "host"))
 
 
+def lacking() -> str:
+    """Why this machine has no private network for this user, in words; empty where it has."""
+    return "; ".join(what for what, _ in able.lacking())
+
+
 def set_egress(name: str, wish: Egress) -> Became:
     """Stored; the host part, where one runs, has done it on return. BrokenError when it cannot: it is stored all the same."""
     home = find()
     with home.opened() as database, database.writing() as session:
         changed = environment.set_egress(session, name, wish, who=actor.user(), now=actor.now())
-    lacking = "; ".join(what for what, _ in able.lacking())
-    if lacking or not seen.running(home.path):
-        return Became(changed=changed, told=False, lacking=lacking)
+    why = lacking()
+    if why or not seen.running(home.path):
+        return Became(changed=changed, told=False, lacking=why)
     from rollout.wiring.part import client  # noqa: PLC0415 (loaded where a host part runs)
 
     try:

@@ -96,13 +96,13 @@ def _installed(name: EngineName) -> Finding:
         said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10 * PATIENCE_S, check=True).stdout
     except (OSError, subprocess.SubprocessError) as error:
         return missing(name, f"{program} does not run: {error} ({NEED})", sockets.INSTALL[name])
-    where = f"{said.split()[-1]} installed; its service is started where one is needed and none runs"
+    version, starts = said.split()[-1], "; its service is started where one is needed and none runs"
     if os.geteuid() == 0:
-        return _with_runtime(name, where)
+        return _with_runtime(name, f"{version} installed{starts}")
     if lacks := list(rootless.lacking(os.environ)):
-        what = f"{where}; as this user it has {', '.join(lack for lack, _ in lacks)} ({NEED})"
+        what = f"{version} installed, but without root there is {', '.join(lack for lack, _ in lacks)} ({NEED})"
         return missing(name, what, "; ".join(command for _, command in lacks))
-    return _with_runtime(name, f"{where}, without root{UNBOUNDED if rootless.bounds_nothing() else ''}")
+    return _with_runtime(name, f"{version} installed, without root{starts}{UNBOUNDED if rootless.bounds_nothing() else ''}")
 
 
 def _with_runtime(name: EngineName, told: str) -> Finding:

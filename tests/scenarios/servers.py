@@ -25,7 +25,8 @@ a slow answer is always under way, also when a copy is to stop."""
 
 
 class Product:
-    """`rollout` in a process of its own for each command, in a home that goes with the test. `said`: what the last one told."""
+    """`rollout` in a process of its own for each command, in a home that goes with the test. `said`: what the last one told;
+    `before`: words that make its command somebody else's."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.home = folder, folder / ".rollout"
@@ -34,11 +35,12 @@ class Product:
         own = {"ROLLOUT_HOME": str(self.home), "PATH": os.pathsep.join(places), "PYTHONPATH": str(HERE.parents[1])}
         self.env = {**os.environ, **own, "NO_COLOR": "1"}
         self.said = ""
+        self.before: tuple[str, ...] = ()
 
     def __call__(self, *words: str, code: int = 0) -> str:
         """Its stdout. The exit code is `code`."""
         ended = subprocess.run(
-            [sys.executable, "-m", "rollout", *words],
+            [*self.before, sys.executable, "-m", "rollout", *words],
             cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=200,
         )  # fmt: skip
         assert ended.returncode == code, f"rollout {' '.join(words)}\n{ended.stdout}\n{ended.stderr}"
