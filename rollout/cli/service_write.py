@@ -15,6 +15,7 @@ from rollout.wiring import actor
 from rollout.wiring import fleet as wiring
 from rollout.wiring.deploy import desk
 from rollout.wiring.pinned import see_to_choice
+from rollout.wiring.volumes import staying
 
 ENVIRONMENT = "production"
 EMPTY: dict[str, Any] = {
@@ -152,11 +153,16 @@ def remove(
     reason: o.Reason = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Remove a service with its releases, pin, block and setting; what runs of it is stopped, a move is brought back first."""
+    """Remove a service with its releases, pin, block and setting; what runs of it is stopped, a move is brought back first.
+
+    Its volumes stay: what is in them is yours. It says where they are, and what removes them.
+    """
     with desk("service remove", tell=service_run.tell, say=console.say) as open_:
         service = open_.services.find(name)
         runs = " It runs, and serves nobody then." if open_.means.deploys.placements(service.id) else ""
         shown = service_run.running(open_, service)
         console.ask(f"Remove {shown}, with its releases, pin, block and setting?{runs}", yes=yes)
         remove_one(open_.means, open_.services, service, why=reason)
-    console.say(f"{service.id} removed")
+        stays = list(staying(open_.home, service, open_.services.list(environment=service.environment)))
+    for told in (f"{service.id} removed", *stays):
+        console.say(told)

@@ -1,5 +1,6 @@
 """A volume of a service as people write it: `NAME:/PATH`, `/FOLDER:/PATH`, `/PATH`, each with `:ro` where it is only read."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -39,6 +40,18 @@ def mount(text: str, service: str) -> Mount:
     if unknown := words - _HARMLESS - {READ_ONLY}:
         raise ValueError(f"{text!r}: {', '.join(sorted(unknown))} cannot be kept on both engines; ro can")
     return Mount(source, target, READ_ONLY in words)
+
+
+def written(texts: Iterable[str], service: str) -> list[str]:
+    """Those that are not only read: one copy at a time may mount them. What is no volume at all is none of them."""
+    return [text for text in texts if _is_written(text, service)]
+
+
+def _is_written(text: str, service: str) -> bool:
+    try:
+        return not mount(text, service).read_only
+    except ValueError:
+        return False
 
 
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")

@@ -10,6 +10,7 @@ from rollout.model.image import told
 from rollout.model.plain import to_plain
 from rollout.model.service_rules import problems
 from rollout.operations import setting as choice
+from rollout.operations.deployable import refuse_shared_volumes
 from rollout.operations.listening import Listens
 from rollout.operations.setting import Rules
 from rollout.store import blocks, moving, pins, placements, releases, setting
@@ -145,10 +146,11 @@ def remove(fleet: Services, service: Service, *, who: str, why: str = "") -> Non
 
 
 def check(service: Service) -> None:
-    """UsageError with every rule that the service breaks."""
+    """UsageError with every rule that the service breaks, or where its copies could not run together."""
     if broken := problems(service):
         told = "; ".join(f"{field} {reason}" for field, reason in broken)
         raise UsageError(f"{service.id}: {told}", then="rollout service add --help")
+    refuse_shared_volumes(service)
 
 
 def _require_idle(session: Transaction, service: str) -> None:

@@ -35,6 +35,7 @@ from rollout.wiring.world import means as driving_means
 class Desk:
     """One open home: its services, and what deploys need."""
 
+    home: Home
     services: Services
     means: Means
 
@@ -76,7 +77,7 @@ def desk(doing: str, *, tell: Tell = lambda _s, _l: None, say: Say = quiet) -> I
         tell=tell,
     )
     try:
-        yield Desk(Services(database, home.keyed_hash, actor.now), means)
+        yield Desk(home, Services(database, home.keyed_hash, actor.now), means)
     finally:
         database.close()
 

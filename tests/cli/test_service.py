@@ -65,7 +65,7 @@ def test_the_shortest_form_makes_a_home_and_a_service(service: Shell, tmp_path: 
 
 ALL = """--environment shop --customer acme --tier PRO --kind http --command run --image img --env A=1 --env-file my.env
 --port 8080 --health-path /h --health-timeout 5 --replicas 2
---volume data:/data --region eu --restart never --restart-max 1 --draining 1.5
+--volume data:/data:ro --region eu --restart never --restart-max 1 --draining 1.5
 --memory 1.5g --cpus 0.5 --pids 200 --read-only --stop-signal int
 --label team=x --engine docker --runtime legacy"""
 
@@ -77,7 +77,7 @@ def test_every_option_is_kept_and_only_names_of_env_are_told(service: Shell, tmp
     wanted = {
         "id": "shop/api", "customer": "acme", "tier": "pro", "kind": "http", "command": "run", "image": "img", "port": 8080,
         "env": ["A", "TOKEN"], "env_file": str(tmp_path / "my.env"), "health_path": "/h", "health_timeout_s": 5.0, "replicas": 2,
-        "volumes": ["data:/data"], "region": "eu", "restart": "never", "restart_max": 1, "draining_s": 1.5,
+        "volumes": ["data:/data:ro"], "region": "eu", "restart": "never", "restart_max": 1, "draining_s": 1.5,
         "labels": {"team": "x"}, "engine": "docker", "cron": None, "pin": None,
         "memory_mb": 1536, "cpus": 0.5, "pids_max": 200, "read_only": True, "stop_signal": "SIGINT",
     }  # fmt: skip

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rollout.model.volumes import Mount, mount
+from rollout.model.volumes import Mount, mount, written
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,11 @@ def test_what_is_mounted_where(text: str, wanted: Mount) -> None:
 def test_what_cannot_be_mounted(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not \[|no name of a volume|cannot be kept"):
         mount(text, "api")
+
+
+def test_one_that_is_only_read_may_be_mounted_by_many_copies() -> None:
+    assert written(("data:/data", "conf:/conf:ro", "/srv:/srv:rw", "/own", "no volume"), "api") == [
+        "data:/data",
+        "/srv:/srv:rw",
+        "/own",
+    ]

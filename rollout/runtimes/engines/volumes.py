@@ -23,13 +23,17 @@ class Volumes:
         """What its container is to mount, by absolute places that are there. BrokenError where one is not, or cannot be made."""
         return [self._ready(spec, mount(text, spec.service.partition("/")[2])) for text in spec.volumes]
 
+    def place(self, environment: str, named: Mount) -> Path:
+        """Where what is written to it is, once a container has mounted it."""
+        return self.folder / environment / named.source
+
     def _ready(self, spec: InstanceSpec, wanted: Mount) -> Mount:
         if not wanted.named:
             if not os.path.exists(wanted.source):
                 what = f"{spec.service}: {wanted.source}, which it mounts at {wanted.target}, is not on this host"
                 raise BrokenError(what, state=f"nothing of {spec.id} runs", then=f"mkdir -p {wanted.source}")
             return wanted
-        place = self.folder / spec.service.partition("/")[0] / wanted.source
+        place = self.place(spec.service.partition("/")[0], wanted)
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             place.parent.mkdir(mode=0o700, exist_ok=True)
