@@ -23,9 +23,10 @@ from rollout.runtimes.engines.labels import Labels
 from rollout.runtimes.engines.podman import Podman
 from rollout.runtimes.engines.sandboxes import Sandboxes
 from rollout.runtimes.engines.several import Engines, Sockets
+from rollout.runtimes.engines.volumes import FOLDER as VOLUMES
 from rollout.runtimes.engines.volumes import Volumes
 
-FOLDER, PODMAN, VOLUMES = "containers", "podman", "volumes"
+FOLDER, PODMAN = "containers", "podman"
 DIALECTS: Mapping[EngineName, Dialect] = {EngineName.DOCKER: Docker(), EngineName.PODMAN: Podman()}
 READY_S, LOOK_S, TRIES = 15.0, 0.05, 3
 

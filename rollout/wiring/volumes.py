@@ -5,15 +5,14 @@ from collections.abc import Iterable, Iterator
 
 from rollout.model.fleet import Service
 from rollout.model.volumes import Mount, mount
-from rollout.runtimes.engines.volumes import Volumes
-from rollout.wiring.containers import VOLUMES
+from rollout.runtimes.engines.volumes import FOLDER, Volumes
 from rollout.wiring.home import Home
 from rollout.wiring.seen import folder
 
 
 def staying(home: Home, gone: Service, others: Iterable[Service]) -> Iterator[str]:
     """In words: each volume of the service that is there, with who else mounts it, else with the command that removes it."""
-    volumes, left = Volumes(folder(home.path) / VOLUMES), list(others)
+    volumes, left = Volumes(folder(home.path) / FOLDER), list(others)
     for name, wanted in _named(gone).items():
         place = volumes.place(gone.environment, wanted)
         if not place.is_dir():

@@ -9,6 +9,8 @@ from rollout.errors import BrokenError
 from rollout.host.ports import InstanceSpec
 from rollout.model.volumes import Mount, mount
 
+FOLDER = "volumes"
+"""Of the host part of a home."""
 OPEN = 0o777
 """Any user of an image may write to it. Nobody else on the host gets there: the folder above is the home's owner's alone."""
 
