@@ -7,7 +7,7 @@ from rollout.errors import UsageError
 from rollout.host.images import ImageOrder
 from rollout.model.fleet import CONTAINERS, EngineName, Kind, Release, RuntimeName, Service
 from rollout.model.limits import memory_text
-from rollout.model.volumes import written
+from rollout.operations.fleet import refuse_shared_volumes
 from rollout.operations.replace import Live
 
 _ONLY_IN_CONTAINERS = {
@@ -46,15 +46,6 @@ def refuse_what_cannot_run(spec: Service) -> None:
         raise UsageError(
             f"{spec.id}: {spec.replicas} replicas cannot share the fixed port {spec.port} on one host",
             then=f"rollout service set {spec.id} --port env, or --replicas 1",
-        )
-
-
-def refuse_shared_volumes(spec: Service) -> None:
-    """UsageError where several copies would write to one volume."""
-    if spec.replicas > 1 and (shared := written(spec.volumes, spec.name)):
-        raise UsageError(
-            f"{spec.id}: {spec.replicas} replicas, and only one copy at a time may mount {' and '.join(shared)}",
-            then="one replica (--replicas 1), or :ro at the end of what is only read",
         )
 
 

@@ -9,8 +9,8 @@ from rollout.model.fleet import Block, Pin, RuntimeName, Service, Setting, Tier
 from rollout.model.image import told
 from rollout.model.plain import to_plain
 from rollout.model.service_rules import problems
+from rollout.model.volumes import written
 from rollout.operations import setting as choice
-from rollout.operations.deployable import refuse_shared_volumes
 from rollout.operations.listening import Listens
 from rollout.operations.setting import Rules
 from rollout.store import blocks, moving, pins, placements, releases, setting
@@ -151,6 +151,15 @@ def check(service: Service) -> None:
         told = "; ".join(f"{field} {reason}" for field, reason in broken)
         raise UsageError(f"{service.id}: {told}", then="rollout service add --help")
     refuse_shared_volumes(service)
+
+
+def refuse_shared_volumes(spec: Service) -> None:
+    """UsageError where several copies would write to one volume."""
+    if spec.replicas > 1 and (shared := written(spec.volumes, spec.name)):
+        raise UsageError(
+            f"{spec.id}: {spec.replicas} replicas, and only one copy at a time may mount {' and '.join(shared)}",
+            then="one replica (--replicas 1), or :ro at the end of what is only read",
+        )
 
 
 def _require_idle(session: Transaction, service: str) -> None:
