@@ -51,6 +51,8 @@ def set_(
         say(f"without effect on this machine, which has no private network: {became.lacking}")
     elif not became.told:
         say("the host part does not run: what still runs is as it was; next: rollout up")
+    for where, opens in became.closed_by.items():
+        say(f"but the {where} of this host drops it; what lets it through, and nothing else: {opens}")
 
 
 def _row(line: Line) -> tuple[str, ...]:

@@ -7,14 +7,16 @@ from pathlib import Path
 from rollout.errors import RolloutError
 from rollout.host.client import Client
 from rollout.host.lock import locked
+from rollout.network import prefixes
 from rollout.operations.doctor import Finding, bad, good, missing
 from rollout.store import checkup
 from rollout.store.database import FILE
-from rollout.wiring import machine
+from rollout.wiring import able, environment, machine
 from rollout.wiring.actor import now
 from rollout.wiring.home import Home, find
 from rollout.wiring.host_desk import SCHEDULER, keeper
 from rollout.wiring.part import running
+from rollout.wiring.private_network import FOLDER as MESH
 from rollout.wiring.seen import folder, own_version
 
 ELSEWHERE_S = 60.0
@@ -36,6 +38,7 @@ def findings() -> Iterator[Finding]:
         yield _clock(home)
         yield _host_part(home)
         yield _scheduler(home)
+        yield from _egress(home)
     yield from machine.later()
 
 
@@ -88,3 +91,16 @@ def _scheduler(home: Home) -> Finding:
     if locked(keeper(home.path).folder / SCHEDULER):
         return good("scheduler", "runs")
     return missing("scheduler", "does not run: nothing finishes or begins by itself", "rollout up")
+
+
+def _egress(home: Home) -> Iterator[Finding]:
+    """Where an environment is open, whether this host lets it out."""
+    names = prefixes.opened(folder(home.path) / MESH)
+    if not names or not able.here():
+        return
+    if not (closed := environment.closed_by(home)):
+        yield good("egress", f"open for {', '.join(names)}")
+        return
+    where = " and the ".join(closed)
+    told = f"wanted open for {', '.join(names)}, but the {where} of this host drops what is forwarded (Docker sets that)"
+    yield missing("egress", told, "; ".join(closed.values()))

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from rollout.cli.main import main
+from rollout.wiring import able, environment, machine
 from rollout.wiring import doctor as looked
-from rollout.wiring import machine
 
 
 class Doctor:
@@ -157,3 +157,20 @@ def test_a_host_part_that_is_kept_and_says_nothing_is_bad(store: Path, monkeypat
     monkeypatch.setattr(looked, "PATIENCE_S", 0.0)
     code, found = doctor()
     assert (code, found["host part"]["then"]) == (1, "rollout up")
+
+
+def test_an_environment_that_is_open_and_a_firewall_that_closes_it(
+    store: Path, monkeypatch: pytest.MonkeyPatch, doctor: Doctor
+) -> None:
+    monkeypatch.setattr(able, "here", lambda: True)
+    mesh = store.parent / "host/mesh/environments"
+    mesh.mkdir(parents=True)
+    (mesh / "shop").write_text(json.dumps({"prefix": "fd00::/64", "egress": False}))
+    assert "egress" not in doctor()[1]
+    (mesh / "bank").write_text(json.dumps({"prefix": "fd00:1::/64", "egress": True}))
+    monkeypatch.setattr(environment, "closed_by", lambda _: {})
+    assert doctor()[1]["egress"] == {"name": "egress", "standing": "good", "told": "open for bank", "then": ""}
+    monkeypatch.setattr(environment, "closed_by", lambda _: {"chain A": "open A", "chain B": "open B"})
+    code, found = doctor()
+    assert (code, found["egress"]["standing"], found["egress"]["then"]) == (0, "missing", "open A; open B")
+    assert "wanted open for bank, but the chain A and the chain B of this host" in found["egress"]["told"]

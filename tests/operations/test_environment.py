@@ -1,7 +1,7 @@
 """What is stored of environments, and what the host part is told."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,8 @@ told: list[tuple[str, bool]] = []
 def host_part(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     told.clear()
 
-    def here(*, runs: bool, lacking: Any = ()) -> None:
+    def here(*, runs: bool, lacking: Any = (), closed_by: Mapping[str, str] | None = None) -> None:
+        monkeypatch.setattr(wiring, "closed_by", lambda _: closed_by or {})
         monkeypatch.setattr(part, "client", HostPart)
         monkeypatch.setattr(seen, "running", lambda _: runs)
         monkeypatch.setattr(able, "lacking", lambda: iter(lacking))
@@ -148,3 +149,21 @@ def test_what_the_host_part_cannot_do_is_stored_and_said(database: Database, hos
         wiring.set_egress("bank", Egress.OPEN)
     assert said.value.state == "egress of bank is stored as open; what runs is as it was"
     assert lines(database)[0].egress is Egress.OPEN
+
+
+def test_a_firewall_that_closes_it_is_said_with_what_lets_it_through(
+    database: Database, host_part: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    add("shop/api")
+    host_part(runs=True, closed_by={"chain A": "iptables -I X"})
+    for wish, said in (
+        (
+            "open",
+            "but the chain A of this host drops it; what lets it through, and nothing else: iptables -I X",
+        ),
+        ("closed", "instances reach each other and nobody else"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(["environment", "set", "shop", "--egress", wish])
+        assert ended.value.code == 0
+        assert capsys.readouterr().err.replace("\n", " ").strip().endswith(said)

@@ -103,6 +103,14 @@ def has(namespace: str, table: str) -> bool:
     return not _run(namespace, "list", "table", *table.split()).returncode
 
 
+def every(namespace: str) -> str:
+    """All rules in the namespace at this path as JSON (libnftables-json(5)); empty where they may not be read."""
+    if program() is None:
+        return ""
+    done = _run(namespace, "-j", "list", "ruleset")
+    return "" if done.returncode else done.stdout
+
+
 def apply(namespace: str, script: str) -> None:
     """The script is in force in the namespace at this path, all of it; or BrokenError, and nothing of it."""
     done = _run(namespace, "-f", "-", script=script)

@@ -11,8 +11,8 @@ import pytest
 from pyroute2 import IPRoute
 
 from rollout.network.inside import inside
-from rollout.network.mesh import namespaces, strays
-from rollout.network.mesh.marks import Mark
+from rollout.network.mesh import firewall, namespaces, strays
+from rollout.network.mesh.marks import Mark, mark_of
 from rollout.network.mesh.mesh import Mesh
 from tests.network.mesh.mesh_rigs import connect, echo, refused, says, talk
 from tests.network.mesh.two_hosts import Host, host
@@ -209,3 +209,41 @@ def test_what_a_killed_host_part_leaves_of_it_is_found_and_goes_unless_it_is_wan
             strays.end_tunnel(name)
     assert world.seen() == before
     assert whole != before
+
+
+DOCKERS = """
+iptables -P FORWARD DROP; iptables -N DOCKER-USER; iptables -I FORWARD -j DOCKER-USER; iptables -A DOCKER-USER -j RETURN
+ip6tables -P FORWARD DROP
+"""
+ANOTHERS = """
+nft add table inet strict
+nft add chain inet strict passing '{ type filter hook forward priority 10; policy drop; }'
+"""
+
+
+@pytest.mark.parametrize(
+    ("sets", "where"),
+    [
+        (DOCKERS, ["chain FORWARD of table ip filter", "chain FORWARD of table ip6 filter"]),
+        (ANOTHERS, ["chain passing of table inet strict"]),
+    ],
+)
+def test_a_firewall_that_closes_it_is_found_with_what_lets_us_through_alone(
+    world: World, mesh: Mesh, tmp_path: Path, sets: str, where: list[str]
+) -> None:
+    mark = mark_of(tmp_path / "home/host/mesh")
+    one = world.act("prepare", "one", "prod/api")
+    world.act("egress", "prod", "open")
+    with inside(world.host):
+        assert firewall.closing(mark) == []
+        subprocess.run(["sh", "-ec", sets], check=True)
+        found = firewall.closing(mark)
+    assert [closed.where for closed in found] == where
+    assert reaches(one) == [False, False]
+    with inside(world.host):
+        subprocess.run(["sh", "-ec", "\n".join(closed.opens for closed in found)], check=True)
+        assert firewall.closing(mark) == []
+        assert len(firewall.closing(mesh.mark)) == len(where), "another home is not let through with ours"
+    assert reaches(one) == [True, True]
+    assert refused(world.outside, one["address"])
+    assert world.act("keep", "one.0") == []
