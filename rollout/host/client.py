@@ -19,6 +19,8 @@ from rollout.model.fleet import EngineName, RuntimeName
 from rollout.model.image import ImageDigest
 
 ANSWER_S = 60.0
+ENGINE_S = 120.0
+"""Longer than any engine is waited for, so that one that hangs is told by the host part, and not for a host part that hangs."""
 LONG_S = 900.0
 
 
@@ -54,7 +56,7 @@ class Client:
 
     def start(self, spec: InstanceSpec, fence: int) -> Attached:
         """See HostPart."""
-        return cast("Attached", self._ask("start", spec=spec, fence=fence))
+        return cast("Attached", self._ask("start", answer_s=ENGINE_S, spec=spec, fence=fence))
 
     def join(self, instance: str, fence: int) -> None:
         """See HostPart."""
@@ -78,7 +80,7 @@ class Client:
 
     def forget(self, instance: str, fence: int) -> None:
         """See HostPart."""
-        self._ask("forget", instance=instance, fence=fence)
+        self._ask("forget", answer_s=ENGINE_S, instance=instance, fence=fence)
 
     def instances(self, service: str | None = None) -> Sequence[Attached]:
         """See HostPart."""

@@ -39,13 +39,18 @@ class Product:
 
     def __call__(self, *words: str, code: int = 0) -> str:
         """Its stdout. The exit code is `code`."""
+        ended = self.ends(*words)
+        assert ended.returncode == code, f"rollout {' '.join(words)}\n{ended.stdout}\n{ended.stderr}"
+        return ended.stdout
+
+    def ends(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Whatever its exit code is."""
         ended = subprocess.run(
             [*self.before, sys.executable, "-m", "rollout", *words],
             cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=200,
         )  # fmt: skip
-        assert ended.returncode == code, f"rollout {' '.join(words)}\n{ended.stdout}\n{ended.stderr}"
         self.said = ended.stderr
-        return ended.stdout
+        return ended
 
 
 @contextmanager

@@ -59,13 +59,16 @@ address = "{folder}/containerd.sock"
 
 @dataclass(frozen=True, slots=True)
 class RealEngine:
-    """An engine under test. `start` lets it answer again after `kill`; its containers are its own."""
+    """An engine under test. `start` lets it answer again after `kill`; its containers are its own. `pid` is of what answers;
+    `root` is where it keeps images and containers."""
 
     name: EngineName
     socket: Path
     start: Callable[[], None]
     kill: Callable[[], None]
     environment: Mapping[str, str]
+    pid: Callable[[], int]
+    root: Path
 
     def client(self) -> httpx.Client:
         """Asks it directly: what rollout claims is checked against its own words."""
@@ -141,9 +144,13 @@ def _add(
 
 
 @contextmanager
-def docker(driver: str = "vfs") -> Iterator[RealEngine]:
-    """A dockerd with its own containerd (a SIGKILLed dockerd would leave one behind that is nobody's)."""
+def docker(driver: str = "vfs", disk_mb: int = 0) -> Iterator[RealEngine]:
+    """A dockerd with its own containerd (a SIGKILLed dockerd would leave one behind that is nobody's).
+
+    `disk_mb`: how much it has for its images and containers; 0: as much as there is.
+    """
     with temporary_folder("rollout-docker-") as folder, ExitStack() as stack:
+        _disk(folder / "data", disk_mb)
         conf = folder / "containerd.toml"
         conf.write_text(CONTAINERD_CONF.format(folder=folder))
         stack.enter_context(_process(folder, ("containerd", "--config", str(conf)))).start()
@@ -159,12 +166,20 @@ def docker(driver: str = "vfs") -> Iterator[RealEngine]:
 
 
 @contextmanager
-def podman(driver: str = "vfs") -> Iterator[RealEngine]:
-    """A service of Podman's with a storage of its own."""
+def podman(driver: str = "vfs", disk_mb: int = 0) -> Iterator[RealEngine]:
+    """A service of Podman's with a storage of its own. `disk_mb` as for `docker`."""
     with temporary_folder("rollout-podman-") as folder, podman_environment(folder, driver) as env:
+        _disk(folder / "root", disk_mb)
         words = ("podman", "system", "service", "--time", "0", f"unix://{folder}/socket")
         with _process(folder, words, env) as process:
             yield from _running(EngineName.PODMAN, folder, process, {"CONTAINER_HOST": f"unix://{folder}/socket"})
+
+
+def _disk(place: Path, megabytes: int) -> None:
+    """A file system of its own, where any size is given; unmounted with the folder."""
+    if megabytes:
+        place.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(place)], check=True)
 
 
 @contextmanager
@@ -180,12 +195,12 @@ def _running(name: EngineName, folder: Path, process: "_Process", environment: M
 
     def start() -> None:
         process.start()
-        engine = RealEngine(name, socket, start, process.kill, environment)
         with engine.client() as client:
             _until(lambda: _listens(socket) and _pings(client), process.problem)
 
+    root = folder / {EngineName.DOCKER: "data", EngineName.PODMAN: "root"}[name]
+    engine = RealEngine(name, socket, start, process.kill, environment, process.pid, root)
     start()
-    engine = RealEngine(name, socket, start, process.kill, environment)
     try:
         engine.load(image())
         yield engine
@@ -227,6 +242,11 @@ class _Process:
         """Why it will never answer; empty while it may."""
         ended = self._running is not None and self._running.poll() is not None
         return self._log.read_text(errors="replace")[-2000:] if ended else ""
+
+    def pid(self) -> int:
+        """Of the process that runs; it has been started."""
+        assert self._running is not None
+        return self._running.pid
 
     def kill(self) -> None:
         """As by the kernel, at once."""
