@@ -15,6 +15,7 @@ from rollout.errors import PartialError, RolloutError
 from rollout.host import processes
 from rollout.host.keep import MARK, SHIM, Keeper
 from rollout.host.ledger import Ledger
+from rollout.host.lock import locked
 from rollout.model.fleet import EngineName
 from rollout.operations.clean import Kind, Leftover, Wanted
 from rollout.operations.updown import refuse_while_driven
@@ -28,7 +29,7 @@ from rollout.wiring.able import here
 from rollout.wiring.actor import alive, now
 from rollout.wiring.containers import DIALECTS, PODMAN, Containers
 from rollout.wiring.home import Home
-from rollout.wiring.host_desk import keeper, own_env
+from rollout.wiring.host_desk import SCHEDULER, keeper, own_env
 from rollout.wiring.private_network import FOLDER as MESH
 from rollout.wiring.seen import folder, running
 
@@ -54,6 +55,7 @@ def looked(home: Home) -> Iterator[tuple[Sequence[Found], Sequence[str]]]:
     where = folder(home.path)
     there: list[tuple[Kind, str, str, Callable[[], object], str]] = []
     silent: list[str] = []
+    alone = _without_host_part(home)  # before a service of Podman's is started for looking
     with contextlib.ExitStack() as opened:
         for name in (EngineName.DOCKER, EngineName.PODMAN):
             try:
@@ -64,6 +66,7 @@ def looked(home: Home) -> Iterator[tuple[Sequence[Found], Sequence[str]]]:
         wanted = _wanted(home)
         found = [Found(Leftover(kind=kind, name=n, told=told), end) for kind, n, told, end, of in there if not wanted.wants(of)]
         found += _unkept(where)
+        found += alone if wanted.nothing else []
         found += _strays(where, wanted)
         yield sorted(found, key=lambda one: one.leftover), silent
 
@@ -141,6 +144,18 @@ def _instances(where: Path) -> list[tuple[Kind, str, str, Callable[[], object], 
         kept.forget(name)
 
     return [(Kind.PROCESS, name, f"in {where / INSTANCES}", partial(end, name), name) for name in kept.names()]
+
+
+def _without_host_part(home: Home) -> list[Found]:
+    """What runs for the instances of a home although nobody looks after it. The scheduler serves plans too: it stays."""
+    if running(home.path):
+        return []
+    keep = keeper(home.path)
+    alive = [name for name in keep.names() if name != SCHEDULER and locked(keep.folder / name)]
+    return [
+        Found(Leftover(kind=Kind.PROCESS, name=name, told=f"in {keep.folder}"), partial(keep.stop, name, GRACE_S))
+        for name in alive
+    ]
 
 
 def _unkept(where: Path) -> Iterator[Found]:

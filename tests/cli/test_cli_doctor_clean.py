@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 
 from rollout.cli.main import main
+from rollout.contract.engine import spec_of
 from rollout.host.keep import MARK, SHIM, Keeper, Program
+from rollout.host.ledger import Held, Ledger, Record
+from rollout.host.lock import locked
 from rollout.host.processes import marked, sweep
 from rollout.runtimes.engines import sockets
+from rollout.wiring.host_desk import SCHEDULER, keeper
+from rollout.wiring.seen import HOST_PART
 
 
 def kept(home: Path, name: str = "lost.0") -> Keeper:
@@ -87,3 +92,33 @@ def test_so_does_one_whose_folder_is_gone(homes: tuple[Path, Path], capsys: pyte
     assert removed(capsys) == [("process", "lost.0")]
     assert (lives(ours), lives(other)) == (False, True)
     assert removed(capsys) == []
+
+
+def test_so_does_an_edge_whose_host_part_is_gone_where_nothing_is_to_run(
+    homes: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours, _ = homes
+    keep = keeper(ours)
+    try:
+        for name in ("edge", SCHEDULER):
+            keep.start(Program(name=name, argv=("sleep", "600")))
+        Ledger(ours / "host/services").save(Record(service="shop/api", held={"lost.0": Held(spec=spec_of(("true",)))}))
+        assert removed(capsys) == [], "an instance that the records know of may need it"
+        Ledger(ours / "host/services").save(Record(service="shop/api"))
+        assert removed(capsys) == [("process", "edge"), ("process", "lost.0")]
+        assert locked(keep.folder / SCHEDULER)
+        assert not locked(keep.folder / "edge")
+    finally:
+        for name in keep.names():
+            keep.stop(name, 1)
+
+
+def test_one_of_a_host_part_that_runs_stays(homes: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    keep = keeper(homes[0])
+    try:
+        for name in ("edge", HOST_PART):
+            keep.start(Program(name=name, argv=("sleep", "600")))
+        assert removed(capsys) == [("process", "lost.0")]
+    finally:
+        for name in keep.names():
+            keep.stop(name, 1)

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from rollout.cli.main import main
+from rollout.wiring.home import Home
+from rollout.wiring.host import down
 
 COMPOSE = """
 services:
@@ -58,7 +60,10 @@ def test_nor_is_one_deployed_that_a_file_brought(home: Path, capsys: pytest.Capt
     """Compose lets copies share a volume: the import takes it over as it is written."""
     (home.parent / "compose.yaml").write_text(COMPOSE)
     rollout(capsys, "import", str(home.parent / "compose.yaml"), "--tier", "trial", "--customer", "acme")
-    told = rollout(capsys, "deploy", "db", code=2)
+    try:
+        told = rollout(capsys, "deploy", "db", code=2)
+    finally:
+        down(Home(home))
     assert "2 replicas, and only one copy at a time may mount data:/data" in told
 
 
