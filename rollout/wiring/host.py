@@ -177,7 +177,7 @@ def _kept_now(place: Path) -> set[str]:
 def down(home: Home) -> Down:
     """Nothing of this home runs, no socket and no temporary file is left; nothing is forgotten. What was ended.
 
-    LockedError, with nothing stopped, while somebody drives a wave.
+    LockedError, with nothing stopped, while somebody drives a wave. Where an engine cannot end what it runs, the rest is ended.
     """
     ended = what_is_up(home)
     keep = keeper(home.path)
@@ -190,9 +190,11 @@ def down(home: Home) -> Down:
     for name in (SCHEDULER, HOST_PART):
         keep.stop(name, GRACE_S)
     world = HostWorld(home.path)
-    world.desk.end_all()
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda name: keep.stop(name, GRACE_S), keep.names()))
+    try:
+        world.desk.end_all()
+    finally:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda name: keep.stop(name, GRACE_S), keep.names()))
     world.edge.close()
     world.engines.close()
     world.edge.forget()

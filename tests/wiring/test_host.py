@@ -21,8 +21,10 @@ from rollout.contract.engine import until
 from rollout.contract.host_part import FENCE, LEGACY, NAME, SERVICE, V2
 from rollout.errors import BrokenError, FencedError, HostGoneError, LockedError, UsageError
 from rollout.host.keep import MARK
+from rollout.host.lock import locked
 from rollout.host.ports import Attached, Phase
 from rollout.host.shim_state import ShimState, read
+from rollout.host.upkeep import KeepingDesk
 from rollout.model.fleet import RestartPolicy
 from rollout.store.tables import LeaseRow
 from rollout.wiring import actor, host, led_back, noted, part
@@ -241,6 +243,25 @@ def test_a_host_part_of_another_version_is_replaced_by_up_and_instances_stay(at:
     assert (done.replaced, done.began, done.started) == (old, True, [])
     assert {one.facts.pid for one in seen(at).values()} == {one.facts.pid for one in before.values()}
     assert host.host_part(at).hello()["version"] == "9"
+
+
+def test_down_with_an_engine_that_does_not_answer_ends_the_rest_and_goes_on_later(
+    at: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(at)
+
+    def away(_: KeepingDesk) -> None:
+        raise BrokenError("docker does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(KeepingDesk, "end_all", away)
+        with pytest.raises(BrokenError, match="docker does not answer"):
+            host.down(at)
+    keep = keeper(at.path)
+    assert [name for name in keep.names() if locked(keep.folder / name)] == []
+    assert ours(at) != []
+    host.down(at)
+    until(lambda: ours(at) == [])
 
 
 def test_down_is_refused_while_somebody_drives(at: Home) -> None:
