@@ -18,7 +18,8 @@ from rollout.network.mesh.marks import NAMESPACES, mark_of
 from tests.runtimes.engines.real_engines import IMAGE, RealEngine
 
 ROOT = Path(__file__).parents[2]
-LIMIT_S = 400.0
+LIMIT_S = 600.0
+"""Four times as long as it takes on two cores that have nothing else to do."""
 AT_WORK = 8
 FILES = ["document.json", "story.txt"]
 MOMENTS = {
@@ -138,8 +139,7 @@ def as_told(result: dict[str, object]) -> None:
     assert requests["failed_planted"] >= 1
 
 
-@pytest.mark.long
-@pytest.mark.timeout(500)
+@pytest.mark.timeout(800)
 def test_the_whole_demo_runs_on_docker_and_podman_and_leaves_nothing(demo: Demo) -> None:
     as_told(demo.ended())
     assert demo.process.returncode == 0
@@ -148,7 +148,7 @@ def test_the_whole_demo_runs_on_docker_and_podman_and_leaves_nothing(demo: Demo)
 
 
 @pytest.mark.long
-@pytest.mark.timeout(500)
+@pytest.mark.timeout(800)
 @pytest.mark.parametrize("engines", ["docker", "podman"], indirect=True)
 def test_the_whole_demo_runs_on_one_engine_alone(demo: Demo) -> None:
     as_told(demo.ended())
@@ -156,7 +156,7 @@ def test_the_whole_demo_runs_on_one_engine_alone(demo: Demo) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(500)
+@pytest.mark.timeout(800)
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
 def test_ended_at_any_moment_it_leaves_nothing(demo: Demo, moment: str, number: signal.Signals, code: int) -> None:
