@@ -23,6 +23,8 @@ from rollout.wiring.private_network import FOLDER as MESH
 from rollout.wiring.seen import folder
 
 LOAD_S, REMOVE_S = 120.0, 60.0
+ANSWERS_S = 20.0
+"""An engine that is asked for the first time looks around, and on a busy machine that takes seconds."""
 AT_ONCE = 4
 """An engine waits for its disk most of the time when it removes a container."""
 LINKS, CONTROLS = Path("/sys/class/net"), Path("/var/run/wireguard")
@@ -43,7 +45,7 @@ def check(engine: EngineName) -> None:
         if found.closed is not None and (found.named or name is EngineName.DOCKER):
             what = f"{name} at {found.closed} is not open to this user"
             raise BrokenError(what, state="nothing was started", then=sockets.OPENS[name])
-    for finding in engines():
+    for finding in engines(ANSWERS_S):
         if finding.name in wanted and finding.standing is not Standing.GOOD:
             raise BrokenError(f"{finding.name}: {finding.told}", state="nothing was started", then=finding.then)
 

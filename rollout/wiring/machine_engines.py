@@ -25,9 +25,10 @@ SERVES = {
 }
 
 
-def engines() -> Iterator[Finding]:
-    """Docker and Podman, and what copies images to them."""
-    yield from map(_engine, BOTH)
+def engines(patience_s: float = PATIENCE_S) -> Iterator[Finding]:
+    """Docker and Podman, and what copies images to them. `patience_s`: how long an engine may take to answer."""
+    for name in BOTH:
+        yield _engine(name, patience_s)
     yield _skopeo()
 
 
@@ -42,13 +43,13 @@ def _skopeo() -> Finding:
     return good("skopeo", said.split()[2] if len(said.split()) > 2 else said.strip())
 
 
-def _engine(name: EngineName) -> Finding:
+def _engine(name: EngineName, patience_s: float) -> Finding:
     try:
         found = sockets.find(name, os.environ)
     except RolloutError as error:
         return missing(name, error.what, error.then)
     if found.socket is not None:
-        return _answering(name, found.socket)
+        return _answering(name, found.socket, patience_s)
     if found.closed is not None and (found.named or name is EngineName.DOCKER):
         return missing(name, f"{found.closed} is not open to this user ({NEED})", sockets.OPENS[name])
     if found.named:
@@ -58,8 +59,8 @@ def _engine(name: EngineName) -> Finding:
     return _installed(name)
 
 
-def _answering(name: EngineName, socket: Path) -> Finding:
-    api = ContainerApi(name.value, socket, "", sleep=lambda _: None, usual_s=PATIENCE_S)
+def _answering(name: EngineName, socket: Path, patience_s: float) -> Finding:
+    api = ContainerApi(name.value, socket, "", sleep=lambda _: None, usual_s=patience_s)
     try:
         told = api.ask("GET", "/version").data
         without = _as_this_user(name, api)
