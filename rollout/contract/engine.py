@@ -73,6 +73,30 @@ class EngineContract:
         assert engine.facts(lasting.id) == facts
         assert engine.pids(lasting.id)[0] == facts.pid
 
+    def test_what_is_prepared_does_not_run(self, engine: Engine, lasting: InstanceSpec) -> None:
+        """It is started all the same, also when it was prepared twice; preparing what runs changes nothing."""
+        engine.prepare(lasting)
+        engine.prepare(lasting)
+        facts = engine.facts(lasting.id)
+        assert facts is None or (facts.phase, facts.pid) == (Phase.GONE, None)
+        facts = engine.start(lasting)
+        assert facts.phase is Phase.RUNNING
+        engine.prepare(lasting)
+        assert engine.facts(lasting.id) == facts
+
+    def test_what_is_prepared_and_never_started_is_forgotten(self, engine: Engine, lasting: InstanceSpec) -> None:
+        """Whether it was stopped or not; and another one of the same name may run after it."""
+        for stopped in (False, True):
+            engine.prepare(lasting)
+            if stopped:
+                engine.stop(lasting.id, 1.0)
+            engine.forget(lasting.id)
+            assert engine.facts(lasting.id) is None
+            assert list(engine.known()) == []
+        engine.prepare(lasting)
+        other = replace(lasting, env={"OTHER": "1"})
+        assert engine.start(other).phase is Phase.RUNNING
+
     def test_replicas_are_apart(self, engine: Engine, lasting: InstanceSpec) -> None:
         """Stopping one leaves the other alone."""
         other = replace(lasting, replica=lasting.replica + 1)

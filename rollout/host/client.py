@@ -62,9 +62,9 @@ class Client:
         """See HostPart."""
         self._ask("join", instance=instance, fence=fence)
 
-    def attach(self, instance: str, port: int, note: str, fence: int, *, traffic: bool = True) -> None:
+    def attach(self, instance: str, port: int, note: str, fence: int, *, traffic: bool = True, listens: bool = True) -> None:
         """See HostPart."""
-        self._ask("attach", instance=instance, port=port, note=note, fence=fence, traffic=traffic)
+        self._ask("attach", instance=instance, port=port, note=note, fence=fence, traffic=traffic, listens=listens)
 
     def detach(self, instance: str, fence: int) -> None:
         """See HostPart."""

@@ -12,17 +12,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from rollout.errors import BrokenError
-from rollout.host import views
+from rollout.host import apart, views
 from rollout.host.fence import admit
 from rollout.host.images import Images, NoImages
 from rollout.host.joining import Joining
-from rollout.host.ledger import Held, Ledger, Record
+from rollout.host.ledger import Held, Joined, Ledger, Record
 from rollout.host.network import Network, NoNetwork
 from rollout.host.notes import Notes
-from rollout.host.ports import Attached, EdgeWriter, Engine, InstanceSpec, Listener, Names, Phase, Ports, Watch
+from rollout.host.places import Names, Ports
+from rollout.host.ports import Attached, EdgeWriter, Engine, InstanceSpec, Listener, Phase, Watch
 from rollout.host.rooms import Room
 from rollout.host.usage import MemoryMeter, Meter, Used, by_launch
 from rollout.model.fleet import RuntimeName
+
+DOWN = frozenset({Phase.GONE, Phase.LOST})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +76,14 @@ class Desk:
         """The instance is in the private network, now or from its start on, where that covers it."""
         service, _ = self._find(instance)
         with self._change(service, fence) as record:
-            held = record.held[instance]
-            self._joined(held, self.joining.joined(held, self.doers.engine.facts(instance)))
+            before = record.held[instance]
+            facts = self.doers.engine.facts(instance)
+            held = self.joining.joined(before, facts)
+            self._joined(before, held)
+            if held.joined is Joined.BEFORE and (facts is None or facts.phase in DOWN):
+                self.doers.engine.prepare(self._told(held.spec))
 
-    def attach(self, instance: str, port: int, note: str, fence: int, *, traffic: bool = True) -> None:
+    def attach(self, instance: str, port: int, note: str, fence: int, *, traffic: bool = True, listens: bool = True) -> None:
         """Names and, with `traffic`, the edge lead to this port of the instance."""
         service, _ = self._find(instance)
         with self._change(service, fence) as record:
@@ -85,7 +92,7 @@ class Desk:
             spare = held.spare if held.port == port else 0
             ipv4 = held.joined is not None and views.ipv4(self.listeners(instance), port)
             now = replace(held, attached=True, port=port, spare=spare, note=note, order=order, traffic=traffic, ipv4=ipv4)
-            self._lead(record.with_held(now))
+            self._lead(record.with_held(replace(now, expected=not listens)))
 
     def detach(self, instance: str, fence: int) -> None:
         """Neither names nor edge lead to the instance; it runs on."""
@@ -131,7 +138,9 @@ class Desk:
 
     def listeners(self, instance: str) -> Sequence[Listener]:
         """What the processes of the instance listen on."""
-        return self.doers.watch.listeners(self.doers.engine.pids(instance))
+        found = self.ledger.find(instance)
+        told = apart.listeners(self.doers.engine, self.doers.watch, found[1].spec) if found else None
+        return self.doers.watch.listeners(self.doers.engine.pids(instance)) if told is None else told
 
     def stranger(self, service: str, port: int) -> str:
         """Who listens on the port and is no copy of the service; empty where nobody does."""
@@ -213,17 +222,19 @@ class Desk:
     def _run(self, held: Held) -> None:
         facts = self.doers.engine.facts(held.spec.id)
         before = self.ledger.record(held.spec.service).held[held.spec.id]
-        if facts is None or facts.phase in {Phase.GONE, Phase.LOST}:
+        if facts is None or facts.phase in DOWN:
             held = self.joining.before(self._on_a_free_port(held))
         held = replace(held, wanted=True)
         self._joined(before, held)
-        told = {
-            "ROLLOUT_EDGE": self.doers.edge.address(),
-            "ROLLOUT_DNS": self.doers.names.address(),
-            "ROLLOUT_RUNTIME": str(held.spec.runtime),
-        }
-        facts = self.doers.engine.start(views.complete(held.spec, told))
+        with apart.seen_to_listen(self.doers.watch, held, lambda now: self._joined(held, now)):
+            facts = self.doers.engine.start(self._told(held.spec))
+        held = self.ledger.record(held.spec.service).held[held.spec.id]
         self._joined(held, self.joining.after(held, facts))
+
+    def _told(self, spec: InstanceSpec) -> InstanceSpec:
+        """With all that its process is told by us."""
+        edge, dns = self.doers.edge.address(), self.doers.names.address()
+        return views.complete(spec, {"ROLLOUT_EDGE": edge, "ROLLOUT_DNS": dns, "ROLLOUT_RUNTIME": str(spec.runtime)})
 
     def _joined(self, before: Held, held: Held) -> None:
         """Ledger, names and edge know the instance as it is now."""

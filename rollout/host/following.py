@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 
-from rollout.host import views
+from rollout.host import apart, views
 from rollout.host.ledger import Held
 from rollout.host.ports import Choose, Engine, Listener, Watch
 
@@ -50,12 +50,23 @@ class Following:
         return list(self._news(suspects))
 
     def _news(self, suspects: Sequence[Held]) -> Iterator[tuple[Held, Sequence[Listener]]]:
-        pids = {held.spec.id: self._engine.pids(held.spec.id) for held in suspects}
-        seen = self._watch.listeners([pid for found in pids.values() for pid in found])
-        for held in suspects:
-            mine = [listener for listener in seen if listener.pid in pids[held.spec.id]]
+        for held, mine in self._listeners(suspects):
             if mine and self._is_news(held, frozenset(listener.port for listener in mine), mine[0].network):
                 yield held, mine
+
+    def _listeners(self, suspects: Sequence[Held]) -> Iterator[tuple[Held, Sequence[Listener]]]:
+        """Of those in a network of their own what is there, of all others what their processes have open."""
+        shared = []
+        for held in suspects:
+            told = apart.listeners(self._engine, self._watch, held.spec)
+            if told is None:
+                shared.append(held)
+            else:
+                yield held, told
+        pids = {held.spec.id: self._engine.pids(held.spec.id) for held in shared}
+        seen = self._watch.listeners([pid for found in pids.values() for pid in found])
+        for held in shared:
+            yield held, [listener for listener in seen if listener.pid in pids[held.spec.id]]
 
     def led(self, held: Held, listeners: Sequence[Listener]) -> Held:
         """The copy as names and edge should lead to it; the same where that cannot be said."""

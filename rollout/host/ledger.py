@@ -32,7 +32,8 @@ class Held:
 
     `port` is the last that it was attached on, also when detached since: it may still have requests to finish.
     `spare`: another port that it has just opened, 0 without one: it may be about to leave `port` for it.
-    `traffic`: the edge counts it while it is attached. `follows`: attached again by the host part itself when its port changes.
+    `traffic`: the edge counts it while it is attached, unless it is still `expected`: about to be started, or to listen.
+    `follows`: attached again by the host part itself when its port changes.
     `order` grows with every attachment. `joined`: how it joined the private network, None for one that is not in it;
     `ipv4`: there it listens on IPv4 alone.
     """
@@ -41,6 +42,7 @@ class Held:
     wanted: bool = False
     attached: bool = False
     traffic: bool = True
+    expected: bool = False
     port: int = 0
     spare: int = 0
     note: str = ""
@@ -48,6 +50,11 @@ class Held:
     order: int = 0
     joined: Joined | None = None
     ipv4: bool = False
+
+    @property
+    def led(self) -> bool:
+        """Traffic is led to it."""
+        return self.attached and self.traffic and not self.expected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

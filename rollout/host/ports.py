@@ -103,6 +103,9 @@ class InstanceFacts:
 class Engine(Protocol):
     """Runs instances on this host. Idempotent by the id of the spec; typed errors, never a half state."""
 
+    def prepare(self, spec: InstanceSpec) -> None:
+        """What `start` can do beforehand is done: a container is made. Nothing runs. Also for one that runs: nothing then."""
+
     def start(self, spec: InstanceSpec) -> InstanceFacts:
         """The instance runs (or has ended by itself already); a second call changes nothing. `gone` and `lost` start anew."""
 
@@ -163,19 +166,6 @@ class EdgeWriter(Protocol):
         """`host:port` where the edge listens."""
 
 
-class Names(Protocol):
-    """The names that the DNS server answers."""
-
-    def publish(self, name: str, address: str, port: int) -> None:
-        """The name resolves: A/AAAA to `address`, SRV to `port`."""
-
-    def withdraw(self, name: str) -> None:
-        """The name is unknown. Idempotent."""
-
-    def address(self) -> str:
-        """`host:port` of the DNS server."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     """A listening TCP socket of a process. `loopback`: only reachable from within its network.
@@ -197,15 +187,11 @@ class Watch(Protocol):
     def listeners(self, pids: Sequence[int]) -> Sequence[Listener]:
         """All listening TCP sockets of these processes, in the order of ports."""
 
+    def apart(self, network: str, pids: Sequence[int] = ()) -> Sequence[Listener] | None:
+        """All that listens in the network namespace at this path, in the order of ports: cheap, no process is looked at.
 
-class Ports(Protocol):
-    """TCP ports of this host."""
-
-    def free(self, taken: Collection[int]) -> int:
-        """A port that nobody listens on and that is not among `taken`."""
-
-    def holder(self, port: int) -> str:
-        """Who listens on the port (`pid 4711 (nginx)`); empty when it is free."""
+        It is said of the first of `pids`, which are in there. None where that cannot be told, or where it is the host's own.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,10 +239,11 @@ class HostPart(Protocol):
         It joins the same way whenever it is started again. Nothing changes for one that the network does not cover.
         """
 
-    def attach(self, instance: str, port: int, note: str, fence: int, *, traffic: bool = True) -> None:
+    def attach(self, instance: str, port: int, note: str, fence: int, *, traffic: bool = True, listens: bool = True) -> None:
         """Its names resolve to this port (`runtime.name.environment.internal` and `token`), the edge counts it as a copy.
 
-        Without `traffic` the names alone: a deploy that replaces a copy on the same side proves the new one first.
+        Without `traffic` the names alone: a deploy that replaces a copy on the same side proves the new one first. With
+        `listens` False it is about to be started: the edge counts it as soon as it is attached again, or is seen to listen.
         """
 
     def detach(self, instance: str, fence: int) -> None:

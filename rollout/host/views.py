@@ -78,7 +78,7 @@ def route(record: Record) -> Route | None:
         weight=record.weight,
         environment=record.service.partition("/")[0],
         address=stable(record),
-        spares={address(h): _at(h, h.spare) for h in record.held.values() if h.attached and h.traffic and h.spare},
+        spares={address(h): _at(h, h.spare) for h in record.held.values() if h.led and h.spare},
     )
 
 
@@ -94,7 +94,7 @@ def _through_edge(record: Record) -> bool:
 
 def _side(record: Record, runtime: RuntimeName) -> tuple[str, ...]:
     mates = [h for h in record.held.values() if h.spec.runtime is runtime and h.spec.serves and not h.spec.direct]
-    held = [h for h in mates if h.attached and h.traffic]
+    held = [h for h in mates if h.led]
     return tuple(address(h) for h in sorted(held, key=lambda h: (h.order, h.spec.replica)))
 
 
@@ -147,7 +147,7 @@ def _direct(record: Record) -> Held | None:
     A part of the connections cannot be led elsewhere: below the full weight v2 has none of them. A side without copies has
     none either.
     """
-    copies = [h for h in record.held.values() if h.spec.direct and h.attached and h.traffic]
+    copies = [h for h in record.held.values() if h.spec.direct and h.led]
     meant = RuntimeName.V2 if record.weight == ALL else RuntimeName.LEGACY
     side = [h for h in copies if h.spec.runtime is meant] if record.weight is not None else []
     return max(side or copies, key=lambda h: (h.order, -h.spec.replica), default=None)

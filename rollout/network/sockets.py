@@ -83,6 +83,18 @@ class SocketTable:
                 found += self._of(inode, there, owners)
         return sorted(found, key=lambda listener: (listener.port, listener.address, listener.pid))
 
+    def apart(self, network: str, pids: Sequence[int] = ()) -> Sequence[Listener] | None:
+        """See Watch. One that we may not enter cannot be told."""
+        inode = _inode(network)
+        if inode in {None, self._own}:
+            return None
+        number, told = self._told(inode, pids, network)
+        if number == NOT_ENTERED:
+            return None
+        pid = pids[0] if pids else 0
+        found = [Listener(pid=pid, address=one.address, port=one.port, loopback=one.loopback, network=number) for one in told]
+        return sorted(found, key=lambda listener: (listener.port, listener.address))
+
     def __del__(self) -> None:
         self.close()
 
@@ -100,10 +112,10 @@ class SocketTable:
                 pid = owners[one.inode]
                 yield Listener(pid=pid, address=one.address, port=one.port, loopback=one.loopback, network=number)
 
-    def _told(self, inode: int, pids: Sequence[int]) -> tuple[int, Sequence[Told]]:
+    def _told(self, inode: int, pids: Sequence[int], path: str = "") -> tuple[int, Sequence[Told]]:
         """The number of a namespace, and what is listened on there."""
         with self._lock:
-            network = self._network(inode, pids)
+            network = self._network(inode, pids, path)
             if network is not None:
                 try:
                     told = list(sock_diag.listening(network.kernel))
@@ -114,23 +126,23 @@ class SocketTable:
                     return network.number, told
         return NOT_ENTERED, list(proc_net.listening(pids))
 
-    def _network(self, inode: int, pids: Sequence[int]) -> _Network | None:
+    def _network(self, inode: int, pids: Sequence[int], path: str = "") -> _Network | None:
         """Kept from now on; None for one that cannot be entered."""
         known = self._known.get(inode)
         if known is None:
-            kernel = self._opened(inode, pids)
+            kernel = self._opened(inode, [path] if path else [f"/proc/{pid}/ns/net" for pid in pids])
             if kernel is None:
                 return None
             known = self._known[inode] = _Network(0 if inode == self._own else next(self._numbers), kernel)
-        known.pids = pids
+        known.pids = pids or known.pids
         return known
 
-    def _opened(self, inode: int, pids: Sequence[int]) -> socket.socket | None:
+    def _opened(self, inode: int, paths: Sequence[str]) -> socket.socket | None:
         if inode == self._own:
             return sock_diag.opened()
-        for pid in pids if inode != HIDDEN else ():
+        for path in paths if inode != HIDDEN else ():
             try:
-                return open_inside(f"/proc/{pid}/ns/net", sock_diag.opened)
+                return open_inside(path, sock_diag.opened)
             except (BrokenError, OSError):
                 continue
         return None
@@ -159,8 +171,13 @@ def _by_namespace(pids: Sequence[int]) -> Mapping[int, list[int]]:
 
 def _namespace(pid: int | str) -> int | None:
     """The inode of its network namespace; None for a process that is gone."""
+    return _inode(f"/proc/{pid}/ns/net")
+
+
+def _inode(path: str) -> int | None:
+    """Of the network namespace at this path; None where none is."""
     try:
-        return os.stat(f"/proc/{pid}/ns/net").st_ino
+        return os.stat(path).st_ino
     except PermissionError:
         return HIDDEN
     except OSError:

@@ -42,7 +42,7 @@ class V2(Keeping):
         for spec in specs:
             self.host.join(spec.id, order.fence)
             if spec.serves and spec.id not in named:
-                self.host.attach(spec.id, ports[spec.id], "reserved", order.fence, traffic=False)
+                self.host.attach(spec.id, ports[spec.id], "reserved", order.fence, traffic=order.traffic, listens=False)
         pace.starts()
         started = {spec.id: self.host.start(spec, order.fence) for spec in specs}
         for spec in specs:

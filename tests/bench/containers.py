@@ -16,8 +16,9 @@ runtime are watched while all others stand (`launches.py`: a neighbour in the pr
   instruction. Looking began before the launch.
 - `*_routed_p99_ms`: the moment before the workload's listening program takes its place until the edge has answered by it.
 - `*_launch_p50_ms`: asking for the launch (image warm, published) until the edge has answered. `own_overhead_p50_ms`: of v2,
-  until it answers at its own address, less the floor in the same run: Podman's create and start of the same body by its API, in
-  a network namespace that stands, until it answers there.
+  until HTTP is answered at its own address, less the floor: Podman's create and start of the same body by its API, in a network
+  namespace that stands, until it answers there. By turns; each is asked by one neighbour alone, every 3 ms. What publishing has
+  prepared of v2's copy (network, container) is not in it.
 - `ports_right_ratio`: of workloads that listen on PORT, elsewhere, on IPv6 or IPv4 only, late, from a fork, on several ports, or
   change it (1 s allowed), the share where v2 leads to the right port; one on loopback only is right if it is refused.
 - `detector_cpu_ratio`: processor time of the whole host part over 10 s in which nothing happens, of one core: an upper bound.
@@ -49,7 +50,7 @@ from rollout.network.mesh.mesh import Mesh
 from rollout.runtimes.engines.podman import Podman
 from rollout.runtimes.specs import instances
 from tests.bench import mesh as network
-from tests.bench.launches import AT_ONCE, LIMIT_S, PAUSE_S, PORT, Launch, Stage, asks, stage
+from tests.bench.launches import AT_ONCE, LIMIT_S, PAUSE_S, PORT, Launch, Stage, asks, stage, until_answered
 from tests.bench.published import published
 from tests.bench.rigs import arguments, report
 from tests.network.mesh.mesh_rigs import closing
@@ -93,23 +94,24 @@ def launches(made: Stage, runtime: RuntimeName, count: int) -> list[Launch]:
     return found
 
 
-def bare(made: Stage, engine: RealEngine, mesh: Mesh, count: int) -> list[float]:
-    """Milliseconds of Podman alone, from the request until HTTP is answered."""
-    took = []
+def overhead(made: Stage, engine: RealEngine, mesh: Mesh, count: int) -> tuple[list[float], list[float]]:
+    """Milliseconds of v2 and of Podman alone, by turns, from the request until HTTP is answered."""
+    took: tuple[list[float], list[float]] = [], []
     with network.veth(mesh) as (here, there, address), engine.client() as client:
         for number in range(count):
-            order = made.order(f"bare{number}", RuntimeName.V2)
+            order = made.order(f"o{number}", RuntimeName.V2)
+            runtime, own = made.runtimes[order.runtime], made.published(order).own[0]
+            took[0].append(until_answered(made.neighbour, own, lambda runtime=runtime, order=order: runtime.launch(order)))
+            made.drop(order)
             spec = replace(instances(order)[0], network=there, env={"PORT": str(PORT)})
             name = f"bare{number}"
-            begin = time.time()
-            said = client.post(f"{engine.prefix}/containers/create", json=dict(Podman().body(spec, name, {})))
-            assert said.is_success, said.text
-            assert client.post(f"{engine.prefix}/containers/{name}/start").is_success
-            limit = begin + LIMIT_S
-            while not asks(here, address, PORT):
-                assert time.time() < limit, "the bare container did not answer"
-                time.sleep(PAUSE_S)
-            took.append((time.time() - begin) * 1e3)
+            body = dict(Podman().body(spec, name, {}))
+
+            def launch(name: str = name, body: object = body) -> None:
+                assert client.post(f"{engine.prefix}/containers/create", json=body).is_success
+                assert client.post(f"{engine.prefix}/containers/{name}/start").is_success
+
+            took[1].append(until_answered(here, address, launch))
             engine.remove(name)
     return took
 
@@ -186,16 +188,13 @@ def engines_mb(*engines: RealEngine) -> float:
     return memory_mb(lambda argv, _: any(folder in argv for folder in folders))
 
 
-def sides(watched: dict[RuntimeName, list[Launch]], floor: list[float]) -> Iterator[tuple[str, float]]:
+def sides(watched: dict[RuntimeName, list[Launch]]) -> Iterator[tuple[str, float]]:
     for runtime, found in watched.items():
         yield f"{runtime}_discoverable_ms", statistics.median(one.discoverable_ms for one in found)
         yield f"{runtime}_discoverable_worst_ms", max(one.discoverable_ms for one in found)
         yield f"{runtime}_routed_p50_ms", statistics.median(one.routed_ms for one in found)
         yield f"{runtime}_routed_p99_ms", network.p99([one.routed_ms for one in found])
         yield f"{runtime}_launch_p50_ms", statistics.median(one.launch_ms for one in found)
-    bare_ms = statistics.median(floor)
-    yield "engine_launch_p50_ms", bare_ms
-    yield "own_overhead_p50_ms", statistics.median(one.direct_ms for one in watched[RuntimeName.V2]) - bare_ms
 
 
 def measure(count: int, parts: Collection[str]) -> dict[str, float]:
@@ -231,8 +230,10 @@ def on_engines(count: int, parts: Collection[str], mesh: Mesh) -> dict[str, floa
         if "launches" in parts:
             say("launches are watched")
             watched = {runtime: launches(made, runtime, WATCHED[count]) for runtime in RuntimeName}
-            figures |= dict(sides(watched, bare(made, other, mesh, WATCHED[count])))
+            figures |= dict(sides(watched))
             trace(watched)
+            ours, bare = map(statistics.median, overhead(made, other, mesh, WATCHED[count]))
+            figures |= {"engine_answers_p50_ms": bare, "v2_answers_p50_ms": ours, "own_overhead_p50_ms": ours - bare}
         if "publish" in parts:
             say("images are published")
             figures |= published(made.client, IMAGE_BYTES[count])

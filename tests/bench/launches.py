@@ -46,13 +46,12 @@ PORT = 8080
 @dataclass(kw_only=True)
 class Launch:
     """Seconds since the epoch. `instruction`, `listens`: by the workload itself. `named`: a neighbour was told its address.
-    `reached`: its own network answered the neighbour, be it by a refusal. `direct`: HTTP at its own address, from the neighbour.
-    `routed`: HTTP through the edge. A figure is taken when the answer is there, never earlier."""
+    `reached`: its own network answered the neighbour, be it by a refusal. `routed`: HTTP through the edge. A figure is taken when
+    the answer is there, never earlier."""
 
     began: float = 0.0
     named: float = 0.0
     reached: float = 0.0
-    direct: float = 0.0
     routed: float = 0.0
     instruction: float = 0.0
     listens: float = 0.0
@@ -68,10 +67,6 @@ class Launch:
     @property
     def launch_ms(self) -> float:
         return (self.routed - self.began) * 1e3
-
-    @property
-    def direct_ms(self) -> float:
-        return (self.direct - self.began) * 1e3
 
 
 @dataclass
@@ -94,9 +89,13 @@ class Stage:
         release = Release(service=spec.id, number=1, created=datetime.now(UTC), created_by="ann", spec=spec)
         return Order(release=release, runtime=runtime, token=f"t.{name}", fence=1, deadline_s=30.0)
 
-    def bring(self, order: Order) -> None:
+    def published(self, order: Order) -> Attached:
         self.runtimes[order.runtime].publish(order)
         self.orders.append(order)
+        return self.instance(order)
+
+    def bring(self, order: Order) -> None:
+        self.published(order)
         self.runtimes[order.runtime].launch(order)
 
     def drop(self, order: Order) -> None:
@@ -110,8 +109,7 @@ class Stage:
 
     def watched(self, order: Order) -> Launch:
         """It has been launched, with three that watch: names and network, its own address, and the edge."""
-        self.runtimes[order.runtime].publish(order)
-        self.orders.append(order)
+        self.published(order)
         share = 100 if order.runtime is RuntimeName.V2 else 0
         self.client.weigh(order.service, order.release.spec.host_name, share, order.fence)
         found = Launch()
@@ -149,8 +147,6 @@ class Stage:
     def _reached(self, own: "_Own", found: Launch) -> None:
         _until(lambda: own.address() and knocks(self.neighbour, own.address(), 9))
         found.reached = time.time()
-        _until(lambda: asks(self.neighbour, own.address(), PORT))
-        found.direct = time.time()
 
     def _routed(self, order: Order, found: Launch) -> None:
         host, _, port = self.client.hello()["edge"].rpartition(":")
@@ -232,6 +228,25 @@ def asks(namespace: str, address: str, port: int) -> bool:
             return line.recv(100).startswith(b"HTTP/1.")
         except OSError:
             return False
+
+
+def until_answered(namespace: str, address: str, launch: Callable[[], object]) -> float:
+    """Milliseconds from the launch until HTTP is answered there; looking began before."""
+    answered: list[float] = []
+
+    def look() -> None:
+        _until(lambda: asks(namespace, address, PORT))
+        answered.append(time.time())
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    time.sleep(0.05)
+    began = time.time()
+    try:
+        launch()
+    finally:
+        looking.join()
+    return (answered[0] - began) * 1e3
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from rollout.host.desk import Doers
 from rollout.host.ledger import Ledger
 from rollout.host.memory import MemoryEdge, MemoryNames, MemoryNetwork, MemoryPorts
 from rollout.host.notes import Notes
-from rollout.host.ports import Engine, HostPart, InstanceSpec, Listener, Ports, Route, Watch
+from rollout.host.places import Ports
+from rollout.host.ports import Engine, HostPart, InstanceSpec, Listener, Route, Watch
 from rollout.host.processes import HostPorts
 from rollout.host.upkeep import KeepingDesk
 from rollout.model.fleet import RestartPolicy, RuntimeName

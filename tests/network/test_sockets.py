@@ -146,6 +146,31 @@ def test_a_process_that_listens_on_nothing_yet_is_seen_when_it_does(table: Socke
         assert [one.port for one in table.listeners([process.pid])] == [8080]
 
 
+def test_what_is_there_is_told_by_the_place_alone(table: SocketTable) -> None:
+    """Also before anybody who is there is known."""
+    with namespace() as path, child(path) as process, child() as at_home:
+        at_home.opens(18098)
+        assert table.apart(path) == []
+        process.opens(8081)
+        process.opens(8080, "127.0.0.1")
+        assert told(table.apart(path) or ()) == [(0, "127.0.0.1", 8080, True), (0, "::", 8081, False)]
+        (_, later) = table.apart(f"/proc/{process.pid}/ns/net", (process.pid,)) or ()
+        assert (later.pid, later.port) == (process.pid, 8081)
+        assert (later.network, 8081) in in_networks(table)
+        assert table.apart("/proc/self/ns/net") is None
+        assert table.apart("/run/netns/nobody-has-made-it") is None
+
+
+def test_a_place_that_nobody_is_in_is_let_go(table: SocketTable) -> None:
+    table.listening()
+    with namespace() as path:
+        before = len(os.listdir("/proc/self/fd"))
+        table.apart(path)
+        assert kept(before) == 1
+        table.listening()
+        assert kept(before) == 0
+
+
 def test_a_namespace_is_let_go_when_its_last_process_has_ended(table: SocketTable) -> None:
     table.listening()
     with namespace() as path, child(path) as first, child(path) as second:

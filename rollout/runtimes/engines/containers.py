@@ -7,25 +7,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from rollout.errors import BrokenError
-from rollout.host.joining import ALONE
 from rollout.host.ports import InstanceFacts, InstanceSpec, Phase
 from rollout.host.processes import ProcessTable, alive, started
 from rollout.model.fleet import RestartPolicy
-from rollout.model.volumes import Mount
 from rollout.runtimes.engines import frames
 from rollout.runtimes.engines.container_api import AwayError, ContainerApi
 from rollout.runtimes.engines.container_records import Record, Records
 from rollout.runtimes.engines.dialect import Dialect, Seen
 from rollout.runtimes.engines.labels import Labels
+from rollout.runtimes.engines.maker import REMOVE_S, Maker
 from rollout.runtimes.engines.sandboxes import Sandboxes
 from rollout.runtimes.engines.volumes import Volumes
 
-CREATE_S, START_S, STOP_S, REMOVE_S = 60.0, 60.0, 20.0, 60.0
+START_S, STOP_S = 60.0, 20.0
 AGAIN_S = 15.0
 """Within this time an engine has begun to start again what has ended and is to be started again."""
 SETTLE_S, LOOK_S = 3.0, 0.05
 KILLED = 137
-RESOLVER = "/etc/resolv.conf"
 NOT_MODIFIED, BAD_REQUEST, CONFLICT, SERVER_ERROR = 304, 400, 409, 500
 DOWN = frozenset({Phase.GONE, Phase.LOST})
 
@@ -54,70 +52,49 @@ class ContainerEngine:
     sleep: Callable[[float], None] = time.sleep
     _table: ProcessTable = field(default_factory=ProcessTable)
     _alive: dict[str, _Alive] = field(default_factory=dict)
+    _ready: dict[str, InstanceSpec] = field(default_factory=dict)
+    """Those whose container was made by us, and never started."""
+    _maker: Maker = field(init=False)
+
+    def __post_init__(self) -> None:
+        """What makes containers has all that it needs."""
+        self._maker = Maker(self.dialect, self.api, self.records, self.labels, self.volumes, self.sandboxes)
+
+    def prepare(self, spec: InstanceSpec) -> None:
+        """Its container is made, if it does not run: `start` with the same spec has only to start that. Errors as of `start`."""
+        if self._ready.get(spec.id) == spec:
+            return
+        known = self.facts(spec.id)
+        if (known is None or known.phase in DOWN) and self._made(spec):
+            self._ready[spec.id] = spec
 
     def start(self, spec: InstanceSpec) -> InstanceFacts:
         """It runs, or has ended by itself already; one that was stopped or lost becomes a new container.
 
         BrokenError, with nothing of it running, when it cannot be run; AwayError when the engine does not answer.
         """
-        known = self.facts(spec.id)
+        ready = self._ready.pop(spec.id, None)
+        known = self.facts(spec.id) if ready != spec else None
         if known is not None and known.phase not in DOWN:
             return known
-        self.records.write(Record.of(spec, str(self.api.path)))
-        name = self.labels.name(spec.id)
-        if not self._taken_back(spec, name):
-            self._create(spec, name)
-            self._run(spec, name)
+        started = ready == spec and self._maker.stands(spec) and self._run(spec)
+        if not started and self._made(spec):
+            self._run(spec)
         return self.facts(spec.id) or InstanceFacts(id=spec.id, phase=Phase.GONE)
 
-    def _taken_back(self, spec: InstanceSpec, name: str) -> bool:
-        """A container of this instance runs already, although we did not know; one that does not run is removed."""
-        seen = self._look(name)
-        if seen is None:
+    def _made(self, spec: InstanceSpec) -> bool:
+        """Its container is new, and was never started; False where there is one that runs, although we did not know."""
+        self.records.write(Record.of(spec, str(self.api.path)))
+        if self._maker.taken_back(spec):
             return False
-        if not self.labels.ours(seen.labels, spec.id):
-            raise BrokenError(
-                f"{self.dialect.name} has a container {name} that is not of this home",
-                state=f"it was not touched; nothing of {spec.id} runs",
-                then=f"look at it, then remove it: {self.dialect.name} rm {name}",
-            )
-        if not seen.live:
-            self.api.ask("DELETE", f"/containers/{name}", params={"v": "true"}, timeout_s=REMOVE_S)
-        return seen.live
+        self._maker.create(spec)
+        return True
 
-    def _create(self, spec: InstanceSpec, name: str) -> None:
-        named = {"name": name}  # Docker reads it here, Podman in the body
-        mounts = self.volumes.ready(spec)
-        if text := self.dialect.resolver(spec):
-            mounts = [*mounts, Mount(str(self.records.resolver(spec.id, text)), RESOLVER, read_only=True)]
-        body = self.dialect.mounting(self.dialect.body(spec, name, self.labels.of(spec)), mounts)
-        if self.sandboxes is not None and spec.network not in {"", ALONE}:
-            self.sandboxes.ready(spec)
+    def _run(self, spec: InstanceSpec) -> bool:
+        """Its container is started; False where there is none."""
+        name = self.labels.name(spec.id)
         try:
-            made = self.api.ask("POST", "/containers/create", params=named, body=body, also={CONFLICT}, timeout_s=CREATE_S)
-        except BrokenError:
-            if (seen := self._look(name)) is None or not self.labels.ours(seen.labels, spec.id):
-                self._check_image(spec)
-                raise
-            return
-        if made.unknown:
-            self._check_image(spec)
-        elif made.status == CONFLICT:  # made by a call whose answer was lost
-            self._taken_back(spec, name)
-
-    def _check_image(self, spec: InstanceSpec) -> None:
-        """BrokenError where the image has gone since it was pinned."""
-        image = spec.image_id or spec.image
-        if self.api.ask("GET", f"/images/{image}/json").unknown:
-            raise BrokenError(
-                f"{spec.service}: the image {spec.image} ({image}) is no longer on {self.dialect.name}",
-                state=f"nothing of {spec.id} runs",
-                then=self.dialect.fetch(spec.image),
-            )
-
-    def _run(self, spec: InstanceSpec, name: str) -> None:
-        try:
-            self.api.ask("POST", f"/containers/{name}/start", timeout_s=START_S)
+            return not self.api.ask("POST", f"/containers/{name}/start", timeout_s=START_S).unknown
         except BrokenError as error:
             self.api.ask("DELETE", f"/containers/{name}", params={"v": "true", "force": "true"}, timeout_s=REMOVE_S)
             raise BrokenError(f"{spec.service}: {error.what}", state=f"nothing of {spec.id} runs", then=error.then) from error
@@ -127,6 +104,7 @@ class ContainerEngine:
         record = self.records.read(instance)
         if record is None or record.stopped:
             return
+        self._ready.pop(instance, None)
         record = self.records.note(record, stopping=True)
         seen = self._halted(record, math.ceil(grace_s))
         if seen is not None and seen.live:
@@ -159,7 +137,7 @@ class ContainerEngine:
         record = self.records.read(instance)
         if record is None:
             return None
-        if record.stopped:
+        if record.stopped or instance in self._ready:
             return self._told(record, Phase.GONE)
         known = self._alive.get(instance)
         if known is not None and started(known.pid) == known.started and alive(known.pid):
@@ -251,6 +229,7 @@ class ContainerEngine:
         self._without_sandbox(instance)
         self.records.erase(instance)
         self._alive.pop(instance, None)
+        self._ready.pop(instance, None)
 
     def _without_sandbox(self, instance: str) -> None:
         if self.sandboxes is not None:
@@ -287,9 +266,5 @@ class ContainerEngine:
 
     def _ours(self, instance: str) -> Seen | None:
         """Its container; None where there is none, also where one of its name belongs to somebody else."""
-        seen = self._look(self.labels.name(instance))
+        seen = self._maker.look(self.labels.name(instance))
         return seen if seen is not None and self.labels.ours(seen.labels, instance) else None
-
-    def _look(self, name: str) -> Seen | None:
-        found = self.api.ask("GET", f"/containers/{name}/json")
-        return None if found.unknown else self.dialect.seen(found.data)

@@ -41,6 +41,9 @@ class MemoryEngine:
         self._pids = itertools.count(1_000_001)
         self._lock = threading.Lock()
 
+    def prepare(self, spec: InstanceSpec) -> None:
+        """Nothing: a process is made and started at once."""
+
     def start(self, spec: InstanceSpec) -> InstanceFacts:
         """It runs, or has ended as its fault says."""
         fault = self.faults.get((spec.service, spec.runtime), Fault())
@@ -128,6 +131,10 @@ class MemoryEngine:
     def listening(self) -> Collection[tuple[int, int]]:
         """All ports of all programs, in the one network that there is."""
         return {(0, port) for program in self._programs.values() for port in program.ports}
+
+    def apart(self, _network: str, _pids: Sequence[int] = ()) -> None:
+        """There are no networks but one."""
+        return
 
     def listeners(self, pids: Sequence[int]) -> Sequence[Listener]:
         """What the programs with these pids listen on."""

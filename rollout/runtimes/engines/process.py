@@ -15,6 +15,9 @@ class ProcessEngine:
     def __init__(self, folder: Path) -> None:
         self.keeper = Keeper(folder)
 
+    def prepare(self, spec: InstanceSpec) -> None:
+        """Nothing: a process is made and started at once."""
+
     def start(self, spec: InstanceSpec) -> InstanceFacts:
         """It runs, or has ended by itself already. BrokenError when it cannot be run."""
         return self.keeper.start(

@@ -34,9 +34,9 @@ class Sandboxes:
 
     def ready(self, spec: InstanceSpec) -> None:
         """Its sandbox is in the namespace at `spec.network`. BrokenError, with no sandbox left, where it cannot be."""
-        name = name_of(self.labels.name(spec.id))
-        if self._inside(name, spec.network):
+        if self.stands(spec):
             return
+        name = name_of(self.labels.name(spec.id))
         self.remove(spec.id)
         try:
             self.api.ask("POST", "/containers/create", params={"name": name}, body=self._body(spec), also={CONFLICT})
@@ -45,6 +45,10 @@ class Sandboxes:
         except BrokenError:
             self.remove(spec.id)
             raise
+
+    def stands(self, spec: InstanceSpec) -> bool:
+        """Its sandbox is in the namespace that stands at `spec.network` now."""
+        return self._inside(name_of(self.labels.name(spec.id)), spec.network)
 
     def remove(self, instance: str) -> None:
         """There is none of this instance."""

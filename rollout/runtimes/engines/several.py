@@ -90,6 +90,15 @@ class Engines:
         socket = Path(record.socket)
         return self._at(record.engine, socket if socket.exists() else self.sockets.find(record.engine) or socket)
 
+    def prepare(self, spec: InstanceSpec) -> None:
+        """See Engine. Only containers are made beforehand."""
+        if spec.engine is EngineName.PROCESS:
+            return
+        if self.records.read(spec.id) is not None:
+            self._of(spec.id).prepare(self.pinned(spec))
+        else:
+            self._choice(spec).prepare(self.pinned(spec))
+
     def start(self, spec: InstanceSpec) -> InstanceFacts:
         """See Engine."""
         if spec.engine is EngineName.PROCESS:

@@ -15,7 +15,7 @@ from rollout.errors import BrokenError
 from rollout.host.joining import ALONE
 from rollout.host.ports import InstanceSpec, Phase
 from rollout.model.fleet import EngineName, RestartPolicy
-from rollout.runtimes.engines.container_api import ContainerApi
+from rollout.runtimes.engines.container_api import Answer, ContainerApi
 from rollout.runtimes.engines.container_records import Records
 from rollout.runtimes.engines.containers import ContainerEngine
 from rollout.runtimes.engines.dialect import NEEDLESS
@@ -108,6 +108,42 @@ def test_a_namespace_that_was_made_before_is_its_own_from_the_first_instruction(
     assert "search shop.internal" in lines
 
 
+def test_what_was_made_before_has_only_to_be_started(
+    engine: ContainerEngine, real: RealEngine, made: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = container(LASTING, real, made)
+    engine.prepare(spec)
+    asked: list[str] = []
+    ask = engine.api.ask
+
+    def written(method: str, path: str, **more: object) -> Answer:
+        asked.append(f"{method} {path.rpartition('/')[2]}")
+        return ask(method, path, **more)  # type: ignore[arg-type]  # what it was given
+
+    monkeypatch.setattr(engine.api, "ask", written)
+    engine.prepare(spec)
+    assert asked == []
+    assert engine.start(spec).phase is Phase.RUNNING
+    assert where(engine, spec) == inode(made)
+    sandbox = ["GET json"] if real.name is EngineName.DOCKER else []
+    assert asked == [*sandbox, "POST start", "GET json"]
+
+
+def test_what_was_made_before_and_lost_is_made_again(engine: ContainerEngine, real: RealEngine, made: str) -> None:
+    spec = container(LASTING, real, made)
+    engine.prepare(spec)
+    real.remove(engine.labels.name(spec.id))
+    assert engine.start(spec).phase is Phase.RUNNING
+
+
+def test_what_another_host_part_has_made_before_is_made_anew(engine: ContainerEngine, real: RealEngine, made: str) -> None:
+    spec = container(LASTING, real, made)
+    engine.prepare(spec)
+    engine._ready.clear()
+    assert engine.start(spec).phase is Phase.RUNNING
+    assert len([one for one in real.containers() if one["State"] == "running"]) == (2 if real.name is EngineName.DOCKER else 1)
+
+
 def test_who_is_started_again_by_its_engine_keeps_the_namespace_that_was_made_before(
     engine: ContainerEngine, real: RealEngine, made: str
 ) -> None:
@@ -175,6 +211,15 @@ class TestSandbox:
         assert list(engine.known()) == [spec.id]
         engine.stop(spec.id, 0)
         assert real.containers() == []
+
+    def test_one_that_was_lost_after_its_container_was_made_is_made_again(
+        self, engine: ContainerEngine, real: RealEngine, made: str
+    ) -> None:
+        spec = container(LASTING, real, made)
+        engine.prepare(spec)
+        real.remove(name_of(engine.labels.name(spec.id)))
+        engine.start(spec)
+        assert where(engine, spec) == inode(made)
 
     def test_one_in_another_namespace_is_replaced(self, engine: ContainerEngine, real: RealEngine, made: str) -> None:
         """What is left of an earlier start of the host, or of a room that was made again."""
