@@ -36,12 +36,16 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A port with a note for people, or the problem that keeps us from having one. `settled`: looking again is no use."""
+    """A port with a note for people, or the problem that keeps us from having one. `settled`: looking again is no use.
+
+    `stuck`: the program has done what it was told, only not for others; where that stays so, waiting for more is no use.
+    """
 
     port: int | None = None
     note: str = ""
     problem: str = ""
     settled: bool = False
+    stuck: bool = False
 
 
 def choose(listeners: Sequence[Listener], wanted: Wanted, answers: Answers | None) -> Choice:
@@ -51,7 +55,7 @@ def choose(listeners: Sequence[Listener], wanted: Wanted, answers: Answers | Non
     if wanted.expected in ports:
         return Choice(port=wanted.expected, note=wanted.told, settled=True)
     if not ports:
-        return Choice(problem=_nothing(listeners, wanted))
+        return Choice(problem=_nothing(listeners, wanted), stuck=wanted.expected in {found.port for found in listeners})
     if len(ports) == 1:
         return Choice(port=ports[0], note=f"found {ports[0]}, {wanted.told}")
     return _among(ports, wanted, answers)

@@ -19,6 +19,8 @@ from rollout.runtimes.specs import SHELL, check_image, in_containers, instances,
 
 LOOK_S = 0.03
 """Between two looks at a copy that comes up."""
+STUCK_S = 5.0
+"""So long a program may listen on the port that is meant for others, for itself alone."""
 LAST_LINES = 10
 ENDED = frozenset({Phase.EXITED, Phase.FAILED, Phase.GONE})
 
@@ -152,15 +154,21 @@ class Keeping(ABC):
         return [f"{one.replica} | {line}" for one in held for line in self.host.tail(one.id, lines)]
 
     def wait(self, order: Order, spec: InstanceSpec, look: Callable[[], Choice]) -> Choice:
-        """The first good choice, as soon as the program listens. BrokenError when it ends, or none came in the order's time."""
-        began = self.clock.now()
+        """The first good choice, as soon as the program listens. BrokenError when it ends, or none came in the order's time.
+
+        One that is stuck gets `STUCK_S` to think better of it, not all of that time.
+        """
+        began = fine = self.clock.now()
         while True:
             self.check_alive(order, spec)
             choice = look()
             if choice.port is not None:
                 return choice
-            if (self.clock.now() - began).total_seconds() >= order.deadline_s:
-                raise self._broken(order, spec, f"after {order.deadline_s:g} s {choice.problem}")
+            now = self.clock.now()
+            fine = fine if choice.stuck else now
+            for since, limit_s in ((began, order.deadline_s), (fine, STUCK_S)):
+                if (now - since).total_seconds() >= limit_s:
+                    raise self._broken(order, spec, f"after {limit_s:g} s {choice.problem}")
             self.clock.sleep(LOOK_S)
 
     def check_alive(self, order: Order, spec: InstanceSpec) -> None:

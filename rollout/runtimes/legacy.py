@@ -34,7 +34,7 @@ class Legacy(Keeping):
         listeners = self.host.listeners(copy.id)
         there = [found for found in listeners if found.port == port]
         if copy.apart and there and all(found.loopback for found in there):
-            return Choice(problem=for_itself(there))
+            return Choice(problem=for_itself(there), stuck=True)
         if there:
             return Choice(port=port, note=f"port {port}")
         seen = ", ".join(map(str, sorted({found.port for found in listeners})))

@@ -37,10 +37,12 @@ class V2(Keeping):
     def bring_up(self, order: Order, pace: Pace) -> None:
         """Reserve, connect and name all replicas; start them; find where they listen, and follow that from now on."""
         specs = instances(order)
-        named = {held.id for held in self._held(order.service, order.token) if held.address}
+        known = self._held(order.service, order.token)
+        named, joined = {held.id for held in known if held.address}, {held.id for held in known if held.own}
         ports = {spec.id: self.host.reserve(spec, order.fence) for spec in specs}
         for spec in specs:
-            self.host.join(spec.id, order.fence)
+            if spec.id not in joined:  # else its start sees to it that all of it still stands
+                self.host.join(spec.id, order.fence)
             if spec.serves and spec.id not in named:
                 self.host.attach(spec.id, ports[spec.id], "reserved", order.fence, traffic=order.traffic, listens=False)
         pace.starts()

@@ -66,6 +66,22 @@ def test_among_several_the_one_that_answers_the_health_path(answering: set[int],
     assert choice.problem == ("" if port else "several ports: 8081, 8082; set one (--port N)")
 
 
+@pytest.mark.parametrize(
+    ("listeners", "wanted", "stuck"),
+    [
+        ([at(8080)], CONTAINER, True),
+        ([at(8080, "::1"), at(9229)], CONTAINER, True),
+        ([at(9229)], CONTAINER, False),
+        ([], CONTAINER, False),
+        ([at(8080), at(8081, "::")], CONTAINER, False),
+    ],
+)
+def test_stuck_is_what_has_the_port_for_itself_and_nothing_for_others(
+    listeners: list[Listener], wanted: Wanted, *, stuck: bool
+) -> None:
+    assert choose(listeners, wanted, None).stuck is stuck
+
+
 def test_only_an_expected_port_is_certain_at_first_sight() -> None:
     assert choose([at(8080)], DECLARED, None).settled
     assert not choose([at(8081)], DECLARED, None).settled

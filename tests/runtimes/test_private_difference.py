@@ -107,6 +107,25 @@ def test_what_listens_for_itself_alone_fails_with_what_to_change(world: World, r
 
 
 @pytest.mark.parametrize("runtime", RuntimeName)
+def test_what_has_its_port_for_itself_alone_is_not_waited_for(world: World, runtime: RuntimeName) -> None:
+    """It may yet think better of it."""
+    world.engine.where, order = "127.0.0.1", replace(world.order(runtime), deadline_s=60.0)
+    began = world.clock.now()
+    with pytest.raises(BrokenError, match=r"after 5 s it listens only on 127\.0\.0\.1:8080, for itself alone"):
+        world.runtime(runtime).launch(order)
+    assert 5 <= (world.clock.now() - began).total_seconds() < 6
+
+
+@pytest.mark.parametrize("runtime", RuntimeName)
+def test_what_is_late_for_others_is_waited_for(world: World, runtime: RuntimeName) -> None:
+    """Another port than its own may be for itself alone as long as it likes."""
+    world.engine.where, order = "127.0.0.1", replace(world.order(runtime), deadline_s=60.0)
+    world.engine.faults["shop/api", runtime] = Fault(listens=(9229,))
+    with pytest.raises(BrokenError, match="after 60 s it "):
+        world.runtime(runtime).launch(order)
+
+
+@pytest.mark.parametrize("runtime", RuntimeName)
 def test_ipv4_alone_works(world: World, runtime: RuntimeName) -> None:
     world.engine.where = "0.0.0.0"
     assert world.launch(runtime).addresses == ("100.64.0.2:8080",)
