@@ -54,11 +54,11 @@ class ContainerEngine:
     _alive: dict[str, _Alive] = field(default_factory=dict)
     _ready: dict[str, InstanceSpec] = field(default_factory=dict)
     """Those whose container was made by us, and never started."""
-    _maker: Maker = field(init=False)
 
-    def __post_init__(self) -> None:
-        """What makes containers has all that it needs."""
-        self._maker = Maker(self.dialect, self.api, self.records, self.labels, self.volumes, self.sandboxes)
+    @property
+    def _maker(self) -> Maker:
+        """By the way to the engine that is used now."""
+        return Maker(self.dialect, self.api, self.records, self.labels, self.volumes, self.sandboxes)
 
     def prepare(self, spec: InstanceSpec) -> None:
         """Its container is made, if it does not run: `start` with the same spec has only to start that. Errors as of `start`."""
