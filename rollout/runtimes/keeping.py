@@ -34,8 +34,8 @@ class Keeping(ABC):
         self._images = images
 
     @abstractmethod
-    def bring_up(self, order: Order, pace: Pace) -> None:
-        """Every replica runs, and is attached where it serves; `pace` was told when.
+    def bring_up(self, order: Order, pace: Pace, held: Sequence[Attached]) -> None:
+        """Every replica runs, and is attached where it serves; `pace` was told when. `held`: what is there of the order already.
 
         BrokenError when one of them ends or does not listen in time.
         """
@@ -93,9 +93,10 @@ class Keeping(ABC):
 
     def launch(self, order: Order) -> Copy:
         """All replicas run and can be reached by their own names. On BrokenError nothing of the order runs."""
-        pace = Pace(self.clock, known=self.inspect(order.service, order.token) is None)
+        held = self._held(order.service, order.token)
+        pace = Pace(self.clock, known=not any(one.wanted for one in held))
         try:
-            self.bring_up(order, pace)
+            self.bring_up(order, pace, held)
         except BrokenError:
             self.stop(order)
             raise

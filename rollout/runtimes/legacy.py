@@ -1,5 +1,6 @@
 """The legacy runtime: start, wait, then patch the network and the name in. It knows only the port that was declared."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from rollout.executor.ports import Order
@@ -13,7 +14,7 @@ from rollout.runtimes.specs import instances
 class Legacy(Keeping):
     """A program can be found only some time after it runs: it is in the network, and its name stands, once it listens."""
 
-    def bring_up(self, order: Order, pace: Pace) -> None:
+    def bring_up(self, order: Order, pace: Pace, _held: Sequence[Attached]) -> None:
         """Start all replicas; then, one by one, wait until it listens on its declared port, and patch it in."""
         specs = instances(order)
         ports = {spec.id: self.host.reserve(spec, order.fence) for spec in specs}

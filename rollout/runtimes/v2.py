@@ -34,11 +34,10 @@ class V2(Keeping):
             for spec in instances(order):
                 self.host.join(spec.id, order.fence)
 
-    def bring_up(self, order: Order, pace: Pace) -> None:
+    def bring_up(self, order: Order, pace: Pace, held: Sequence[Attached]) -> None:
         """Reserve, connect and name all replicas; start them; find where they listen, and follow that from now on."""
         specs = instances(order)
-        known = self._held(order.service, order.token)
-        named, joined = {held.id for held in known if held.address}, {held.id for held in known if held.own}
+        named, joined = {one.id for one in held if one.address}, {one.id for one in held if one.own}
         ports = {spec.id: self.host.reserve(spec, order.fence) for spec in specs}
         for spec in specs:
             if spec.id not in joined:  # else its start sees to it that all of it still stands
