@@ -58,8 +58,8 @@ from tests.runtimes.engines.real_engines import RealEngine, docker, podman
 
 PARTS = ("rest", "ports", "launches", "publish", "mesh")
 SHORT, LONG = 20, 200
-WATCHED = {SHORT: 10, LONG: 40}
-COMPARED = {SHORT: 7, LONG: 21}
+WATCHED = {SHORT: 10, LONG: 25}
+COMPARED = {SHORT: 7, LONG: 15}
 IMAGE_BYTES = {SHORT: 50 << 20, LONG: 500 << 20}
 REST_S = 10.0
 FOLLOWED_S = 1.0
@@ -240,8 +240,10 @@ def on_engines(count: int, parts: Collection[str], mesh: Mesh) -> dict[str, floa
 
 
 def launched(made: Stage, engine: RealEngine, mesh: Mesh, count: int) -> dict[str, float]:
-    watched = {runtime: launches(made, runtime, WATCHED[count]) for runtime in RuntimeName}
-    trace(watched)
+    watched = {}
+    for runtime in RuntimeName:
+        watched[runtime] = launches(made, runtime, WATCHED[count])
+        trace(runtime, watched[runtime])
     ours, bare = map(statistics.median, overhead(made, engine, mesh, COMPARED[count]))
     compared = {"engine_answers_p50_ms": bare, "v2_answers_p50_ms": ours, "own_overhead_p50_ms": ours - bare}
     return {**dict(sides(watched)), **compared}
@@ -262,12 +264,11 @@ def say(what: str) -> None:
     print(f"{time.strftime('%X')} {what}", file=sys.stderr)
 
 
-def trace(watched: dict[RuntimeName, list[Launch]]) -> None:
+def trace(runtime: RuntimeName, found: list[Launch]) -> None:
     """On stderr: where the time of each launch went, in ms since its first instruction."""
-    for runtime, found in watched.items():
-        for one in found:
-            times = {key: round((at - one.instruction) * 1e3) for key, at in asdict(one).items()}
-            print(runtime, times, file=sys.stderr)
+    for one in found:
+        times = {key: round((at - one.instruction) * 1e3) for key, at in asdict(one).items()}
+        print(runtime, times, file=sys.stderr)
 
 
 def main() -> None:
