@@ -16,12 +16,16 @@ MOUNT_PROGRAM = "overlay.mount_program"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """An image that an engine has. `config`: digest of its configuration; `tags` and `digests`: names; `size` in bytes."""
+    """An image that an engine has. `config`: digest of its configuration; `tags` and `digests`: names; `size` in bytes.
+
+    `diff_ids`: digests of its layers, unpacked, from the lowest; none where it was listed among others.
+    """
 
     config: str
     tags: tuple[str, ...]
     digests: tuple[str, ...]
     size: int
+    diff_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +103,5 @@ def _held(told: Mapping[str, Any]) -> Held:
         tags=tuple(told.get("RepoTags") or ()),
         digests=tuple(told.get("RepoDigests") or ()),
         size=int(told.get("Size") or 0),
+        diff_ids=tuple((told.get("RootFS") or {}).get("Layers") or ()),
     )

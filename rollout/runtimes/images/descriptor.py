@@ -15,6 +15,7 @@ _OCI = "application/vnd.oci.image."
 _DOCKER = "application/vnd.docker."
 INDEXES = frozenset({f"{_OCI}index.v1+json", f"{_DOCKER}distribution.manifest.list.v2+json"})
 MANIFESTS = frozenset({f"{_OCI}manifest.v1+json", f"{_DOCKER}distribution.manifest.v2+json"})
+MANIFEST, CONFIG = f"{_OCI}manifest.v1+json", f"{_OCI}config.v1+json"
 CONFIGS = frozenset({f"{_OCI}config.v1+json", f"{_DOCKER}container.image.v1+json"})
 LAYERS = {
     f"{_OCI}layer.v1.tar": compression.PLAIN,

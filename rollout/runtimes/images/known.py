@@ -6,8 +6,8 @@ trust: whoever reads a layer afterwards to use it (skopeo, for either engine, an
 digest while reading, and ends without an image where it is another one; and a layer that an engine has already is not read from
 there at all. So bytes that were exchanged after they were judged are refused when they are used, or never used.
 
-What is known holds only for the digest, the digest unpacked and the kind together, for the very rules that judged it (`edition`:
-any change of this package's code makes all of it be judged anew), and within the limits of the image that asks.
+What is known holds only where size, kind and digest unpacked are said to be what they were found to be, for the very rules that
+judged it (its edition: any change of this package's code makes all be judged anew), and within the limits of the image that asks.
 """
 
 import contextlib
@@ -30,8 +30,8 @@ MOST = 10_000
 class Known(Protocol):
     """What is remembered of layers."""
 
-    def of(self, digest: str, size: int, diff_id: str, compression: str) -> Layer | None:
-        """What was learnt of this layer when it was judged; None where it has to be judged."""
+    def of(self, digest: str) -> Layer | None:
+        """What was learnt of the layer of this digest when it was judged; None where it never was."""
         ...
 
     def add(self, layer: Layer) -> None:
@@ -42,7 +42,7 @@ class Known(Protocol):
 class Nothing:
     """Fulfils Known: everything is judged."""
 
-    def of(self, digest: str, size: int, diff_id: str, compression: str) -> Layer | None:
+    def of(self, digest: str) -> Layer | None:
         """None."""
 
     def add(self, layer: Layer) -> None:
@@ -59,20 +59,19 @@ class KnownLayers:
         self._folder = folder
         self._edition = edition or of_rules()
 
-    def of(self, digest: str, size: int, diff_id: str, compression: str) -> Layer | None:
+    def of(self, digest: str) -> Layer | None:
         """See Known."""
-        path = self._path(digest, diff_id, compression)
+        path = self._path(digest)
         try:
             layer = from_plain(Layer, json.loads(path.read_bytes()))
             os.utime(path)
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
-        same = (layer.digest, layer.size, layer.diff_id, layer.compression) == (digest, size, diff_id, compression)
-        return layer if same else None
+        return layer if layer.digest == digest else None
 
     def add(self, layer: Layer) -> None:
         """See Known."""
-        path = self._path(layer.digest, layer.diff_id, layer.compression)
+        path = self._path(layer.digest)
         draft = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
         with contextlib.suppress(OSError):  # not remembered: it is judged again
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -88,9 +87,8 @@ class KnownLayers:
             for path in {*found} - {*ours[:most]}:
                 path.unlink(missing_ok=True)
 
-    def _path(self, digest: str, diff_id: str, compression: str) -> Path:
-        name = hashlib.sha256(f"{digest} {diff_id} {compression}".encode()).hexdigest()
-        return self._folder / f"{self._edition}-{name}"
+    def _path(self, digest: str) -> Path:
+        return self._folder / f"{self._edition}-{digest.replace(':', '-')}"
 
 
 @cache
@@ -100,10 +98,10 @@ def of_rules() -> str:
     return hashlib.sha256(b"\0".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()[:12]
 
 
-def fitting(layer: Layer | None, limits: Limits, room: Room) -> Layer | None:
-    """The layer, if an image within these limits has room for it, which is less by it then; else None: judging it says why."""
-    if layer is None or layer.unpacked > min(limits.layer_bytes, room.bytes) or layer.files > room.files:
-        return None
+def fits(layer: Layer, limits: Limits, room: Room) -> bool:
+    """An image within these limits has room for the layer, which is less by it then; where it has not, judging it says why."""
+    if layer.unpacked > min(limits.layer_bytes, room.bytes) or layer.files > room.files:
+        return False
     room.bytes -= layer.unpacked
     room.files -= layer.files
-    return layer
+    return True

@@ -18,7 +18,7 @@ from rollout.runtimes.images.descriptor import (
 from rollout.runtimes.images.digests import blob
 from rollout.runtimes.images.documents import Doc, parsed
 from rollout.runtimes.images.image import Image, Layer
-from rollout.runtimes.images.known import fitting
+from rollout.runtimes.images.known import fits
 from rollout.runtimes.images.layer import check_layer
 from rollout.runtimes.images.limits import Limits, Room
 from rollout.runtimes.images.reason import Reason, Refused, about
@@ -94,7 +94,9 @@ def _layers(source: Source, stored: list[Descriptor], found: Config, wanted: Wan
 
 def _layer(source: Source, one: Descriptor, diff_id: str, wanted: Wanted, *, limits: Limits, room: Room) -> Layer:
     kind = LAYERS[one.media_type]
-    if (before := fitting(wanted.known.of(one.digest, one.size, diff_id, kind), limits, room)) is not None:
+    before = wanted.known.of(one.digest)
+    as_said = before is not None and (before.size, before.diff_id, before.compression) == (one.size, diff_id, kind)
+    if before is not None and as_said and fits(before, limits, room):
         return before
     with about("layer", one.digest):
         layer = check_layer(source, blob(one.digest), digest=one.digest, diff_id=diff_id, kind=kind, limits=limits, room=room)

@@ -25,24 +25,25 @@ def read_image(
     limits: Limits = _DEFAULT,
     whole: bool = True,
     known: Known = _NOTHING,
+    named: str = "",
 ) -> Image:
     """The image in the layout or archive at this path, for this platform (None: this machine's), everything of it verified.
 
     With `digest` it is the manifest of that digest in a layout, wherever tags point to. With `whole` False its documents are
     verified, and its layers are not looked at. Layers of a layout that are `known` are not read again: `known.py` says why that
-    is safe.
+    is safe. What is refused is told of `named`, where the path is not what people know it by.
 
     It is read and never unpacked: nothing anywhere changes. Its files are not guarded afterwards: who publishes it verifies the
     digests again while copying. ImageRefusedError for whatever is wrong with it.
     """
     show = f"rollout image show {shlex.quote(str(path))}"
     wanted = Wanted(tag=tag, platform=platform or here(), show=show, digest=digest, whole=whole, known=known)
-    reference = f"{path}@{digest}" if digest else f"{path}:{tag}" if tag else str(path)
+    reference = named or (f"{path}@{digest}" if digest else f"{path}:{tag}" if tag else str(path))
     try:
         return _read(path, reference, wanted, limits)
     except Refused as refused:
-        named = f": {refused.part} {refused.digest}" if refused.digest else ""
-        what = f"image {plainly(reference)}{named} {refused.told}"
+        part = f": {refused.part} {refused.digest}" if refused.digest else ""
+        what = f"image {plainly(reference)}{part} {refused.told}"
         next_ = refused.then or then(refused.reason, show, limits)
         raise ImageRefusedError(what, reason=refused.reason, image=reference, digest=refused.digest, then=next_) from refused
 

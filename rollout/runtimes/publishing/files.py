@@ -30,7 +30,9 @@ def look(reference: Reference) -> ImageDigest:
 
 
 @contextmanager
-def staged(reference: Reference, image: ImageDigest, scratch: Path, known: Known, *, for_docker: bool) -> Iterator[str]:
+def staged(
+    reference: Reference, image: ImageDigest, scratch: Path, known: Known, *, for_docker: bool
+) -> Iterator[tuple[Image, str]]:
     """The very image, by its digest wherever tags point to now, as skopeo takes it; judged whole before, but for `known` layers.
 
     Absent where it is not there any more. ImageRefusedError for whatever is wrong with it, also where that is found within.
@@ -39,10 +41,10 @@ def staged(reference: Reference, image: ImageDigest, scratch: Path, known: Known
     found = _judged(reference, image, known)
     try:
         if found.manifest_digest is None:
-            yield f"docker-archive:{path}" + (f":{reference.tag}" if reference.tag else "")
+            yield found, f"docker-archive:{path}" + (f":{reference.tag}" if reference.tag else "")
         else:
             with stage.staged(path, found, scratch, plainly=for_docker) as folder:
-                yield f"oci:{folder}"
+                yield found, f"oci:{folder}"
     except BrokenError:
         _judged(reference, image, Nothing())  # a known layer may be another one by now: then the reader says so
         raise

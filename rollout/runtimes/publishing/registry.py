@@ -21,12 +21,12 @@ def look(reference: Reference, skopeo: Skopeo) -> ImageDigest:
     plain = no_tls(reference.registry, "--tls-verify=false")
     try:
         data = skopeo.manifest(name, *plain)
-        digest = _sum(data, reference.digest)
+        digest = summed(data, reference.digest)
         doc = Doc(parsed(data), name)
         if "manifests" in doc:
             chosen = _chosen(doc, name)
             data = skopeo.manifest(f"{reference.place}@{chosen.digest}", *plain)
-            digest = _sum(data, chosen.digest)
+            digest = summed(data, chosen.digest)
             doc = Doc(parsed(data), name)
         config = descriptor(doc.inner("config"))
         expect(config, CONFIGS, "the config of an image")
@@ -35,7 +35,8 @@ def look(reference: Reference, skopeo: Skopeo) -> ImageDigest:
     return ImageDigest(digest=digest, config=config.digest)
 
 
-def _sum(data: bytes, expected: str) -> str:
+def summed(data: bytes, expected: str) -> str:
+    """The digest of a document. Refused where another one is expected."""
     algorithm = expected.partition(":")[0] or "sha256"
     found = f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
     if expected and found != expected:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -55,8 +55,7 @@ def _lay_out(opened: Source, path: Path, image: Image, folder: Path, *, plainly:
     described = {"mediaType": image.media_type, "digest": image.digest, "size": (folder / blob(image.digest)).stat().st_size}
     if unpacked:
         described |= _rewritten(folder, image, {layer.digest: layer for layer in unpacked})
-    (folder / MARK).write_text('{"imageLayoutVersion": "1.0.0"}', encoding="ascii")
-    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [described]}), encoding="ascii")
+    index(folder, described)
 
 
 def _rewritten(folder: Path, image: Image, unpacked: dict[str, Layer]) -> dict[str, object]:
@@ -65,10 +64,20 @@ def _rewritten(folder: Path, image: Image, unpacked: dict[str, Layer]) -> dict[s
     for described in manifest["layers"]:
         if layer := unpacked.get(described["digest"]):
             described |= {"mediaType": PLAIN, "digest": layer.diff_id, "size": layer.unpacked}
-    data = json.dumps(manifest).encode()
+    return blob_of(folder, json.dumps(manifest).encode(), image.media_type)
+
+
+def blob_of(folder: Path, data: bytes, media_type: str) -> dict[str, object]:
+    """The data stands in the layout; what leads to it."""
     digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-    (folder / blob(digest)).write_bytes(data)
-    return {"digest": digest, "size": len(data)}
+    _write(folder / blob(digest), iter([data]))
+    return {"mediaType": media_type, "digest": digest, "size": len(data)}
+
+
+def index(folder: Path, manifest: Mapping[str, object]) -> None:
+    """The folder is a layout of the image of this manifest."""
+    (folder / MARK).write_text('{"imageLayoutVersion": "1.0.0"}', encoding="ascii")
+    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [manifest]}), encoding="ascii")
 
 
 def _write(target: Path, chunks: Iterator[bytes]) -> None:
