@@ -18,6 +18,7 @@ from rollout.host.ledger import Ledger
 from rollout.host.lock import locked
 from rollout.model.fleet import EngineName
 from rollout.operations.clean import Kind, Leftover, Wanted
+from rollout.operations.subject import is_scheduler
 from rollout.operations.updown import refuse_while_driven
 from rollout.runtimes.engines import leftovers, sockets
 from rollout.runtimes.engines.container_api import ContainerApi
@@ -86,10 +87,11 @@ def removed(found: Sequence[Found]) -> Sequence[Leftover]:
 
 
 def refuse(home: Home) -> None:
-    """LockedError while somebody drives: what is half way is no leftover then."""
+    """LockedError while somebody drives: what is half way is no leftover then. A scheduler that only waits drives nothing."""
     if (home.path / FILE).exists():
         with home.opened() as database:
-            refuse_while_driven(Progress(database).sight(states=(), limit=0).leases, now(), alive, ours=())
+            leases = Progress(database).sight(states=(), limit=0).leases
+            refuse_while_driven([one for one in leases if not is_scheduler(one.subject)], now(), alive, ours=())
 
 
 def _wanted(home: Home) -> Wanted:

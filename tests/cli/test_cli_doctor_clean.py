@@ -13,7 +13,11 @@ from rollout.host.keep import MARK, SHIM, Keeper, Program
 from rollout.host.ledger import Held, Ledger, Record
 from rollout.host.lock import locked
 from rollout.host.processes import marked, sweep
+from rollout.operations.driving import holding
+from rollout.operations.subject import SCHEDULER as SUBJECT
 from rollout.runtimes.engines import sockets
+from rollout.wiring import actor
+from rollout.wiring.home import Home
 from rollout.wiring.host_desk import SCHEDULER, keeper
 from rollout.wiring.seen import HOST_PART
 
@@ -75,6 +79,16 @@ def test_json_without_yes_tells_what_would_be_removed_and_removes_nothing(
     assert [(one["kind"], one["name"]) for one in told["found"]] == [("process", "lost.0")]
     assert told["removed"] == []
     assert lives(homes[0])
+
+
+def test_it_waits_for_who_drives_and_not_for_a_scheduler_that_waits(
+    homes: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Home(homes[0]).opened() as database, holding(actor.leases(database), "wave-3", actor.holder("execute wave-3")):
+        assert clean("--yes") == 6
+    assert "wave-3 is driven now by" in capsys.readouterr().err
+    with Home(homes[0]).opened() as database, holding(actor.leases(database), SUBJECT, actor.holder(SUBJECT)):
+        assert removed(capsys) == [("process", "lost.0")]
 
 
 def test_a_process_that_nobody_wants_goes_and_that_of_another_home_stays(
