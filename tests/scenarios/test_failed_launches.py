@@ -1,7 +1,5 @@
 """A copy that cannot be launched leaves nothing, and its service stays where it was, on both engines, by the command line."""
 
-import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -78,13 +76,6 @@ def fails(stage: Stage, why: str, *changed: str) -> None:
     stage.is_as_before()
 
 
-@pytest.mark.long
-@pytest.mark.timeout(900)
-def test_a_port_that_never_opens(stage: Stage) -> None:
-    """A copy is given at least a minute."""
-    fails(stage, "after 60 s", "--command", "exec sleep 600")
-
-
 @pytest.mark.timeout(900)
 def test_a_move_that_fails(stage: Stage) -> None:
     rollout = stage.rollout
@@ -96,27 +87,6 @@ def test_a_move_that_fails(stage: Stage) -> None:
     assert "fell back" in rollout("status")
     comes_to(before, stage.now)
     Stage(rollout, stage.engine, before).is_as_before()
-
-
-@contextmanager
-def hung(engine: RealEngine) -> Iterator[None]:
-    os.kill(engine.pid(), signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(engine.pid(), signal.SIGCONT)
-
-
-@pytest.mark.timeout(900)
-def test_an_engine_that_hangs_is_told_and_the_same_command_goes_on(stage: Stage) -> None:
-    rollout = stage.rollout
-    with hung(stage.engine):
-        rollout("service", "deploy", "who", code=1)
-        assert f"{stage.engine.name} at {stage.engine.socket} did not answer within" in rollout.said
-        assert "look whether" in rollout.said
-    stage.is_as_before()
-    rollout("service", "deploy", "who")
-    assert len(stage.now()) == len(stage.before)
 
 
 FULL: dict[EngineName, Callable[..., object]] = {EngineName.DOCKER: docker, EngineName.PODMAN: podman}
