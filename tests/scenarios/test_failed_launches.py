@@ -76,19 +76,6 @@ def fails(stage: Stage, why: str, *changed: str) -> None:
     stage.is_as_before()
 
 
-@pytest.mark.timeout(900)
-def test_a_move_that_fails(stage: Stage) -> None:
-    rollout = stage.rollout
-    rollout("service", "set", "who", "--command", f"test $ROLLOUT_RUNTIME = legacy || exit 3; {SERVES}")
-    rollout("service", "deploy", "who")
-    before = stage.now()
-    rollout("plan")
-    rollout("execute", "wave-1", "--yes", code=3)
-    assert "fell back" in rollout("status")
-    comes_to(before, stage.now)
-    Stage(rollout, stage.engine, before).is_as_before()
-
-
 FULL: dict[EngineName, Callable[..., object]] = {EngineName.DOCKER: docker, EngineName.PODMAN: podman}
 
 
