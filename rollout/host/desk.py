@@ -80,7 +80,7 @@ class Desk:
             facts = self.doers.engine.facts(instance)
             held = self.joining.joined(before, facts)
             self._joined(before, held)
-            if held.joined is Joined.BEFORE and (facts is None or facts.phase in DOWN):
+            if held.joined is Joined.BEFORE and not held.wanted and (facts is None or facts.phase in DOWN):
                 self.doers.engine.prepare(self._told(held.spec))
 
     def attach(self, instance: str, port: int, note: str, fence: int, *, traffic: bool = True, listens: bool = True) -> None:

@@ -166,6 +166,14 @@ def test_what_can_be_made_before_is_made_when_it_joins_and_just_that_is_started(
     assert len(rig.networks.prepared) == 2, "not of one that runs"
 
 
+def test_what_was_lost_is_not_made_before_somebody_has_heard_of_it(rig: Rig) -> None:
+    """Its last words would go with it."""
+    rig.desk.start(covered(rig), FENCE)
+    rig.networks.stop("t1.0", 0)
+    rig.desk.join("t1.0", FENCE)
+    assert len(rig.networks.prepared) == 1
+
+
 def test_one_that_was_stopped_is_made_anew(rig: Rig) -> None:
     rig.desk.start(covered(rig), FENCE)
     rig.desk.stop("t1.0", 0, FENCE)
