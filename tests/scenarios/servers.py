@@ -111,7 +111,7 @@ class WebLoad(Asking):
         """Answers to requests that begin from now on, at least one of every client."""
         seen = {client: len(answers) + 1 for client, answers in self.answers.items()}  # one may be under way
         until(lambda: self.bad or all(len(self.answers[client]) > count for client, count in seen.items()))
-        assert self.bad == [], self._host_name
+        assert self.bad == [], f"{self._host_name}: {self.bad[:3]}"
         return [answer for client, count in seen.items() for answer in self.answers[client][count:]]
 
     def _ask(self, method: str, path: str) -> None:

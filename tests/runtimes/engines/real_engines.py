@@ -108,8 +108,16 @@ class RealEngine:
             assert client.delete(f"{self.prefix}/images/{image}", params={"force": "true"}).is_success
 
 
-def image(tag: str = IMAGE, config: Mapping[str, object] | None = None, files: Mapping[str, str] | None = None) -> bytes:
-    """A docker archive with one layer: Debian's static busybox. `config` as in an OCI image, e.g. User, StopSignal, Cmd."""
+def image(
+    tag: str = IMAGE,
+    config: Mapping[str, object] | None = None,
+    files: Mapping[str, str] | None = None,
+    copied: Sequence[Path] = (),
+) -> bytes:
+    """A docker archive with one layer: Debian's static busybox. `config` as in an OCI image, e.g. User, StopSignal, Cmd.
+
+    `copied` are files of this machine, which stand there under the same path.
+    """
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
         for folder in ("bin", "tmp", "etc", "proc", "sys", "dev", "www", "www/cgi-bin"):
@@ -119,6 +127,9 @@ def image(tag: str = IMAGE, config: Mapping[str, object] | None = None, files: M
             _add(tar, f"bin/{applet}", kind=tarfile.LNKTYPE, link="bin/busybox", mode=0o755)
         for name, text in (files or {}).items():
             _add(tar, name, text.encode(), mode=0o755)
+        for path in copied:
+            about = path.stat()
+            _add(tar, str(path)[1:], path.read_bytes(), mode=about.st_mode & 0o777, mtime=int(about.st_mtime))
     blob = layer.getvalue()
     diff = f"sha256:{hashlib.sha256(blob).hexdigest()}"
     told = {
@@ -136,9 +147,11 @@ def image(tag: str = IMAGE, config: Mapping[str, object] | None = None, files: M
 
 
 def _add(
-    tar: tarfile.TarFile, name: str, content: bytes = b"", *, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int = 0o644
-) -> None:
+    tar: tarfile.TarFile, name: str, content: bytes = b"", *, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int = 0o644,
+    mtime: int = 0,
+) -> None:  # fmt: skip
     entry = tarfile.TarInfo(name)
+    entry.mtime = mtime
     entry.type, entry.linkname, entry.mode, entry.size = kind, link, mode, len(content)
     tar.addfile(entry, io.BytesIO(content))
 
