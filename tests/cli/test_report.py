@@ -49,8 +49,8 @@ def test_json_has_everything_with_its_units(moved: Run) -> None:
     found = json.loads(text)["report"]
     assert (code, found["totals"]["began"], found["totals"]["moved"], found["totals"]["fell_back"]) == (0, 3, 2, 1)
     [gap] = found["gaps"]
-    assert (gap["service"], gap["declared_s"]) == ("shop/gap", 42.0)
-    assert 0 < gap["seconds"] < 42
+    assert (gap["service"], gap["declared_s"]) == ("shop/gap", 52.0)
+    assert 0 < gap["seconds"] < 52
     [fell] = found["fallbacks"]
     assert (fell["service"], fell["cause"], fell["afterwards"]) == ("shop/bad", "failed while launching", "blocked")
     assert fell["back_s"] > 0

@@ -118,7 +118,7 @@ def in_engines(engines: list[RealEngine]) -> dict[str, list[str]]:
         with engine.client() as client:
             listed = client.get(f"{engine.prefix}/images/json").json()
         images += [str(tag) for one in listed for tag in one.get("RepoTags") or [] if "rollout/" in tag or IMAGE in tag]
-    return {"containers": containers, "images": images}
+    return {"containers": sorted(containers), "images": sorted(images)}
 
 
 def commands() -> Iterator[str]:

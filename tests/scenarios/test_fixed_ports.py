@@ -133,8 +133,9 @@ def test_a_found_port_is_told_and_a_taken_one_keeps_the_service_where_it_is(roll
     assert f"proving → shifting: {note}" in rollout("execute", "wave-1", "--yes")
     assert note in rollout("log", "api")
     assert f"127.0.0.1:{found} on v2: {note}" in rollout("service", "show", "api")
+    address = f"127.0.0.1:{found}"
     assert json.loads(rollout("service", "show", "api", "--json"))["copies"] == [
-        {"runtime": "v2", "replica": 0, "address": f"127.0.0.1:{found}", "note": note, "others": [], "for_itself": []}
+        {"runtime": "v2", "replica": 0, "address": address, "note": note, "apart": False, "others": [], "for_itself": []}
     ]
     assert f"{note}, on v2" in rollout("explain", "api")
     assert json.loads(rollout("explain", "api", "--json"))["explanation"]["ports"][0]["note"] == note

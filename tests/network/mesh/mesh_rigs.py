@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pyroute2 import IPRoute
@@ -114,7 +114,7 @@ def echo(namespace: str, address: str, port: int = 8080) -> Iterator[list[str]]:
         server = socket.create_server((address, port), family=family, backlog=100)
 
     def answer(line: socket.socket) -> None:
-        with line:
+        with line, suppress(OSError):  # its network may go while it is held
             while heard := line.recv(65536):
                 line.sendall(heard)
 

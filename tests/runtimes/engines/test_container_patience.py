@@ -8,15 +8,15 @@ from rollout.contract.engine import spec_of
 from rollout.host import client
 from rollout.host.client import Client
 from rollout.host.ports import HostPart
-from rollout.runtimes.engines import container_api, containers, sandboxes
+from rollout.runtimes.engines import container_api, containers, maker, sandboxes
 
 MARGIN_S = 20.0
 """What else the host part does, and a restart of the engine that it rides out."""
 WAITS = {
     "reserve": container_api.USUAL_S,
-    "start": max(containers.CREATE_S, containers.START_S, containers.REMOVE_S, sandboxes.START_S, sandboxes.LOAD_S),
+    "start": max(maker.CREATE_S, containers.START_S, maker.REMOVE_S, sandboxes.START_S, sandboxes.LOAD_S),
     "stop": containers.STOP_S,
-    "forget": containers.REMOVE_S,
+    "forget": maker.REMOVE_S,
 }
 
 
