@@ -212,11 +212,15 @@ def test_after_a_reboot_nothing_is_believed_alive_and_up_brings_back_what_should
     client.start(spec("stopped"), FENCE)
     client.stop("stopped.0", 1, FENCE)
     until(lambda: seen(at)["gave-up.0"].facts.phase is Phase.EXITED)
-    for process in ours(at):
-        if process.is_running():
-            process.kill()
-    until(lambda: ours(at) == [])
-    until(lambda: not host.running(at))  # a process that dies has no environment any more before its locks go
+
+    def all_dead() -> bool:
+        """One that is being started while the others are killed is found the next time."""
+        for process in ours(at):
+            if process.is_running():
+                process.kill()
+        return ours(at) == [] and not host.running(at)
+
+    until(all_dead)
     (folder(at.path) / "services" / "boot").write_text("an earlier boot")
     done = host.up(at, scheduler=False)
     assert (done.began, done.started) == (True, ["gave-up.0", "new.0", "old.0"])
