@@ -20,12 +20,10 @@ from rollout.host.ledger import Held, Joined, Ledger, Record
 from rollout.host.network import Network, NoNetwork
 from rollout.host.notes import Notes
 from rollout.host.places import Names, Ports
-from rollout.host.ports import Attached, EdgeWriter, Engine, InstanceSpec, Listener, Phase, Watch
+from rollout.host.ports import DOWN, Attached, EdgeWriter, Engine, InstanceSpec, Listener, Phase, Watch
 from rollout.host.rooms import Room
 from rollout.host.usage import MemoryMeter, Meter, Used, by_launch
 from rollout.model.fleet import RuntimeName
-
-DOWN = frozenset({Phase.GONE, Phase.LOST})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

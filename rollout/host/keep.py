@@ -18,7 +18,7 @@ import rollout
 from rollout.errors import BrokenError
 from rollout.host import processes, shim_state
 from rollout.host.lock import locked
-from rollout.host.ports import InstanceFacts, Phase
+from rollout.host.ports import DOWN, InstanceFacts, Phase
 from rollout.host.shim.background import HELD
 from rollout.host.shim_state import ShimState
 from rollout.model.fleet import RestartPolicy
@@ -71,7 +71,7 @@ class Keeper:
         BrokenError, with nothing of it running, when it cannot be run.
         """
         known = self.facts(program.name)
-        if known and known.phase not in {Phase.GONE, Phase.LOST}:
+        if known and known.phase not in DOWN:
             return known
         if known and known.phase is Phase.LOST:
             self._sweep(program.name)

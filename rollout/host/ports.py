@@ -81,6 +81,10 @@ class Phase(StrEnum):
     LOST = "lost"
 
 
+DOWN = frozenset({Phase.GONE, Phase.LOST})
+"""Nothing of it runs, and not because it ended by itself."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceFacts:
     """What is known of an instance. `started` is psutil's create_time of `pid`: pid and it name a process for good.

@@ -17,13 +17,12 @@ from rollout.host.joining import Members
 from rollout.host.known import Known, Note
 from rollout.host.ledger import Held, Ledger, Record
 from rollout.host.notes import Notes
-from rollout.host.ports import Choose, InstanceFacts, Listener, Phase, Probe
+from rollout.host.ports import DOWN, Choose, InstanceFacts, Listener, Phase, Probe
 from rollout.model.fleet import RestartPolicy, RuntimeName
 
 AT_ONCE = 16
 AGAIN_S = 10.0
 LOST_GRACE_S = 10.0
-DOWN = {Phase.GONE, Phase.LOST}
 ENDED = DOWN | {Phase.EXITED, Phase.FAILED}
 
 
@@ -96,7 +95,7 @@ class KeepingDesk(Desk, ImageDesk):
                 problems.append(error.what)
         return problems
 
-    def _revive(self, held: Held, phases: set[Phase]) -> bool:
+    def _revive(self, held: Held, phases: frozenset[Phase]) -> bool:
         """Started again if it is in one of these phases."""
         facts = self.doers.engine.facts(held.spec.id)
         if facts is not None and facts.phase not in phases:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from rollout.errors import BrokenError
-from rollout.host.ports import InstanceFacts, InstanceSpec, Phase
+from rollout.host.ports import DOWN, InstanceFacts, InstanceSpec, Phase
 from rollout.host.processes import ProcessTable, alive, started
 from rollout.model.fleet import RestartPolicy
 from rollout.runtimes.engines import frames
@@ -25,7 +25,6 @@ AGAIN_S = 15.0
 SETTLE_S, LOOK_S = 3.0, 0.05
 KILLED = 137
 NOT_MODIFIED, BAD_REQUEST, CONFLICT, SERVER_ERROR = 304, 400, 409, 500
-DOWN = frozenset({Phase.GONE, Phase.LOST})
 
 
 @dataclass(frozen=True, slots=True)

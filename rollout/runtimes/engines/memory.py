@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from rollout.errors import BrokenError
-from rollout.host.ports import InstanceFacts, InstanceSpec, Listener, Phase
+from rollout.host.ports import DOWN, InstanceFacts, InstanceSpec, Listener, Phase
 from rollout.model.fleet import RestartPolicy, RuntimeName
 
 
@@ -49,7 +49,7 @@ class MemoryEngine:
         fault = self.faults.get((spec.service, spec.runtime), Fault())
         with self._lock:
             known = self._programs.get(spec.id)
-            if known and known.facts.phase not in {Phase.GONE, Phase.LOST}:
+            if known and known.facts.phase not in DOWN:
                 return known.facts
             if fault.unstartable:
                 raise BrokenError(f"{spec.service} cannot be run: {fault.unstartable}", state="nothing of it runs")
