@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
 from threading import Event, Thread
+from typing import Self
 
 import httpx
 
@@ -103,6 +104,18 @@ class RunningEdge:
         self.edge = EnvoyEdge(folder, settings, log_bytes=log_bytes)
         self.process: subprocess.Popen[bytes] | None = None
         self.output = folder.with_suffix(".out")
+
+    def __enter__(self) -> Self:
+        """It serves; nothing of it is left afterwards, nor when it does not come up."""
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def start(self) -> None:
         self.edge.prepare()

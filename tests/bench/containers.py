@@ -54,6 +54,7 @@ from tests.bench.launches import AT_ONCE, LIMIT_S, PAUSE_S, PORT, Launch, Stage,
 from tests.bench.published import published
 from tests.bench.rigs import arguments, report
 from tests.network.mesh.mesh_rigs import closing
+from tests.network.mesh.two_hosts import FAR, underlay
 from tests.runtimes.engines.real_engines import RealEngine, docker, podman
 
 PARTS = ("rest", "ports", "launches", "publish", "mesh")
@@ -98,7 +99,7 @@ def launches(made: Stage, runtime: RuntimeName, count: int) -> list[Launch]:
 def overhead(made: Stage, engine: RealEngine, mesh: Mesh, count: int) -> tuple[list[float], list[float]]:
     """Milliseconds of v2 and of Podman alone, by turns, from the request until HTTP is answered."""
     took: tuple[list[float], list[float]] = [], []
-    with network.veth(mesh) as (here, there, address), engine.client() as client:
+    with underlay(mesh, "plain") as (here, there), engine.client() as client:
         for number in range(count):
             order = made.order(f"o{number}", RuntimeName.V2)
             runtime, own = made.runtimes[order.runtime], made.published(order).own[0]
@@ -112,7 +113,7 @@ def overhead(made: Stage, engine: RealEngine, mesh: Mesh, count: int) -> tuple[l
                 assert client.post(f"{engine.prefix}/containers/create", json=body).is_success
                 assert client.post(f"{engine.prefix}/containers/{name}/start").is_success
 
-            took[1].append(until_answered(here, address, launch))
+            took[1].append(until_answered(here, FAR, launch))
             engine.remove(name)
     return took
 

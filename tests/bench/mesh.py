@@ -23,12 +23,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from pyroute2 import IPRoute
 
-from rollout.network.inside import inside
-from rollout.network.mesh import namespaces
 from rollout.network.mesh.mesh import Mesh
 from tests.network.mesh.mesh_rigs import closing, connect, echo, instance, processes, says
+from tests.network.mesh.two_hosts import FAR, underlay
 
 SHORT, LONG = 40, 200
 TRIPS, STREAM = 1000, 64 << 20
@@ -56,26 +54,6 @@ def enough_inotify() -> Iterator[None]:
         yield
     finally:
         INOTIFY.write_text(before)
-
-
-@contextmanager
-def veth(mesh: Mesh) -> Iterator[tuple[str, str, str]]:
-    """Two namespaces with a plain cable between them, and the address of the second."""
-    paths = [f"/run/netns/{mesh.mark.namespaces}plain{number}" for number in (1, 2)]
-    try:
-        for path in paths:
-            namespaces.make(path)
-        with inside(paths[0]), IPRoute() as kernel:
-            kernel.link("add", ifname="cable", kind="veth", peer={"ifname": "cable", "net_ns_fd": paths[1]})
-        for path, address in zip(paths, ("fd99::1", "fd99::2"), strict=True):
-            with inside(path), IPRoute() as kernel:
-                index = kernel.link_lookup(ifname="cable")[0]
-                kernel.addr("add", index=index, address=address, prefixlen=64, flags=2)
-                kernel.link("set", index=index, state="up")
-        yield paths[0], paths[1], "fd99::2"
-    finally:
-        for path in paths:
-            namespaces.drop(path)
 
 
 def path_figures(client: str, server: str, address: str) -> tuple[float, float]:
@@ -125,8 +103,8 @@ def measure(mesh: Mesh, members: int) -> dict[str, float]:
     wanted = set(mesh._state.members.all())
     one, other = mesh.prepare(instance("i0")), mesh.prepare(instance("i1"))
     ours = path_figures(one.namespace, other.namespace, other.address)
-    with veth(mesh) as (client, server, address):
-        plain = path_figures(client, server, address)
+    with underlay(mesh, "plain") as (client, server):
+        plain = path_figures(client, server, FAR)
     return {
         "members": members,
         "prepare_p50_ms": statistics.median(took),

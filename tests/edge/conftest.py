@@ -27,34 +27,22 @@ def copies() -> Iterator[Callable[[str], HttpCopy]]:
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEdge]:
     """One Envoy with retries for all tests that only need a name of their own."""
-    world = RunningEdge(tmp_path_factory.mktemp("edge") / "edge")
-    try:
-        world.start()
+    with RunningEdge(tmp_path_factory.mktemp("edge") / "edge") as world:
         yield world
-    finally:
-        world.close()
 
 
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEdge]:
     """One Envoy without retries: every failure of a copy is seen by the client."""
-    world = RunningEdge(tmp_path_factory.mktemp("plain") / "edge", EdgeSettings(retries=False))
-    try:
-        world.start()
+    with RunningEdge(tmp_path_factory.mktemp("plain") / "edge", EdgeSettings(retries=False)) as world:
         yield world
-    finally:
-        world.close()
 
 
 @pytest.fixture
 def edge(tmp_path: Path) -> Iterator[RunningEdge]:
     """An Envoy of the test's own, with retries."""
-    world = RunningEdge(tmp_path / "edge")
-    try:
-        world.start()
+    with RunningEdge(tmp_path / "edge") as world:
         yield world
-    finally:
-        world.close()
 
 
 @pytest.fixture

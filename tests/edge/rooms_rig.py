@@ -67,11 +67,11 @@ class RealRoom:
     def client(self, address: str, host: str = "", port: int = 80) -> httpx.Client:
         """Asks from the instance."""
         headers = {"Host": host} if host else {}
-        inside = _Inside(self.instance)
+        inside = Inside(self.instance)
         return httpx.Client(base_url=f"http://[{address}]:{port}", headers=headers, timeout=LIMIT_S, transport=inside)
 
 
-class _Inside(httpx.HTTPTransport):
+class Inside(httpx.HTTPTransport):
     """Its connections begin in a network namespace."""
 
     def __init__(self, path: str) -> None:

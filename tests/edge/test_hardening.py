@@ -18,12 +18,8 @@ LIMIT = 20
 @pytest.fixture
 def strict(tmp_path: Path) -> Iterator[RunningEdge]:
     """An edge with small limits."""
-    world = RunningEdge(tmp_path / "edge", EdgeSettings(headers_s=0.3, connections=LIMIT, workers=1))
-    try:
-        world.start()
+    with RunningEdge(tmp_path / "edge", EdgeSettings(headers_s=0.3, connections=LIMIT, workers=1)) as world:
         yield world
-    finally:
-        world.close()
 
 
 def connect(world: RunningEdge) -> socket.socket:

@@ -30,12 +30,8 @@ def shop() -> Iterator[RealRoom]:
 @pytest.fixture
 def strict(tmp_path: Path) -> Iterator[RunningEdge]:
     """An Envoy without retries: every failure of a copy is seen."""
-    world = RunningEdge(tmp_path / "strict", EdgeSettings(retries=False))
-    try:
-        world.start()
+    with RunningEdge(tmp_path / "strict", EdgeSettings(retries=False)) as world:
         yield world
-    finally:
-        world.close()
 
 
 def route(at: RealRoom, *, legacy: list[HttpCopy], v2: list[HttpCopy], weight: int, number: int = 7, name: str = "api") -> Route:

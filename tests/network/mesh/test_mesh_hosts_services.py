@@ -13,6 +13,7 @@ from dnslib import DNSRecord
 from rollout.contract.edge_rig import HttpCopy
 from rollout.network.inside import inside, open_inside
 from rollout.network.mesh.mesh import Mesh
+from tests.edge.rooms_rig import Inside
 from tests.network.mesh.mesh_rigs import connect, echo, says, talk, until
 from tests.network.mesh.test_mesh_isolation import MARKER, capture, is_wireguard
 from tests.network.mesh.two_hosts import Pair, pair
@@ -32,18 +33,6 @@ def resolve(client: Client, name: str, kind: str = "AAAA") -> list[str]:
         line.sendall(len(packet).to_bytes(2, "big") + packet)
         with line.makefile("rb") as told:
             return [str(one.rdata) for one in DNSRecord.parse(told.read(int.from_bytes(told.read(2), "big"))).rr]
-
-
-class Inside(httpx.HTTPTransport):
-    """Its connections begin in a network namespace."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__()
-        self._path = path
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        with inside(self._path):
-            return super().handle_request(request)
 
 
 def asks(client: Client, address: str) -> httpx.Client:

@@ -100,9 +100,7 @@ class World:
 
     def __init__(self, folder: Path, mesh: Mesh, stack: ExitStack) -> None:
         self.mesh, self.clock, self.engine = mesh, Looks(), Bodies(stack)
-        edge = RunningEdge(folder / "edge")
-        stack.callback(edge.close)
-        edge.start()
+        edge = stack.enter_context(RunningEdge(folder / "edge"))
         rooms = Rooms(folder / "host/rooms")
         self.names = NamesFolder(folder / "names", "127.0.0.1:1")
         doers = Doers(

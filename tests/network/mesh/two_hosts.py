@@ -22,6 +22,8 @@ from rollout.network.mesh.mesh import Mesh
 from rollout.network.names import NamesFolder
 from tests.network.mesh.mesh_rigs import closing, instance
 
+NEAR, FAR = "fd99::1", "fd99::2"
+
 
 class Serving:
     """Names and edge of a host, each from its first use on."""
@@ -46,10 +48,7 @@ class Serving:
 
     @cached_property
     def edge(self) -> RunningEdge:
-        made = RunningEdge(self._home / "edge")
-        self._stack.callback(made.close)
-        made.start()
-        return made
+        return self._stack.enter_context(RunningEdge(self._home / "edge"))
 
     def serve(self, service: str, *copies: str) -> None:
         """The edge leads what is asked of the service's address to these."""
@@ -110,15 +109,15 @@ def host(home: Path, number: int, namespace: str) -> Iterator[Host]:
 
 
 @contextmanager
-def underlay(mesh: Mesh) -> Iterator[tuple[str, str]]:
-    """Paths of two empty hosts, fd99::1 and fd99::2, with one cable between them."""
-    paths = tuple(f"/run/netns/{mesh.mark.namespaces}host{number}" for number in (1, 2))
+def underlay(mesh: Mesh, name: str = "host") -> Iterator[tuple[str, str]]:
+    """Paths of two empty hosts, NEAR and FAR, with one plain cable between them."""
+    paths = tuple(f"/run/netns/{mesh.mark.namespaces}{name}{number}" for number in (1, 2))
     try:
         for path in paths:
             namespaces.make(path)
         with inside(paths[0]), IPRoute() as kernel:
             kernel.link("add", ifname="cable", kind="veth", peer={"ifname": "cable", "net_ns_fd": paths[1]})
-        for path, address in zip(paths, ("fd99::1", "fd99::2"), strict=True):
+        for path, address in zip(paths, (NEAR, FAR), strict=True):
             with inside(path), IPRoute() as kernel:
                 kernel.link("set", index=1, state="up")
                 index = kernel.link_lookup(ifname="cable")[0]
@@ -147,7 +146,7 @@ def pair(mesh: Mesh, folder: Path) -> Iterator[Pair]:
         first = stack.enter_context(host(folder / "first", 1, paths[0]))
         second = stack.enter_context(host(folder / "second", 2, paths[1]))
         one, hub = first("prepare", "client", "prod/client"), first("hub", "prod")
-        second("neighbour", "prod", hub["public_key"], f"[fd99::1]:{hub['port']}", hub["here"])
+        second("neighbour", "prod", hub["public_key"], f"[{NEAR}]:{hub['port']}", hub["here"])
         other, back = second("prepare", "client", "prod/client"), second("hub", "prod")
-        first("neighbour", "prod", back["public_key"], f"[fd99::2]:{back['port']}", back["here"])
+        first("neighbour", "prod", back["public_key"], f"[{FAR}]:{back['port']}", back["here"])
         yield Pair((first, second), paths, (one, other))
